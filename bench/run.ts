@@ -1,0 +1,15 @@
+/** Runs one bench by its name: `npm run bench -- wer`. */
+import { readdirSync } from 'node:fs'
+
+const NOT_BENCHES = new Set(['run.ts', 'stack.ts', 'figures.ts', 'requests.ts'])
+const names = readdirSync(import.meta.dirname)
+  .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))
+  .map((file) => file.slice(0, -3))
+
+const [name] = process.argv.splice(2, 1)
+if (name === undefined || !names.includes(name)) {
+  console.error(`expected one of: ${names.join(', ')}`)
+  process.exitCode = 1
+} else {
+  await import(`./${name}.ts`)
+}

@@ -1,0 +1,49 @@
+/**
+ * Does the first request after "ready" cost more than a later one? Each round starts a fresh stack; the ratio's goal is at most 1.1.
+ *
+ *   npm run bench -- warmth [--rounds 3]
+ */
+import { parseArgs } from 'node:util'
+import { median, round, show } from './figures.ts'
+import { embed, generate, speak, SPEECH, transcribe } from './requests.ts'
+import { startStack, type Stack } from './stack.ts'
+
+const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } })
+const file = `${SPEECH}/008.wav`
+const kinds: Record<string, (stack: Stack) => Promise<unknown>> = {
+  transcription: (stack) => transcribe(stack, file, 'en'),
+  speech: (stack) => speak(stack, 'The kitchen light is on.'),
+  embedding: (stack) => embed(stack, 'Is the kitchen light on?'),
+  turn: (stack) => generate(stack, file),
+}
+
+/** Milliseconds of requests 1 to 5 of one kind, one after another. */
+async function five(request: () => Promise<unknown>): Promise<number[]> {
+  const spentMs = []
+  for (let count = 0; count < 5; count++) {
+    const start = performance.now()
+    await request()
+    spentMs.push(performance.now() - start)
+  }
+  return spentMs
+}
+
+const seen = new Map<string, number[][]>()
+for (let count = 0; count < Number(values.rounds); count++) {
+  for (const [kind, request] of Object.entries(kinds)) {
+    const stack = await startStack({})
+    seen.set(kind, [...(seen.get(kind) ?? []), await five(() => request(stack))])
+    await stack.stop()
+  }
+}
+const column = (rounds: readonly number[][], at: number) => median(rounds.map((spentMs) => spentMs[at] ?? Number.NaN))
+await show(
+  'warmth',
+  [...seen].map(([kind, rounds]) => ({
+    kind,
+    'first ms': round(column(rounds, 0)),
+    'second ms': round(column(rounds, 1)),
+    'fifth ms': round(column(rounds, 4)),
+    'first / fifth': round(column(rounds, 0) / column(rounds, 4), 2),
+  })),
+)

@@ -1,0 +1,91 @@
+import { describe, expect, test } from 'vitest'
+import { concat, fromPcm16, mixToMono, pcm16, resample } from './audio.ts'
+
+const tone = (hz: number, sampleRateHz: number, seconds = 1) =>
+  Float32Array.from({ length: sampleRateHz * seconds }, (_, at) => Math.sin((2 * Math.PI * hz * at) / sampleRateHz))
+const decibel = (samples: Float32Array) =>
+  10 * Math.log10(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length + 1e-20)
+/** Away from the edges, where a filter sees the silence around the clip. */
+const middle = (samples: Float32Array) => samples.subarray(samples.length >> 3, -(samples.length >> 3))
+
+describe('resample', () => {
+  test.each([
+    [24_000, 16_000, 10_000],
+    [48_000, 16_000, 9000],
+    [48_000, 16_000, 15_000],
+    [44_100, 16_000, 8800],
+    [44_100, 24_000, 13_000],
+    [22_050, 16_000, 9000],
+    [48_000, 8000, 4500],
+  ])('%i to %i Hz leaves less than -60 dB of a tone at %i Hz, which the lower rate cannot hold', (from, to, hz) => {
+    const { samples } = resample({ samples: tone(hz, from), sampleRateHz: from }, to)
+    expect(decibel(middle(samples))).toBeLessThan(-60)
+  })
+
+  test.each([
+    [48_000, 16_000],
+    [44_100, 16_000],
+    [24_000, 16_000],
+    [22_050, 24_000],
+    [8000, 16_000],
+    [11_127, 16_000],
+  ])('%i to %i Hz keeps a 1 kHz tone: same level, same phase, no delay', (from, to) => {
+    const { samples, sampleRateHz } = resample({ samples: tone(1000, from), sampleRateHz: from }, to)
+    const wanted = tone(1000, to)
+    expect(sampleRateHz).toBe(to)
+    expect(samples.length).toBe(to)
+    const error = middle(samples.map((sample, at) => sample - (wanted[at] ?? 0)))
+    expect(decibel(error)).toBeLessThan(-60)
+  })
+
+  test('the same rate gives the same samples', () => {
+    const audio = { samples: tone(440, 16_000), sampleRateHz: 16_000 }
+    expect(resample(audio, 16_000)).toBe(audio)
+  })
+
+  test('a constant stays that constant, and nothing stays nothing', () => {
+    const { samples } = resample({ samples: new Float32Array(9600).fill(0.5), sampleRateHz: 48_000 }, 16_000)
+    expect(Math.abs((samples[1600] ?? 0) - 0.5)).toBeLessThan(1e-6)
+    expect(resample({ samples: new Float32Array(0), sampleRateHz: 48_000 }, 16_000).samples.length).toBe(0)
+  })
+})
+
+describe('pcm16', () => {
+  test('goes there and back without loss', () => {
+    const samples = Float32Array.from([0, 0.5, -0.5, -1, 32_767 / 32_768, 1 / 32_768])
+    expect(fromPcm16(pcm16(samples), 16_000).samples).toEqual(samples)
+  })
+
+  test('clips instead of wrapping around, and makes silence of nothing else', () => {
+    expect([...new Int16Array(pcm16(Float32Array.from([1, 2, -2])).buffer)]).toEqual([32_767, 32_767, -32_768])
+  })
+
+  test('leaves out an odd last byte', () => {
+    expect(fromPcm16(Uint8Array.from([0, 64, 9]), 8000).samples).toEqual(Float32Array.from([0.5]))
+  })
+})
+
+describe('mixToMono', () => {
+  const speech = tone(300, 8000)
+
+  test('takes the mean of what both channels say', () => {
+    expect(mixToMono([Float32Array.from([1, 0]), Float32Array.from([0.5, 0.5])])).toEqual(
+      Float32Array.from([0.75, 0.25]),
+    )
+  })
+
+  test('channels in opposite phase do not cancel to silence', () => {
+    expect(mixToMono([speech, speech.map((sample) => -sample)])).toEqual(speech)
+  })
+
+  test('one speaker among eight channels is heard at full level', () => {
+    const silent = new Float32Array(speech.length)
+    expect(mixToMono([...Array.from({ length: 7 }, () => silent), speech])).toEqual(speech)
+  })
+})
+
+test('concat keeps the order', () => {
+  expect(concat([Float32Array.from([1]), new Float32Array(0), Float32Array.from([2, 3])])).toEqual(
+    Float32Array.from([1, 2, 3]),
+  )
+})

@@ -1,0 +1,124 @@
+/**
+ * The one reader of settings. A section `stt` with a key `maxBatchSize` reads STT_MAX_BATCH_SIZE, or HEARTH_STT__MAX_BATCH_SIZE, which
+ * wins. Every problem is told at once, and secrets never print.
+ */
+import { readFileSync } from 'node:fs'
+import { inspect } from 'node:util'
+import * as z from 'zod'
+import { AppError } from './errors.ts'
+
+type Env = Readonly<Record<string, string | undefined>>
+type Sections = Readonly<Record<string, z.ZodObject>>
+export type ConfigOf<S extends Sections> = { readonly [K in keyof S]: z.infer<S[K]> }
+
+const REDACTED = '[redacted]'
+
+/** A value that prints as `[redacted]` everywhere; `reveal` is the only way to it. */
+export class Secret {
+  readonly #value: string
+
+  constructor(value: string) {
+    this.#value = value
+  }
+
+  reveal(): string {
+    return this.#value
+  }
+
+  toString(): string {
+    return REDACTED
+  }
+
+  toJSON(): string {
+    return REDACTED
+  }
+
+  [inspect.custom](): string {
+    return REDACTED
+  }
+}
+
+type Range = { min: number; max: number }
+
+/** Setting types: the environment holds text, so numbers and switches are parsed here. */
+export const int = ({ min, max }: Range) => z.coerce.number().int().min(min).max(max)
+export const number = ({ min, max }: Range) => z.coerce.number().min(min).max(max)
+export const port = () => int({ min: 0, max: 65_535 })
+export const text = () => z.string().min(1)
+/** `1`, `true`, `yes`, `on` and their opposites. */
+export const bool = () => z.stringbool()
+/** An http(s) address without a trailing slash. */
+export const url = () => z.url({ protocol: /^https?$/ }).transform((address) => address.replace(/\/+$/, ''))
+export const secret = () => text().transform((value) => new Secret(value))
+
+/** Reads every section. Throws one `invalid_config` that names each variable at fault, what was expected, and (secrets apart) what came. */
+export function readConfig<S extends Sections>(sections: S, env: Env): ConfigOf<S> {
+  const problems: string[] = []
+  const entries = Object.entries(sections).map(([section, schema]) => {
+    const given = readSection(section, schema, env, problems)
+    const parsed = schema.safeParse(given)
+    for (const issue of parsed.error?.issues ?? []) problems.push(describeIssue(section, schema, issue, given))
+    return [section, parsed.data]
+  })
+  if (problems.length > 0)
+    throw new AppError('invalid_config', `these settings can't be used:\n  ${problems.join('\n  ')}`)
+  return Object.fromEntries(entries) as ConfigOf<S>
+}
+
+/** One entry per variable, in the order of the schemas, for the start-up log. Secrets are redacted, unset values left out. */
+export function describeConfig(
+  config: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+): Record<string, string> {
+  const entries = Object.entries(config).flatMap(([section, values]) =>
+    Object.entries(values)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [variable(section, key), String(value)]),
+  )
+  return Object.fromEntries(entries)
+}
+
+/** `stt`, `maxBatchSize` -> `STT_MAX_BATCH_SIZE`. */
+export const variable = (section: string, key: string): string => `${snake(section)}_${snake(key)}`
+const nested = (section: string, key: string): string => `HEARTH_${snake(section)}__${snake(key)}`
+const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+
+function readSection(section: string, schema: z.ZodObject, env: Env, problems: string[]): Record<string, string> {
+  const given: Record<string, string> = {}
+  for (const [key, type] of Object.entries(schema.shape)) {
+    const value =
+      env[nested(section, key)] ||
+      env[variable(section, key)] ||
+      (isSecret(type) ? readFile(section, key, env, problems) : '')
+    if (value) given[key] = value
+  }
+  return given
+}
+
+/** Secrets may also come from a file, so that they stay out of the process list: `HF_TOKEN_FILE`. */
+function readFile(section: string, key: string, env: Env, problems: string[]): string {
+  const path = env[`${variable(section, key)}_FILE`]
+  if (!path) return ''
+  try {
+    return readFileSync(path, 'utf8').trim()
+  } catch {
+    problems.push(`${variable(section, key)}_FILE: no such file can be read`)
+    return ''
+  }
+}
+
+/** A schema is secret when what it makes of some text is a Secret: wrappers such as `optional()` keep that. */
+function isSecret(type: unknown): boolean {
+  return type instanceof z.ZodType && type.safeParse('x').data instanceof Secret
+}
+
+function describeIssue(
+  section: string,
+  schema: z.ZodObject,
+  issue: z.core.$ZodIssue,
+  given: Record<string, string>,
+): string {
+  const key = String(issue.path[0] ?? '')
+  const came = given[key]
+  const shown = came === undefined ? 'nothing' : isSecret(schema.shape[key]) ? REDACTED : JSON.stringify(came)
+  return `${variable(section, key)}: ${issue.message}, got ${shown}`
+}

@@ -1,0 +1,153 @@
+/** What Hearth says about itself: one logger, one metrics registry, and the clock that times the stages of a turn. Never what people said. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import pino from 'pino'
+import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export type Log = pino.Logger
+
+/** JSON lines on standard output. */
+export function createLogger(options: { service: string; level: string }): Log {
+  return pino({ level: options.level, base: { service: options.service }, timestamp: pino.stdTimeFunctions.isoTime })
+}
+
+/** Seconds. From a cache hit to a cold turn. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
+
+export type BatchFigures = { batchSize: number; inferenceMs: number; queueMs: readonly number[] }
+
+/** A registry of the service's own, with the process' metrics and Hearth's histograms. */
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #requests = this.#histogram(
+    'hearth_request_duration_seconds',
+    'HTTP requests',
+    ['method', 'route', 'status'],
+    SECONDS,
+  )
+  readonly #stages = this.#histogram('hearth_stage_duration_seconds', 'Stages of a turn', ['stage'], SECONDS)
+  readonly #queue = this.#histogram('hearth_queue_duration_seconds', 'Wait for a batch', ['model'], SECONDS)
+  readonly #inference = this.#histogram('hearth_inference_duration_seconds', 'Inference of a batch', ['model'], SECONDS)
+  readonly #batchSize = this.#histogram('hearth_batch_size', 'Inputs in a batch', ['model'], [1, 2, 4, 8, 16, 32])
+  readonly #modelState: Gauge<'model' | 'state'>
+
+  constructor(service: string) {
+    this.registry.setDefaultLabels({ service })
+    this.#modelState = new Gauge({
+      name: 'hearth_model_state',
+      help: '1 for the state a model is in',
+      labelNames: ['model', 'state'],
+      registers: [this.registry],
+    })
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 10 })
+    watchEventLoop(this.registry)
+  }
+
+  observeRequest(labels: { method: string; route: string; status: number }, ms: number): void {
+    this.#requests.observe({ ...labels, status: String(labels.status) }, ms / 1000)
+  }
+
+  observeStage(stage: string, ms: number): void {
+    this.#stages.observe({ stage }, ms / 1000)
+  }
+
+  observeBatch(model: string, { batchSize, inferenceMs, queueMs }: BatchFigures): void {
+    this.#batchSize.observe({ model }, batchSize)
+    this.#inference.observe({ model }, inferenceMs / 1000)
+    for (const ms of queueMs) this.#queue.observe({ model }, ms / 1000)
+  }
+
+  setModelState(model: string, from: string, to: string): void {
+    this.#modelState.set({ model, state: from }, 0)
+    this.#modelState.set({ model, state: to }, 1)
+  }
+
+  #histogram<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    buckets: number[],
+  ): Histogram<Label> {
+    return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] })
+  }
+}
+
+export const createMetrics = (service: string): Metrics => new Metrics(service)
+
+/** The longest pause of the event loop since the last scrape, in seconds: with inference in threads of its own it stays below 20 ms. */
+function watchEventLoop(registry: Registry): void {
+  const resolutionMs = 10
+  const delay = monitorEventLoopDelay({ resolution: resolutionMs })
+  delay.enable()
+  new Gauge({
+    name: 'hearth_event_loop_delay_max_seconds',
+    help: 'Longest event loop pause since the last scrape',
+    registers: [registry],
+    collect() {
+      // The monitor counts its own timer's period as delay.
+      this.set(Math.max(0, delay.max / 1e9 - resolutionMs / 1000))
+      delay.reset()
+    },
+  })
+}
+
+/**
+ * Times the stages of one piece of work. The order of `stages` is the order of the timings, of the `Server-Timing` header and of the labels:
+ * there is one list.
+ */
+export class StageClock<Stage extends string> {
+  readonly #stages: readonly Stage[]
+  readonly #now: () => number
+  readonly #startedAt: number
+  readonly #spentMs = new Map<Stage, number>()
+
+  constructor(stages: readonly Stage[], now: () => number = () => performance.now()) {
+    this.#stages = stages
+    this.#now = now
+    this.#startedAt = now()
+  }
+
+  /** Times `work`, also when it fails. A stage timed twice adds up. */
+  async time<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
+    const start = this.#now()
+    try {
+      return await work()
+    } finally {
+      this.add(stage, this.#now() - start)
+    }
+  }
+
+  add(stage: Stage, ms: number): void {
+    this.#spentMs.set(stage, (this.#spentMs.get(stage) ?? 0) + ms)
+  }
+
+  /** Records, once, how long after the clock's start something happened. */
+  mark(stage: Stage): void {
+    if (!this.#spentMs.has(stage)) this.#spentMs.set(stage, this.elapsedMs())
+  }
+
+  elapsedMs(): number {
+    return this.#now() - this.#startedAt
+  }
+
+  /** Milliseconds with one decimal, `sttMs: 31.2`, in the order of the stages; `totalMs` last. */
+  timings(): Record<string, number> {
+    const entries = this.#entries().map(([stage, ms]) => [`${stage}Ms`, round(ms)] as const)
+    return Object.fromEntries([...entries, ['totalMs', round(this.elapsedMs())]])
+  }
+
+  /** The `Server-Timing` header (W3C): `stt;dur=31.2, total;dur=80.1`. */
+  serverTiming(): string {
+    return [...this.#entries(), ['total', this.elapsedMs()] as const]
+      .map(([stage, ms]) => `${stage};dur=${round(ms)}`)
+      .join(', ')
+  }
+
+  #entries(): (readonly [Stage, number])[] {
+    return this.#stages.flatMap((stage) => {
+      const ms = this.#spentMs.get(stage)
+      return ms === undefined ? [] : [[stage, ms] as const]
+    })
+  }
+}
+
+const round = (ms: number): number => Number(ms.toFixed(1))

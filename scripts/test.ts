@@ -1,0 +1,24 @@
+/** `npm test`: checks, then unit, model and end-to-end tests. With arguments only vitest runs, with those (`npm test -- <path>`). */
+import { provideRedis, thisMachine } from './redis.ts'
+import { run, summary } from './run.ts'
+import type { Outcome } from './run.ts'
+
+const PROJECTS = ['unit', 'model', 'e2e'] as const
+
+const parameters = process.argv.slice(2)
+const outcomes = parameters.length > 0 ? [await vitest('vitest', parameters)] : await everything()
+console.log(`\n${summary(outcomes)}`)
+process.exitCode = outcomes.every(({ isGood }) => isGood) ? 0 : 1
+
+/** Every step runs, even after one that failed: a person who waited for the tests wants to know all of it. */
+async function everything(): Promise<Outcome[]> {
+  const steps = [await run('check', [process.execPath, 'scripts/check.ts'], 'show')]
+  const redis = await provideRedis(thisMachine, (line) => console.log(line))
+  console.log(redis === null ? 'Redis: none to be had' : `Redis: ${redis}`)
+  for (const project of PROJECTS) steps.push(await vitest(project, ['--project', project]))
+  return steps
+}
+
+function vitest(name: string, options: string[]): Promise<Outcome> {
+  return run(name, ['vitest', 'run', ...options], 'show')
+}

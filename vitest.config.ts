@@ -1,0 +1,39 @@
+import { defineConfig } from 'vitest/config'
+
+const node = { environment: 'node' as const, restoreMocks: true, unstubEnvs: true }
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...node,
+          name: 'unit',
+          include: ['{packages,services,scripts,models}/**/*.test.ts'],
+          exclude: ['**/node_modules/**', '**/*.model.test.ts'],
+        },
+      },
+      {
+        // Real inference with the demo models: slower, and one file at a time because the models share two cores.
+        test: {
+          ...node,
+          name: 'model',
+          include: ['{packages,services}/**/*.model.test.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          ...node,
+          name: 'e2e',
+          include: ['e2e/**/*.e2e.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+        },
+      },
+    ],
+  },
+})
