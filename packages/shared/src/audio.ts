@@ -1,114 +1,199 @@
-/** Sound inside Hearth has one form: mono Float32 samples in [-1, 1] with their rate. PCM16 and WAV exist only at borders. */
+/**
+ * Sound inside Hearth has one form: mono samples in [-1, 1] and their rate. Everything else (PCM bytes, WAV, channels)
+ * exists only at borders. Resampling is a low-pass filter first: what the lower rate can't hold is removed, not folded back.
+ */
+import { AppError } from './errors.ts'
 
 export type Audio = { readonly samples: Float32Array; readonly sampleRateHz: number }
 
-export const durationSeconds = ({ samples, sampleRateHz }: Audio): number => samples.length / sampleRateHz
+/** Rates that Hearth takes: from coarse telephony to the highest studio rate. */
+export const MIN_SAMPLE_RATE_HZ = 4000
+export const MAX_SAMPLE_RATE_HZ = 384_000
 
-/** s16le bytes, rounded and clipped. */
-export function pcm16(samples: Float32Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(2 * samples.length)
-  const view = new DataView(bytes.buffer)
-  samples.forEach((sample, at) => {
-    const level = Math.round(sample * 32_768)
-    view.setInt16(2 * at, Math.min(32_767, Math.max(-32_768, level)), true)
-  })
-  return bytes
-}
-
-/** Samples of s16le bytes; an odd last byte is left out. */
-export function fromPcm16(bytes: Uint8Array, sampleRateHz: number): Audio {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const samples = Float32Array.from({ length: bytes.byteLength >> 1 }, (_, at) => view.getInt16(2 * at, true) / 32_768)
-  return { samples, sampleRateHz }
-}
-
-export function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
-}
-
-/** The mean of all channels; where they cancel each other (opposite phase, or one speaker among silent ones), the loudest channel. */
-export function mixToMono(channels: readonly Float32Array[]): Float32Array {
-  const [first = new Float32Array(0), ...others] = channels
-  if (others.length === 0) return first
-  const mean = first.map(
-    (sample, at) => others.reduce((sum, other) => sum + (other[at] ?? 0), sample) / channels.length,
-  )
-  const loudest = channels.reduce((best, channel) => (energy(channel) > energy(best) ? channel : best), first)
-  return energy(mean) < CANCELLED * energy(loudest) ? loudest : mean
-}
-
-/** Below this share of the loudest channel's energy (-6 dB) the mean has lost what was said. */
-const CANCELLED = 0.25
-const energy = (samples: Float32Array): number => samples.reduce((sum, sample) => sum + sample * sample, 0)
-
-/** Zero crossings of the sinc on each side, at the lower of both rates. 32 with Kaiser's beta 8 puts aliases 80 dB down. */
+/** Zero crossings of the sinc on each side of its centre: more is a steeper filter and more work. */
 const ZERO_CROSSINGS = 32
-const KAISER_BETA = 8
-/** The pass band ends here, as a share of the lower Nyquist frequency, so that the transition band fits below it. */
-const CUTOFF = 0.92
-/** Kernels are computed for at most this many positions between two samples; odd rate pairs use the nearest one (below -90 dB of error). */
-const MAX_PHASES = 2048
+const STOP_BAND_DB = 80
+/** Kaiser's formulas: the window's shape for that attenuation, and the width of its transition in cycles per sample. */
+const KAISER_BETA = 0.1102 * (STOP_BAND_DB - 8.7)
+const TRANSITION = (STOP_BAND_DB - 7.95) / (14.36 * 2 * ZERO_CROSSINGS)
+/** Above this many coefficients the exact phases give way to `BLEND_STEPS` per zero crossing, blended (error below -110 dB). */
+const MAX_COEFFICIENTS = 65_536
+const BLEND_STEPS = 512
+
+/** Coefficients for outputs that lie between two input samples: `rows` kernels of `taps`, row r for the fraction r / phases. */
+type Kernel = {
+  readonly taps: number
+  readonly phases: number
+  readonly isExact: boolean
+  readonly coefficients: Float32Array
+}
+
+export const durationSeconds = (audio: Audio): number => audio.samples.length / audio.sampleRateHz
+
+/** Throws `unsupported_sample_rate` unless the rate is a whole number that Hearth takes. */
+export function checkSampleRate(rateHz: number): void {
+  if (Number.isInteger(rateHz) && rateHz >= MIN_SAMPLE_RATE_HZ && rateHz <= MAX_SAMPLE_RATE_HZ) return
+  const expected = `a whole number from ${MIN_SAMPLE_RATE_HZ} to ${MAX_SAMPLE_RATE_HZ} Hz`
+  throw new AppError('unsupported_sample_rate', `expected a sample rate that is ${expected}, got ${rateHz}`)
+}
 
 /**
- * Resamples with a Kaiser-windowed sinc, one kernel per phase (polyphase; Smith, "Digital Audio Resampling"). Linear phase, no delay, DC gain
- * 1; length ceil(n * to / from). The same rate gives the same samples.
+ * The same sound at another rate: ceil(n * to / from) samples, linear phase without delay, gain 1, aliases below -60 dB.
+ * Outside the input is silence. The same rate gives the same samples. Throws `unsupported_sample_rate`.
  */
 export function resample(audio: Audio, toRateHz: number): Audio {
   const { samples, sampleRateHz } = audio
+  checkSampleRate(sampleRateHz)
+  checkSampleRate(toRateHz)
   if (sampleRateHz === toRateHz) return audio
-  const step = sampleRateHz / toRateHz
-  const phases = Math.min(MAX_PHASES, toRateHz / gcd(sampleRateHz, toRateHz))
-  const scale = CUTOFF * Math.min(1, toRateHz / sampleRateHz)
-  const reach = Math.ceil(ZERO_CROSSINGS / scale)
-  const kernels = Array.from({ length: phases }, (_, phase) => kernel(phase / phases, scale, reach))
-  const output = new Float32Array(Math.ceil(samples.length / step))
-  for (let at = 0; at < output.length; at++) {
-    const position = at * step
-    let base = Math.floor(position)
-    let phase = Math.round((position - base) * phases)
-    if (phase === phases) [base, phase] = [base + 1, 0]
-    output[at] = dot(kernels[phase] ?? EMPTY, samples, base - reach + 1)
+  const divisor = greatestCommonDivisor(sampleRateHz, toRateHz)
+  const up = toRateHz / divisor
+  const down = sampleRateHz / divisor
+  return { samples: filter(samples, up, down, buildKernel(up, down)), sampleRateHz: toRateHz }
+}
+
+/** Output n lies at n * down / up input samples: a whole number of them, and a fraction that chooses the phase. */
+function filter(samples: Float32Array, up: number, down: number, kernel: Kernel): Float32Array {
+  const { taps, phases, isExact, coefficients } = kernel
+  const output = new Float32Array(Math.ceil((samples.length * up) / down))
+  for (let n = 0; n < output.length; n++) {
+    const position = n * down
+    const whole = Math.floor(position / up)
+    const phase = ((position - whole * up) * phases) / up
+    const row = Math.floor(phase)
+    const first = whole - taps / 2 + 1
+    const here = dot(samples, first, coefficients, row * taps, taps)
+    const blend = phase - row
+    output[n] = isExact ? here : here + blend * (dot(samples, first, coefficients, (row + 1) * taps, taps) - here)
   }
-  return { samples: output, sampleRateHz: toRateHz }
+  return output
 }
 
-const EMPTY = new Float64Array(0)
+/** The sum of `taps` products; two sums because one would wait for its own last addition. */
+function dot(samples: Float32Array, first: number, coefficients: Float32Array, offset: number, taps: number): number {
+  const shift = offset - first
+  const end = Math.min(samples.length, first + taps)
+  let i = Math.max(0, first)
+  let even = 0
+  let odd = 0
+  for (; i + 1 < end; i += 2) {
+    even += (samples[i] ?? 0) * (coefficients[i + shift] ?? 0)
+    odd += (samples[i + 1] ?? 0) * (coefficients[i + 1 + shift] ?? 0)
+  }
+  return even + odd + (i < end ? (samples[i] ?? 0) * (coefficients[i + shift] ?? 0) : 0)
+}
 
-/** Weights of the samples from `reach - 1` before to `reach` after a position that lies `fraction` behind a sample; they sum to 1. */
-function kernel(fraction: number, scale: number, reach: number): Float64Array {
-  const weights = Float64Array.from({ length: 2 * reach }, (_, tap) => {
-    const distance = tap - reach + 1 - fraction
-    return sinc(distance * scale) * kaiser(distance / reach)
-  })
+/** A sinc under a Kaiser window whose stop band begins at the lower rate's Nyquist frequency; each row sums to 1. */
+function buildKernel(up: number, down: number): Kernel {
+  const lowerRate = Math.min(1, up / down) // in cycles per input sample, as is the cut-off
+  const cutoff = lowerRate * (0.5 - TRANSITION / 2)
+  const halfWidth = ZERO_CROSSINGS / lowerRate
+  const taps = 2 * Math.ceil(halfWidth)
+  const isExact = up * taps <= MAX_COEFFICIENTS
+  const phases = isExact ? up : Math.ceil(BLEND_STEPS * lowerRate)
+  const rows = isExact ? phases : phases + 1
+  const coefficients = new Float32Array(rows * taps)
+  for (let row = 0; row < rows; row++) {
+    const weights = coefficients.subarray(row * taps, (row + 1) * taps)
+    for (let tap = 0; tap < taps; tap++) {
+      const distance = tap - taps / 2 + 1 - row / phases
+      weights[tap] = sinc(2 * cutoff * distance) * kaiser(distance / halfWidth)
+    }
+    scaleToOne(weights)
+  }
+  return { taps, phases, isExact, coefficients }
+}
+
+function scaleToOne(weights: Float32Array): void {
   const sum = weights.reduce((total, weight) => total + weight, 0)
-  return weights.map((weight) => weight / sum)
-}
-
-function dot(weights: Float64Array, samples: Float32Array, from: number): number {
-  const begin = Math.max(0, -from)
-  const end = Math.min(weights.length, samples.length - from)
-  let sum = 0
-  for (let tap = begin; tap < end; tap++) sum += (weights[tap] ?? 0) * (samples[from + tap] ?? 0)
-  return sum
+  for (let i = 0; i < weights.length; i++) weights[i] = (weights[i] ?? 0) / sum
 }
 
 const sinc = (x: number): number => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x))
 
-/** Kaiser's window at x in [-1, 1]. */
-const kaiser = (x: number): number =>
-  Math.abs(x) >= 1 ? 0 : besselI0(KAISER_BETA * Math.sqrt(1 - x * x)) / besselI0(KAISER_BETA)
+/** The Kaiser window, not yet scaled: its argument runs from -1 to 1, outside it is 0. */
+const kaiser = (x: number): number => (Math.abs(x) > 1 ? 0 : besselI0(KAISER_BETA * Math.sqrt(1 - x * x)))
 
 /** The modified Bessel function of order zero, by its power series. */
 function besselI0(x: number): number {
-  let [sum, term] = [1, 1]
-  for (let k = 1; term > 1e-12 * sum; k++) sum += term *= (x / (2 * k)) ** 2
+  const quarter = (x * x) / 4
+  let term = 1
+  let sum = 1
+  for (let k = 1; term > sum * 1e-9; k++) {
+    term *= quarter / (k * k)
+    sum += term
+  }
   return sum
 }
 
-const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
+function greatestCommonDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestCommonDivisor(b, a % b)
+}
+
+/** Samples as signed 16-bit little-endian bytes: rounded, clipped, and silence where a sample is no number. */
+export function pcm16(samples: Float32Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(samples.length * 2)
+  const view = new DataView(bytes.buffer)
+  for (let i = 0; i < samples.length; i++) {
+    const scaled = Math.round((samples[i] ?? 0) * 32_768)
+    view.setInt16(i * 2, Math.max(-32_768, Math.min(32_767, scaled)), true)
+  }
+  return bytes
+}
+
+/** Signed 16-bit little-endian mono bytes as samples; half a sample at the end is dropped. */
+export function fromPcm16(bytes: Uint8Array, sampleRateHz: number): Audio {
+  const samples = new Float32Array(bytes.length >> 1)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let i = 0; i < samples.length; i++) samples[i] = view.getInt16(i * 2, true) / 32_768
+  return { samples, sampleRateHz }
+}
+
+/** The parts one after the other, in an array of their own. */
+export function concat(parts: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(parts.reduce((length, part) => length + part.length, 0))
+  let offset = 0
+  for (const part of parts) {
+    joined.set(part, offset)
+    offset += part.length
+  }
+  return joined
+}
+
+/** Power ratios. A channel quieter than the loudest by this much (40 dB) carries no speech of its own. */
+const SILENT_CHANNEL = 1e-4
+/** A mean quieter than the loudest channel by this much (7 dB; equal voices lose 3, one voice of two 6) has cancelled it. */
+const CANCELLED_MEAN = 0.2
+
+/**
+ * One channel out of several, from interleaved samples. The mean of the channels that carry sound, unless the mean loses
+ * more than 7 dB against the loudest channel (opposite phase, one voice among many noisy channels): then the loudest alone.
+ */
+export function toMono(interleaved: Float32Array, channelCount: number): Float32Array {
+  if (channelCount === 1) return interleaved
+  const channels = Array.from({ length: channelCount }, (_, index) => index)
+  const powers = channels.map((channel) => power(interleaved, channel, channelCount))
+  const loudest = powers.indexOf(Math.max(...powers))
+  const loudestPower = powers[loudest] ?? 0
+  const audible = channels.filter((channel) => (powers[channel] ?? 0) >= loudestPower * SILENT_CHANNEL)
+  const mean = meanOf(interleaved, audible, channelCount)
+  return power(mean, 0, 1) < loudestPower * CANCELLED_MEAN ? meanOf(interleaved, [loudest], channelCount) : mean
+}
+
+/** The sum of a channel's squared samples. */
+function power(interleaved: Float32Array, channel: number, channelCount: number): number {
+  let sum = 0
+  for (let i = channel; i < interleaved.length; i += channelCount) sum += (interleaved[i] ?? 0) ** 2
+  return sum
+}
+
+function meanOf(interleaved: Float32Array, channels: readonly number[], channelCount: number): Float32Array {
+  const mean = new Float32Array(Math.floor(interleaved.length / channelCount))
+  const share = 1 / channels.length
+  for (const channel of channels) {
+    for (let frame = 0; frame < mean.length; frame++) {
+      mean[frame] = (mean[frame] ?? 0) + share * (interleaved[frame * channelCount + channel] ?? 0)
+    }
+  }
+  return mean
+}

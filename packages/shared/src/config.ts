@@ -49,7 +49,13 @@ export const text = () => z.string().min(1)
 export const bool = () => z.stringbool()
 /** An http(s) address without a trailing slash. */
 export const url = () => z.url({ protocol: /^https?$/ }).transform((address) => address.replace(/\/+$/, ''))
-export const secret = () => text().transform((value) => new Secret(value))
+/** A text that must not be printed. */
+export const secret = ({ minLength = 1 } = {}) =>
+  z
+    .string()
+    .min(minLength)
+    .transform((value) => new Secret(value))
+    .meta({ secret: true })
 
 /** Reads every section. Throws one `invalid_config` that names each variable at fault, what was expected, and (secrets apart) what came. */
 export function readConfig<S extends Sections>(sections: S, env: Env): ConfigOf<S> {
@@ -106,9 +112,11 @@ function readFile(section: string, key: string, env: Env, problems: string[]): s
   }
 }
 
-/** A schema is secret when what it makes of some text is a Secret: wrappers such as `optional()` keep that. */
+/** Looks through `optional()` and its like for what `secret()` marked. */
 function isSecret(type: unknown): boolean {
-  return type instanceof z.ZodType && type.safeParse('x').data instanceof Secret
+  if (!(type instanceof z.ZodType)) return false
+  if (type.meta()?.['secret'] === true) return true
+  return 'unwrap' in type && typeof type.unwrap === 'function' && isSecret(type.unwrap())
 }
 
 function describeIssue(

@@ -136,7 +136,10 @@ export class Model<In, Out, Piece = never> {
     let thread: EngineThread<In, Out, Piece> | undefined
     try {
       this.#to('fetching', { progress: null, error: null })
-      files = await this.#options.fetch((progress) => (this.#status = { ...this.#status, progress }), signal)
+      files = await orAborted(
+        this.#options.fetch((progress) => (this.#status = { ...this.#status, progress }), signal),
+        signal,
+      )
       this.#to('loading', { id: files.id, source: files.source, warning: files.warning, progress: null })
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await thread.load(signal)
@@ -229,4 +232,13 @@ export class Model<In, Out, Piece = never> {
       'model state',
     )
   }
+}
+
+/** Settles with `work`, or rejects when `signal` aborts, whichever comes first: a source that ignores its signal can't hold up the end. */
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  if (signal.aborted) abort()
+  return Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', abort))
 }

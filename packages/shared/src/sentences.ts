@@ -1,146 +1,241 @@
 /**
- * Cuts text into what can be spoken. The first fragment is small (a clause), because the time to the first sound is the time to speak it;
- * later ones are sentences, because prosody needs them. Works on a stream: a fragment leaves as soon as its end is certain.
+ * Text cut into what a voice can say at once. A reply is spoken while it is still being written, so the first fragment is
+ * small (a clause) and later ones are sentences. A cut is decided by the text around its mark, not by how the text came
+ * in pieces, with one exception: see `mayCutEarly`.
  */
 
 export type FragmentOptions = {
-  /** Words that the first fragment has at least, if its sentence has that many. */
-  firstWords?: number
-  /** Longest fragment; longer sentences are cut at the last clause or word before it. */
-  maxChars?: number
+  /** Longest fragment, in UTF-16 units: cut behind its last clause, else between words, else anywhere. */
+  readonly maxChars?: number
+  /** Words after which a clause is enough for the first fragment (two CJK characters count as a word); null: sentences from the start. */
+  readonly firstWords?: number | null
 }
 
-type Boundary = 'sentence' | 'clause'
+/** What the text at a mark is: an end of a sentence, of a clause, of nothing, or not to be told before more text comes. */
+type Verdict = 'sentence' | 'clause' | 'none' | 'undecided'
 
-/** After these a full stop ends nothing (lower case, without the last dot). */
+const STOPS = '.!?…؟۔।॥'
+const CLAUSE_MARKS = ',;:—–،؛'
+const WIDE_STOPS = '。！？｡'
+const WIDE_CLAUSE_MARKS = '，、；：､'
+const MARKS = new Set(STOPS + CLAUSE_MARKS + WIDE_STOPS + WIDE_CLAUSE_MARKS)
+/** What closes a quote, bracket or emphasis may follow a mark and belongs to it. “ and « close in German, but open after CJK marks. */
+const WIDE_CLOSERS = '」』）】》〉”’"\')'
+const CLOSERS = `${WIDE_CLOSERS}“‘»«›‹]}*_~\``
+const AFTER_MARK = new Set([...MARKS].join('') + CLOSERS)
+const AFTER_WIDE_MARK = new Set([...MARKS].join('') + WIDE_CLOSERS)
+
+const LINE_ENDS = new Set('\n\r\u2028\u2029')
+const SPACE = /\s/u
+const WORD_CHAR = /[\p{L}\p{N}]/u
+const LOWER_CASE_OR_DIGIT = /[\p{Ll}\p{N}]/u
+/** One UTF-16 unit that may follow a mark's end: a space, CJK (no spaces there), a symbol such as an emoji. */
+const BREAK =
+  /[\s—\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303f\uff00-\uffef\p{Extended_Pictographic}\ud800-\udbff]/u
+const WORDS = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|[\p{L}\p{N}][\p{L}\p{N}\p{M}'’.-]*/gu
+const WIDE_WORD = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u
+/** Marks that lost their sentence, at the head of a fragment. */
+const ORPHANS = /^[.,;:!?…。、！？»”’)\]}」』"']+(?=\s)/u
+
+/** A full stop behind these never ends a sentence: a name, a number or the rest follows. Case counts: "Dec." but "dec". */
 const ABBREVIATIONS = new Set(
-  'dr mr mrs ms prof st sr jr vs etc e.g i.e approx no nr vol fig inc ltd co dept est z.b d.h bzw ca usw u.a o.ä mme mlle m sra dra ud pág p.ej a.m p.m u.s u.k u.s.a'.split(
-    ' ',
-  ),
+  (
+    'Mr Mrs Ms Dr Prof St Sr Sra Dra Jr Rev Gen Sen Rep Gov Capt Lt Col Sgt Hon Mt Mme Mlle Hr Fr Nr Str Hrsg Abb Bd Kap ' +
+    'Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez Fig Vol Ch Dept Univ Ud Uds Vd Vds ' +
+    'mr mrs ms dr prof vs approx cf ca bzw evtl ggf inkl exkl vgl nr resp sog dept pp est av tel'
+  ).split(' '),
 )
-const SENTENCE_END = new Set('.!?…。！？｡')
-const WIDE_END = new Set('。！？｡')
-const CLAUSE_END = new Set(',;:—–،、，；：')
-const WIDE_CLAUSE = new Set('、，；：—–')
-/** What may stand between the mark and the space: closing quotes and brackets, more marks. */
-const CLOSING = new Set('.!?…"\'”’»)]}』」')
-const hasWord = (text: string): boolean => /[\p{L}\p{N}]/u.test(text)
+/** Behind these it ends one unless a small letter or a digit follows: "at 5 p.m. today", "No. 5". */
+const MAYBE_ABBREVIATIONS = new Set('etc usw ect inc ltd co corp no al ff jr a.m p.m u.a u.ä'.split(' '))
+/** "J.", and "z.B.", "U.S.", "Ph.D." */
+const INITIALS = /^[\p{Lu}a-z]$|^(?:\p{L}{1,2}\.){1,4}\p{L}{1,2}$/u
+/** A German ordinal ("am 3. Mai") or the number of a list item at the start of a line. */
+const ORDINAL = /(?:^|(?:^|\s)(?:am|vom|zum|beim|im|bis|seit|der|die|das|den|dem|des|ab)\s)\d{1,2}$/iu
+/** Units that the rules look at before a stop and, in white space, behind it: no text makes them look further. */
+const LOOK_BEHIND = 24
+const LOOK_AHEAD = 8
 
-/** Splits streamed text; see `splitSentences` for whole texts. Joining the fragments with spaces loses no word. */
-export class FragmentSplitter {
-  readonly #firstWords: number
-  readonly #maxChars: number
-  #text = ''
-  /** Where the search goes on: everything before it was looked at and is no end. */
-  #from = 0
-  #isFirst = true
-
-  constructor({ firstWords = 4, maxChars = 300 }: FragmentOptions = {}) {
-    this.#firstWords = firstWords
-    this.#maxChars = maxChars
-  }
-
-  /** Takes more text, gives the fragments it completed. */
-  push(piece: string): string[] {
-    this.#text += piece
-    return this.#drain(false)
-  }
-
-  /** Gives what is left; the splitter then starts anew. */
-  end(): string[] {
-    const fragments = this.#drain(true)
-    const rest = this.#text.trim()
-    this.#reset()
-    return hasWord(rest) ? [...fragments, rest] : fragments
-  }
-
-  #reset(): void {
-    this.#text = ''
-    this.#from = 0
-    this.#isFirst = true
-  }
-
-  #drain(isEnd: boolean): string[] {
-    const fragments: string[] = []
-    for (let end = this.#findEnd(isEnd); end !== null; end = this.#findEnd(isEnd)) {
-      const fragment = this.#text.slice(0, end).trim()
-      this.#text = this.#text.slice(end)
-      this.#from = 0
-      this.#isFirst = false
-      fragments.push(fragment)
-    }
-    return fragments
-  }
-
-  /** Length of the next fragment, or null when more text is needed to know. */
-  #findEnd(isEnd: boolean): number | null {
-    const text = this.#text
-    const limit = Math.min(text.length, this.#maxChars)
-    for (let at = this.#from; at < limit; at++) {
-      const boundary = boundaryAt(text, at, isEnd)
-      if (boundary === 'unknown') {
-        this.#from = at
-        return null
-      }
-      if (boundary && this.#accepts(boundary.kind, text.slice(0, boundary.end))) return boundary.end
-      this.#from = at + 1
-    }
-    return this.#cutLong()
-  }
-
-  #accepts(kind: Boundary, fragment: string): boolean {
-    if (!hasWord(fragment)) return false
-    if (kind === 'sentence') return true
-    return this.#isFirst && countWords(fragment) >= this.#firstWords
-  }
-
-  /** A sentence past the limit is cut behind its last clause mark or space. */
-  #cutLong(): number | null {
-    if (this.#text.length <= this.#maxChars) return null
-    const head = this.#text.slice(0, this.#maxChars)
-    const clause = Math.max(...[...CLAUSE_END].map((mark) => head.lastIndexOf(mark))) + 1
-    const space = head.search(/\s\S*$/) + 1
-    const cut = clause > this.#maxChars / 3 ? clause : space > 0 ? space : this.#maxChars
-    return hasWord(head.slice(0, cut)) ? cut : null
-  }
-}
-
-/** The sentences of a whole text, as the splitter cuts them, without a small first fragment. */
-export function splitSentences(text: string, { maxChars = 300 }: Pick<FragmentOptions, 'maxChars'> = {}): string[] {
-  const splitter = new FragmentSplitter({ firstWords: Infinity, maxChars })
+/** The sentences of a whole text, trimmed, in order. Pieces without a letter or digit are left out; no word is. Linear time. */
+export function splitSentences(text: string): string[] {
+  const splitter = new FragmentSplitter({ maxChars: Infinity, firstWords: null })
   return [...splitter.push(text), ...splitter.end()]
 }
 
-/** Words of a spaced script; in scripts without spaces two characters count as one. */
-function countWords(text: string): number {
-  const wide = text.match(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}]/gu)?.length ?? 0
-  const spaced = text.match(/[\p{L}\p{N}][^\s]*/gu)?.length ?? 0
-  return Math.max(spaced, Math.floor(wide / 2))
+/**
+ * Cuts streamed text into speakable fragments. The first ends at the first clause or sentence end after `firstWords` words,
+ * later ones at sentence ends; a line end always cuts. Fragments are trimmed and hold a letter or digit; together they hold
+ * every word in order. Takes time linear in the text (times `maxChars` when text comes in single characters).
+ */
+export class FragmentSplitter {
+  readonly #maxChars: number
+  readonly #firstWords: number | null
+  #isFirst: boolean
+  #text = ''
+  /** Up to here the text was looked at; behind a fragment's start. */
+  #at = 0
+  /** Where the fragment can be cut if it grows too long; 0 when nowhere. */
+  #clauseEnd = 0
+  #lastSpace = 0
+
+  constructor({ maxChars = 300, firstWords = 3 }: FragmentOptions = {}) {
+    this.#maxChars = Math.max(2, maxChars)
+    this.#firstWords = firstWords
+    this.#isFirst = firstWords !== null
+  }
+
+  /** Takes the next piece; returns the fragments it completed. */
+  push(piece: string): string[] {
+    this.#text += piece
+    return this.#take(false)
+  }
+
+  /** The text is over: returns what was left, and is ready for another text. */
+  end(): string[] {
+    const fragments = this.#take(true)
+    this.#text = ''
+    this.#isFirst = this.#firstWords !== null
+    this.#startAt(0)
+    return fragments
+  }
+
+  #take(isEnded: boolean): string[] {
+    const fragments: string[] = []
+    let start = 0
+    for (;;) {
+      while (start < this.#text.length && SPACE.test(this.#text.charAt(start))) start++
+      if (this.#at < start) this.#startAt(start)
+      const end = this.#nextCut(start, isEnded)
+      if (end === null) break
+      const fragment = this.#text.slice(start, end).replace(ORPHANS, '').trim()
+      if (WORD_CHAR.test(fragment)) {
+        fragments.push(fragment)
+        this.#isFirst = false
+      }
+      start = end
+      this.#startAt(end)
+    }
+    this.#forget(start)
+    return fragments
+  }
+
+  #startAt(index: number): void {
+    this.#at = index
+    this.#clauseEnd = 0
+    this.#lastSpace = 0
+  }
+
+  #forget(length: number): void {
+    this.#text = this.#text.slice(length)
+    this.#at -= length
+    this.#clauseEnd = Math.max(0, this.#clauseEnd - length)
+    this.#lastSpace = Math.max(0, this.#lastSpace - length)
+  }
+
+  /** Where the fragment that begins at `start` ends, or null when the text so far does not tell. */
+  #nextCut(start: number, isEnded: boolean): number | null {
+    const limit = start + this.#maxChars
+    while (this.#at < this.#text.length) {
+      if (this.#at >= limit) return this.#cutLong(start, limit)
+      const char = this.#text.charAt(this.#at)
+      if (LINE_ENDS.has(char)) return this.#at + 1
+      if (MARKS.has(char)) {
+        const end = markEnd(this.#text, this.#at, limit)
+        const verdict = judge(this.#text, start, this.#at, end, isEnded)
+        if (verdict === 'undecided' && end <= limit) return this.#isEarly(start, end) ? end : null
+        if (end <= limit && this.#isCut(verdict, start, end)) return end
+        if (verdict === 'clause' || verdict === 'sentence') this.#clauseEnd = Math.min(end, limit)
+        this.#at = Math.min(end, limit)
+      } else {
+        if (SPACE.test(char)) this.#lastSpace = this.#at
+        this.#at++
+      }
+    }
+    return isEnded && this.#at > start ? this.#text.length : null
+  }
+
+  #isCut(verdict: Verdict, start: number, end: number): boolean {
+    if (!this.#isFirst) return verdict === 'sentence'
+    return (verdict === 'sentence' || verdict === 'clause') && this.#hasFirstWords(start, end)
+  }
+
+  #isEarly(start: number, end: number): boolean {
+    return (
+      this.#isFirst &&
+      mayCutEarly(this.#text.slice(start, end), this.#text.length - end) &&
+      this.#hasFirstWords(start, end)
+    )
+  }
+
+  #hasFirstWords(start: number, end: number): boolean {
+    return countWords(this.#text.slice(start, end)) >= (this.#firstWords ?? 0)
+  }
+
+  #cutLong(start: number, limit: number): number {
+    if (SPACE.test(this.#text.charAt(limit))) return limit
+    if (this.#clauseEnd > start + 0.4 * this.#maxChars) return this.#clauseEnd
+    if (this.#lastSpace > start) return this.#lastSpace
+    return isHighSurrogate(this.#text.charCodeAt(limit - 1)) ? limit - 1 : limit
+  }
 }
 
-/** What ends at `at`: a boundary with the length up to it, nothing, or `unknown` when the next character decides and is not there yet. */
-function boundaryAt(text: string, at: number, isEnd: boolean): { kind: Boundary; end: number } | 'unknown' | null {
-  const char = text[at] ?? ''
-  if (char === '\n') return { kind: 'sentence', end: at + 1 }
-  if (WIDE_END.has(char)) return { kind: 'sentence', end: at + 1 }
-  if (WIDE_CLAUSE.has(char)) return { kind: 'clause', end: at + 1 }
-  const isSentence = SENTENCE_END.has(char)
-  if (!isSentence && !CLAUSE_END.has(char)) return null
-  if (char === '.' && isAbbreviation(text, at)) return null
+/** Where the marks at `at`, and the quotes and brackets that they close, end; `limit + 1` when they go on beyond it. */
+function markEnd(text: string, at: number, limit: number): number {
+  const isWide = WIDE_STOPS.includes(text.charAt(at)) || WIDE_CLAUSE_MARKS.includes(text.charAt(at))
+  const members = isWide ? AFTER_WIDE_MARK : AFTER_MARK
   let end = at + 1
-  while (CLOSING.has(text[end] ?? '')) end++
-  const next = text[end]
-  if (next === undefined) return isEnd ? { kind: isSentence ? 'sentence' : 'clause', end } : 'unknown'
-  // 3.14, 10:30, 1,000, example.com: a mark inside a word ends nothing.
-  return /\s/.test(next) ? { kind: isSentence ? 'sentence' : 'clause', end } : null
+  while (end <= limit && members.has(text.charAt(end))) end++
+  return end
 }
 
-/** `Dr.`, `e.g.`, `J.`: the dot belongs to the word. An ordinal such as `3.` does too, as German writes dates and lists begin. */
-function isAbbreviation(text: string, dot: number): boolean {
-  let start = dot
-  while (start > 0 && dot - start < 12 && /[\p{L}\p{N}.]/u.test(text[start - 1] ?? '')) start--
-  const word = text.slice(start, dot).toLowerCase()
-  if (/^\p{L}$/u.test(word)) return word !== 'i'
-  if (/^\d{1,2}$/.test(word)) return text.slice(0, start).trim() === ''
-  return ABBREVIATIONS.has(word)
+/** What the marks from `at` to `end` mean in the fragment that began at `start`. */
+function judge(text: string, start: number, at: number, end: number, isEnded: boolean): Verdict {
+  const mark = text.charAt(at)
+  if (end === text.length && !isEnded) return 'undecided'
+  if (WIDE_STOPS.includes(mark)) return 'sentence'
+  if (WIDE_CLAUSE_MARKS.includes(mark) || mark === '—') return 'clause'
+  if (end < text.length && !BREAK.test(text.charAt(end))) return 'none' // 3.14, 10:30, example.com, "a?b"
+  if (mark === '–') return SPACE.test(text.charAt(at - 1)) ? 'clause' : 'none'
+  if (CLAUSE_MARKS.includes(mark)) return 'clause'
+  const certainty = stopCertainty(text.slice(Math.max(start, at - LOOK_BEHIND), at), text.slice(at, end))
+  return certainty === 'maybe' ? judgeByNext(text, end, isEnded) : certainty
 }
+
+/** Whether a stop (`run`: the marks from it on) ends a sentence, by the text before it; `maybe` when the text behind tells. */
+function stopCertainty(before: string, run: string): 'sentence' | 'none' | 'maybe' {
+  if (/^(?:…|\.\.)|[^.!?…؟۔।॥]$/u.test(run)) return 'maybe' // an ellipsis, or a closed quote: "Stop!" he said
+  if (!run.startsWith('.')) return 'sentence'
+  const word = /[^\s"'([{„“«»‘¿¡*_—–]*$/u.exec(before)?.[0] ?? ''
+  if (MAYBE_ABBREVIATIONS.has(word.toLowerCase())) return 'maybe'
+  return ABBREVIATIONS.has(word) || INITIALS.test(word) || ORDINAL.test(before) ? 'none' : 'sentence'
+}
+
+/** A sentence does not begin with a small letter, nor (behind an abbreviation) with a digit. */
+function judgeByNext(text: string, end: number, isEnded: boolean): Verdict {
+  for (let i = end; i < end + LOOK_AHEAD; i++) {
+    const char = text.charAt(i)
+    if (char === '') return isEnded ? 'sentence' : 'undecided'
+    if (LINE_ENDS.has(char)) return 'sentence'
+    if (!SPACE.test(char)) return LOWER_CASE_OR_DIGIT.test(char) ? 'none' : 'sentence'
+  }
+  return 'sentence'
+}
+
+/**
+ * The exception: while nothing is spoken yet, a fragment that ends with its piece is not held back for the next piece, when
+ * one mark follows an ordinary word. (A next piece "com" would have told that it was "example.com"; language models
+ * send ".com" or "..." whole.) Quotes and brackets wait for their other half.
+ */
+function mayCutEarly(fragment: string, charsBehind: number): boolean {
+  const mark = fragment.slice(-1)
+  if (charsBehind > 0 || !/[\p{L}\p{M}][ \u00a0\u202f]?\P{L}$/u.test(fragment)) return false
+  if (/["“„«([「『]|https?:$/u.test(fragment)) return false
+  if (mark !== '.') return mark !== '…' && mark !== '–' && MARKS.has(mark)
+  return stopCertainty(fragment.slice(-LOOK_BEHIND - 1, -1), mark) === 'sentence'
+}
+
+function countWords(text: string): number {
+  const words = text.match(WORDS) ?? []
+  return words.reduce((sum, word) => sum + (WIDE_WORD.test(word) ? 0.5 : 1), 0)
+}
+
+const isHighSurrogate = (unit: number): boolean => unit >= 0xd8_00 && unit <= 0xdb_ff

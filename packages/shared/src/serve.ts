@@ -46,9 +46,10 @@ export async function serve(options: ServeOptions): Promise<Served> {
   server.maxHeadersCount = 100
   server.maxRequestsPerSocket = 1000
   server.on('clientError', answerBrokenRequest)
+  closeAsTheyFinish(server)
   await listen(server, options)
   const { port } = server.address() as AddressInfo
-  const close = once1(() => shutDown(server, options))
+  const close = atMostOnce(() => shutDown(server, options))
   watchProcess(options, close)
   log.info({ hostname, port }, 'listening')
   return { port, close }
@@ -63,6 +64,13 @@ async function listen(server: Server, { port, hostname }: ServeOptions): Promise
     const why = code === 'EADDRINUSE' ? 'is in use by another program' : `can't be opened (${code})`
     throw new AppError('invalid_config', `port ${port} on ${hostname} ${why}`, { cause })
   }
+}
+
+/** A kept-alive connection that was busy when draining began would stay open for its whole idle time. */
+function closeAsTheyFinish(server: Server): void {
+  server.on('request', (_request, response) => {
+    response.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()))
+  })
 }
 
 async function shutDown(server: Server, { log, onDrain, close, drainMs = 30_000 }: ServeOptions): Promise<void> {
@@ -111,7 +119,7 @@ function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void
   socket.end(head + body)
 }
 
-function once1(work: () => Promise<void>): () => Promise<void> {
+function atMostOnce(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined
   return () => (running ??= work())
 }

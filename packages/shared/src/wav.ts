@@ -1,157 +1,214 @@
 /**
- * WAV at the border: any PCM or float file people send in, PCM16 out (RIFF/WAVE; Microsoft's WAVEFORMATEXTENSIBLE). Sizes in headers are hints:
- * what counts is which bytes are there.
+ * WAV bytes to mono samples and back. A file's bytes are believed, its sizes are not: what is present counts, and nothing
+ * is allocated for what a header only claims. Follows Microsoft's RIFF WAVE and WAVE_FORMAT_EXTENSIBLE.
  */
-import { type Audio, mixToMono, pcm16 } from './audio.ts'
+import { checkSampleRate, fromPcm16, pcm16, toMono } from './audio.ts'
+import type { Audio } from './audio.ts'
 import { AppError } from './errors.ts'
 
-export type WavLimits = { minSeconds?: number; maxSeconds?: number }
+export type WavLimits = { readonly minSeconds?: number; readonly maxSeconds?: number }
 
-type Format = { encoding: 'int' | 'float'; channels: number; sampleRateHz: number; bits: number }
+type Encoding = 'int' | 'float'
+type Format = {
+  readonly encoding: Encoding
+  readonly channelCount: number
+  readonly sampleRateHz: number
+  readonly bitsPerSample: number
+}
 
-const [PCM, FLOAT, EXTENSIBLE] = [1, 3, 0xfffe]
-const RATES_HZ = { min: 4000, max: 384_000 }
+const HEADER_BYTES = 44
+const UNKNOWN_SIZE = 0xff_ff_ff_ff
 const MAX_CHANNELS = 64
 const MAX_CHUNKS = 1000
+/** Float samples may pass full scale a little and are clipped; beyond this (24 dB) they are no samples in [-1, 1]. */
+const MAX_PEAK = 16
+
+/** First bytes of sounds that are no WAV of this kind: the caller learns what came. */
+const OTHER_CONTAINERS: Readonly<Record<string, string>> = {
+  RIFX: 'RIFX (big-endian WAV)',
+  RF64: 'RF64',
+  BW64: 'BW64',
+  riff: 'Wave64',
+  FORM: 'AIFF',
+  fLaC: 'FLAC',
+  OggS: 'Ogg',
+}
+
+/** What follows the two-byte format in a WAVE_FORMAT_EXTENSIBLE subformat. */
+const SUBFORMAT_TAIL = '000000001000800000aa00389b71'
+
+const undecodable = (message: string): AppError => new AppError('undecodable_audio', message)
+const unsupported = (got: string): AppError =>
+  new AppError('unsupported_media', `expected WAV with PCM or float samples, got ${got}`)
 
 /**
- * Decodes to mono. Several channels become their mean, or the loudest one where the mean would cancel.
- * Throws `empty_audio` (no bytes), `undecodable_audio`, `unsupported_media` (a format we name), `unsupported_sample_rate`, `audio_too_short`
- * (below `minSeconds`, default 0.1), `audio_too_long`, `invalid_samples` (NaN, infinite).
+ * The sound of a WAV file: PCM of 8, 16, 24, 32 bits or float of 32, 64, up to 64 channels (see toMono for how they become
+ * one). Default limits: at least 0.1 s, no upper limit. Throws `empty_audio`, `undecodable_audio`, `unsupported_media`,
+ * `unsupported_sample_rate`, `audio_too_short`, `audio_too_long`, `invalid_samples`.
  */
 export function decodeWav(bytes: Uint8Array, { minSeconds = 0.1, maxSeconds = Infinity }: WavLimits = {}): Audio {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  requireWave(bytes)
-  const { format, data } = findChunks(view)
-  const frameBytes = (format.channels * format.bits) / 8
-  const frames = Math.floor(data.byteLength / frameBytes)
-  const seconds = frames / format.sampleRateHz
-  if (frames === 0 || seconds < minSeconds)
-    throw new AppError('audio_too_short', `expected at least ${minSeconds} s of audio, got ${seconds.toFixed(3)} s`, {
-      param: 'file',
-    })
-  if (seconds > maxSeconds)
-    throw new AppError('audio_too_long', `expected at most ${maxSeconds} s of audio, got ${seconds.toFixed(1)} s`, {
-      param: 'file',
-    })
-  const channels = Array.from({ length: format.channels }, (_, channel) => readChannel(data, format, channel, frames))
-  if (channels.some((samples) => samples.some((sample) => !Number.isFinite(sample))))
-    throw new AppError('invalid_samples', 'the audio holds NaN or infinite samples', { param: 'file' })
-  return { samples: mixToMono(channels), sampleRateHz: format.sampleRateHz }
+  checkContainer(bytes)
+  const { format, data } = readChunks(bytes)
+  const { channelCount, sampleRateHz } = format
+  const frameBytes = (channelCount * format.bitsPerSample) / 8
+  const frameCount = Math.floor(data.length / frameBytes)
+  const seconds = frameCount / sampleRateHz
+  if (frameCount === 0 || seconds < minSeconds) {
+    throw new AppError('audio_too_short', `expected at least ${minSeconds} s of audio, got ${seconds.toFixed(3)} s`)
+  }
+  if (seconds > maxSeconds) {
+    throw new AppError('audio_too_long', `expected at most ${maxSeconds} s of audio, got ${seconds.toFixed(1)} s`)
+  }
+  const interleaved = decodeSamples(data.subarray(0, frameCount * frameBytes), format)
+  return { samples: toMono(interleaved, channelCount), sampleRateHz }
 }
 
-/** A whole PCM16 WAV file. */
-export function encodeWav({ samples, sampleRateHz }: Audio): Uint8Array<ArrayBuffer> {
-  const header = wavHeader({ sampleRateHz, sampleCount: samples.length })
-  const file = new Uint8Array(header.length + 2 * samples.length)
-  file.set(header)
-  file.set(pcm16(samples), header.length)
-  return file
+function checkContainer(bytes: Uint8Array): void {
+  if (bytes.length === 0) throw new AppError('empty_audio', 'expected a WAV file, got 0 bytes')
+  const id = ascii(bytes, 0, 4)
+  const other = OTHER_CONTAINERS[id]
+  if (other !== undefined) throw unsupported(other)
+  if (id === 'RIFF' && ascii(bytes, 8, 12) === 'WAVE') return
+  throw undecodable('expected a WAV file, got bytes without its RIFF and WAVE marks')
 }
 
-/** The 44 bytes before mono PCM16. `stream` writes the largest sizes, which players take as "until the end". */
-export function wavHeader({
-  sampleRateHz,
-  sampleCount,
-}: {
-  sampleRateHz: number
-  sampleCount: number | 'stream'
-}): Uint8Array {
-  const dataBytes = sampleCount === 'stream' ? 0xffffffff : 2 * sampleCount
-  const view = new DataView(new ArrayBuffer(44))
-  const text = (at: number, value: string) => [...value].forEach((char, i) => view.setUint8(at + i, char.charCodeAt(0)))
-  text(0, 'RIFF')
-  view.setUint32(4, Math.min(0xffffffff, dataBytes + 36), true)
-  text(8, 'WAVEfmt ')
-  view.setUint32(16, 16, true)
-  view.setUint16(20, PCM, true)
-  view.setUint16(22, 1, true)
-  view.setUint32(24, sampleRateHz, true)
-  view.setUint32(28, 2 * sampleRateHz, true)
-  view.setUint16(32, 2, true)
-  view.setUint16(34, 16, true)
-  text(36, 'data')
-  view.setUint32(40, dataBytes, true)
-  return new Uint8Array(view.buffer)
+/** Walks the chunks once, in order: fmt must come before data, and both exactly once count. */
+function readChunks(bytes: Uint8Array): { format: Format; data: Uint8Array } {
+  const view = viewOf(bytes)
+  const isOpenEnded = isStreamed(view)
+  let format: Format | undefined
+  let data: Uint8Array | undefined
+  let chunkCount = 0
+  for (let at = 12; at + 8 <= bytes.length; chunkCount++) {
+    if (chunkCount === MAX_CHUNKS) throw undecodable(`expected at most ${MAX_CHUNKS} chunks, got more`)
+    const id = ascii(bytes, at, at + 4)
+    const claimed = view.getUint32(at + 4, true)
+    const start = at + 8
+    const end = id === 'data' && claimed === 0 && isOpenEnded ? bytes.length : Math.min(bytes.length, start + claimed)
+    if (id === 'fmt ' && !format) format = readFormat(bytes.subarray(start, end))
+    if (id === 'data') {
+      if (!format) throw undecodable('expected the fmt chunk before the data chunk, got data first')
+      if (data) throw undecodable('expected one data chunk, got two')
+      data = bytes.subarray(start, end)
+    }
+    at = skipPad(bytes, end, claimed)
+  }
+  if (!format) throw undecodable('expected a fmt chunk, got none')
+  if (!data) throw undecodable('expected a data chunk, got none')
+  return { format, data }
 }
 
-const broken = (what: string) =>
-  new AppError('undecodable_audio', `expected a WAV file, got ${what}`, { param: 'file' })
-const unsupported = (what: string) =>
-  new AppError('unsupported_media', `expected WAV with PCM or float samples, got ${what}`, { param: 'file' })
+/** Whether the writer never came back to fill in the sizes: a data size of 0 then means "to the end". */
+function isStreamed(view: DataView): boolean {
+  const claimed = view.getUint32(4, true)
+  const present = view.byteLength - 8
+  return claimed < present - 1 || claimed > present + 1
+}
+
+/** Chunks of odd size end with a zero byte; some writers forget it, and no chunk's name begins with zero. */
+const skipPad = (bytes: Uint8Array, end: number, size: number): number =>
+  end + (size % 2 === 1 && bytes[end] === 0 ? 1 : 0)
+
+function readFormat(chunk: Uint8Array): Format {
+  if (chunk.length < 16) throw undecodable(`expected a fmt chunk of 16 bytes or more, got ${chunk.length}`)
+  const view = viewOf(chunk)
+  const encoding = readEncoding(chunk, view)
+  const channelCount = view.getUint16(2, true)
+  const sampleRateHz = view.getUint32(4, true)
+  const frameBytes = view.getUint16(12, true)
+  const bitsPerSample = view.getUint16(14, true)
+  if (channelCount < 1 || channelCount > MAX_CHANNELS) {
+    throw undecodable(`expected 1 to ${MAX_CHANNELS} channels, got ${channelCount}`)
+  }
+  if (READERS[`${encoding}${bitsPerSample}`] === undefined) {
+    throw undecodable(`expected 8, 16, 24, 32 bits or float of 32, 64, got ${encoding} of ${bitsPerSample} bits`)
+  }
+  if (frameBytes !== (channelCount * bitsPerSample) / 8) {
+    throw undecodable(`expected a block align of ${(channelCount * bitsPerSample) / 8} bytes, got ${frameBytes}`)
+  }
+  checkSampleRate(sampleRateHz)
+  return { encoding, channelCount, sampleRateHz, bitsPerSample }
+}
+
+function readEncoding(chunk: Uint8Array, view: DataView): Encoding {
+  const tag = view.getUint16(0, true)
+  const isExtensible = tag === 0xff_fe
+  if (isExtensible && chunk.length < 40) {
+    throw undecodable(`expected an extensible fmt chunk of 40 bytes, got ${chunk.length}`)
+  }
+  const format = isExtensible ? view.getUint16(24, true) : tag
+  const isKnown = !isExtensible || Buffer.from(chunk.subarray(26, 40)).toString('hex') === SUBFORMAT_TAIL
+  if (isKnown && format === 1) return 'int'
+  if (isKnown && format === 3) return 'float'
+  if (tag === 0) throw undecodable('expected a WAV format, got format 0')
+  throw unsupported(`WAV format 0x${format.toString(16).padStart(4, '0')}`)
+}
+
+type ReadSample = (view: DataView, at: number) => number
+
+/** One sample at a byte offset, for each encoding and width; 8 bits are unsigned, the rest signed, all little-endian. */
+const READERS: Readonly<Record<string, ReadSample>> = {
+  int8: (view, at) => (view.getUint8(at) - 128) / 128,
+  int16: (view, at) => view.getInt16(at, true) / 32_768,
+  int24: (view, at) => ((view.getInt8(at + 2) << 16) | view.getUint16(at, true)) / 8_388_608,
+  int32: (view, at) => view.getInt32(at, true) / 2_147_483_648,
+  float32: (view, at) => inRange(view.getFloat32(at, true)),
+  float64: (view, at) => inRange(view.getFloat64(at, true)),
+}
+
+function inRange(sample: number): number {
+  if (!(Math.abs(sample) <= MAX_PEAK)) {
+    throw new AppError('invalid_samples', `expected float samples from -1 to 1, got ${sample}`)
+  }
+  return Math.max(-1, Math.min(1, sample))
+}
+
+function decodeSamples(data: Uint8Array, { encoding, bitsPerSample, sampleRateHz }: Format): Float32Array {
+  const read = READERS[`${encoding}${bitsPerSample}`]
+  if (!read) throw new Error(`no reader for ${encoding}${bitsPerSample} that the format allowed: this is a bug`)
+  if (read === READERS.int16) return fromPcm16(data, sampleRateHz).samples
+  const view = viewOf(data)
+  const sampleBytes = bitsPerSample / 8
+  const samples = new Float32Array(data.length / sampleBytes)
+  for (let i = 0; i < samples.length; i++) samples[i] = read(view, i * sampleBytes)
+  return samples
+}
+
+const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 const ascii = (bytes: Uint8Array, from: number, to: number): string => String.fromCharCode(...bytes.subarray(from, to))
 
-function requireWave(bytes: Uint8Array): void {
-  if (bytes.length === 0) throw new AppError('empty_audio', 'the file is empty', { param: 'file' })
-  const magic = ascii(bytes, 0, 4)
-  if (magic === 'RF64' || magic === 'RIFX' || magic === 'FORM') throw unsupported(magic)
-  if (magic !== 'RIFF' || ascii(bytes, 8, 12) !== 'WAVE') throw broken('something else')
+/** A mono 16-bit WAV file. Samples beyond full scale are clipped. */
+export function encodeWav({ samples, sampleRateHz }: Audio): Uint8Array<ArrayBuffer> {
+  const header = wavHeader({ sampleRateHz, sampleCount: samples.length })
+  const file = new Uint8Array(HEADER_BYTES + samples.length * 2)
+  file.set(header)
+  file.set(pcm16(samples), HEADER_BYTES)
+  return file
 }
 
-/** Walks the chunks: `fmt ` must come before `data`; a length past the end, 0 or all ones means "what is there". */
-function findChunks(view: DataView): { format: Format; data: DataView } {
-  let format: Format | undefined
-  let at = 12
-  for (let count = 0; count < MAX_CHUNKS && at + 8 <= view.byteLength; count++) {
-    const id = view.getUint32(at)
-    const length = view.getUint32(at + 4, true)
-    const here = view.byteLength - at - 8
-    if (id === FMT) format = readFormat(view, at + 8, Math.min(length, here))
-    if (id === DATA) {
-      if (!format) throw broken('no format before the data')
-      const isStream = length === 0 || length > here
-      return { format, data: new DataView(view.buffer, view.byteOffset + at + 8, isStream ? here : length) }
-    }
-    at += 8 + length + (length % 2)
-  }
-  throw broken(format ? 'no data' : 'no format')
+/**
+ * The 44 bytes before mono 16-bit samples. `stream` claims the largest size, which readers take as "until the end"; so
+ * does a count whose bytes do not fit in 32 bits.
+ */
+export function wavHeader({ sampleRateHz, sampleCount }: WavHeaderOptions): Uint8Array<ArrayBuffer> {
+  const dataBytes = sampleCount === 'stream' ? UNKNOWN_SIZE : Math.min(UNKNOWN_SIZE, sampleCount * 2)
+  const header = new Uint8Array(HEADER_BYTES)
+  const view = viewOf(header)
+  const writeId = (id: string, at: number): void => header.set(Buffer.from(id, 'latin1'), at)
+  writeId('RIFF', 0)
+  view.setUint32(4, Math.min(UNKNOWN_SIZE, dataBytes + HEADER_BYTES - 8), true)
+  writeId('WAVEfmt ', 8)
+  view.setUint32(16, 16, true)
+  view.setUint16(20, 1, true) // PCM
+  view.setUint16(22, 1, true) // channels
+  view.setUint32(24, sampleRateHz, true)
+  view.setUint32(28, sampleRateHz * 2, true)
+  view.setUint16(32, 2, true)
+  view.setUint16(34, 16, true)
+  writeId('data', 36)
+  view.setUint32(40, dataBytes, true)
+  return header
 }
 
-const [FMT, DATA] = [0x666d7420, 0x64617461]
-
-function readFormat(view: DataView, at: number, length: number): Format {
-  if (length < 16) throw broken('a format of too few bytes')
-  const tag = view.getUint16(at, true)
-  const kind = tag === EXTENSIBLE && length >= 26 ? view.getUint16(at + 24, true) : tag
-  const channels = view.getUint16(at + 2, true)
-  const sampleRateHz = view.getUint32(at + 4, true)
-  const bits = view.getUint16(at + 14, true)
-  if (kind !== PCM && kind !== FLOAT) throw unsupported(`format ${kind}`)
-  if (channels < 1 || channels > MAX_CHANNELS) throw broken(`${channels} channels`)
-  if (sampleRateHz < RATES_HZ.min || sampleRateHz > RATES_HZ.max)
-    throw new AppError(
-      'unsupported_sample_rate',
-      `expected ${RATES_HZ.min} to ${RATES_HZ.max} Hz, got ${sampleRateHz}`,
-      { param: 'file' },
-    )
-  const widths = kind === PCM ? [8, 16, 24, 32] : [32, 64]
-  if (!widths.includes(bits)) throw broken(`${bits} bits per sample`)
-  if (view.getUint16(at + 12, true) !== (channels * bits) / 8)
-    throw broken('a block size that does not fit its samples')
-  return { encoding: kind === PCM ? 'int' : 'float', channels, sampleRateHz, bits }
-}
-
-/** Reads sample `at` (a byte offset) as a number in [-1, 1]. */
-const READERS: Readonly<Record<string, (data: DataView, at: number) => number>> = {
-  int8: (data, at) => (data.getUint8(at) - 128) / 128,
-  int16: (data, at) => data.getInt16(at, true) / 32_768,
-  int24: (data, at) => (data.getUint16(at, true) + data.getInt8(at + 2) * 65_536) / 8_388_608,
-  int32: (data, at) => data.getInt32(at, true) / 2_147_483_648,
-  float32: (data, at) => data.getFloat32(at, true),
-  float64: (data, at) => data.getFloat64(at, true),
-}
-
-function readChannel(
-  data: DataView,
-  { encoding, bits, channels }: Format,
-  channel: number,
-  frames: number,
-): Float32Array {
-  const read = READERS[`${encoding}${bits}`]
-  if (!read) throw new AppError('internal_error', `this is a bug: no reader for ${encoding}${bits}`)
-  const [width, frame] = [bits / 8, (channels * bits) / 8]
-  const samples = new Float32Array(frames)
-  for (let at = 0; at < frames; at++) samples[at] = read(data, at * frame + channel * width)
-  return samples
-}
+export type WavHeaderOptions = { readonly sampleRateHz: number; readonly sampleCount: number | 'stream' }
