@@ -6,7 +6,8 @@
 import { parseArgs } from 'node:util'
 import { round, show } from './figures.ts'
 import { embed, generate, speak, SPEECH, transcribe } from './requests.ts'
-import { benchStack, SERVICES, type Stack } from './stack.ts'
+import { SERVICES } from '../scripts/stack.ts'
+import { benchStack, type BenchStack } from './stack.ts'
 
 const { values } = parseArgs({ options: { port: { type: 'string' }, seconds: { type: 'string', default: '20' } } })
 
@@ -17,7 +18,7 @@ async function longestPauseMs(base: string): Promise<number> {
   return Number(found?.[1]) * 1000
 }
 
-async function load(stack: Stack, until: number): Promise<number> {
+async function load(stack: BenchStack, until: number): Promise<number> {
   let done = 0
   const kinds = [
     () => generate(stack, `${SPEECH}/008.wav`),

@@ -9,7 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { round, show } from './figures.ts'
 import { generate, SPEECH } from './requests.ts'
-import { readReport, ROOT, SERVICES, startStack } from './stack.ts'
+import { ROOT, startStack } from '../e2e/stack.ts'
+import { SERVICES } from '../scripts/stack.ts'
+import { readReport } from './stack.ts'
 
 const work = await mkdtemp(join(tmpdir(), 'hearth-clone-'))
 const folder = join(work, 'hearth')
@@ -17,14 +19,12 @@ execFileSync('git', ['clone', '--quiet', ROOT, folder])
 const seconds = (since: number) => round((performance.now() - since) / 1000, 2)
 
 const start = performance.now()
-let installed = 0
+const home = join(work, 'home')
 const stack = await startStack({
-  folder,
-  env: { HOME: join(work, 'home'), XDG_DATA_HOME: join(work, 'home'), npm_config_cache: join(work, 'npm') },
-  onOutput: (text) => {
-    if (installed === 0 && text.includes('installed')) installed = seconds(start)
-  },
+  root: folder,
+  env: { HOME: home, XDG_DATA_HOME: home, npm_config_cache: join(work, 'npm') },
 })
+const installed = Number(/Installing dependencies .*? ([\d.]+) s/.exec(stack.output())?.[1])
 const ready = seconds(start)
 const reports = await Promise.all(SERVICES.map((service) => readReport(stack.url[service])))
 const models = reports.flatMap((report) => report.models)

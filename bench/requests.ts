@@ -2,8 +2,8 @@
 import { openAsBlob } from 'node:fs'
 import { join } from 'node:path'
 import { GenerateReply, Transcription } from '@hearth/shared/api'
-import type { Stack } from './stack.ts'
-import { ROOT } from './stack.ts'
+import { ROOT } from '../e2e/stack.ts'
+import type { BenchStack } from './stack.ts'
 
 export const SPEECH = join(ROOT, 'models/speech')
 
@@ -25,13 +25,13 @@ const postJson = (url: string, body: unknown) =>
     whole,
   )
 
-export async function transcribe(stack: Stack, file: string, language: string): Promise<Transcription> {
+export async function transcribe(stack: BenchStack, file: string, language: string): Promise<Transcription> {
   const body = await form(file, { model: 'whisper-1', language })
   return Transcription.parse(await (await post(`${stack.url.stt}/v1/audio/transcriptions`, body)).json())
 }
 
 /** Speaks, and gives the sound's bytes. */
-export async function speak(stack: Stack, input: string): Promise<ArrayBuffer> {
+export async function speak(stack: BenchStack, input: string): Promise<ArrayBuffer> {
   const answer = await postJson(`${stack.url.tts}/v1/audio/speech`, {
     model: 'tts-1',
     input,
@@ -41,10 +41,10 @@ export async function speak(stack: Stack, input: string): Promise<ArrayBuffer> {
   return answer.arrayBuffer()
 }
 
-export async function embed(stack: Stack, input: string): Promise<void> {
+export async function embed(stack: BenchStack, input: string): Promise<void> {
   await (await postJson(`${stack.url.embeddings}/v1/embeddings`, { model: 'text-embedding-3-small', input })).json()
 }
 
-export async function generate(stack: Stack, file: string): Promise<GenerateReply> {
+export async function generate(stack: BenchStack, file: string): Promise<GenerateReply> {
   return GenerateReply.parse(await (await post(`${stack.url.orchestrator}/generate`, await form(file))).json())
 }

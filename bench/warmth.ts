@@ -6,11 +6,12 @@
 import { parseArgs } from 'node:util'
 import { median, round, show } from './figures.ts'
 import { embed, generate, speak, SPEECH, transcribe } from './requests.ts'
-import { startStack, type Stack } from './stack.ts'
+import { startStack } from '../e2e/stack.ts'
+import type { BenchStack } from './stack.ts'
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } })
 const file = `${SPEECH}/008.wav`
-const kinds: Record<string, (stack: Stack) => Promise<unknown>> = {
+const kinds: Record<string, (stack: BenchStack) => Promise<unknown>> = {
   transcription: (stack) => transcribe(stack, file, 'en'),
   speech: (stack) => speak(stack, 'The kitchen light is on.'),
   embedding: (stack) => embed(stack, 'Is the kitchen light on?'),
@@ -31,7 +32,7 @@ async function five(request: () => Promise<unknown>): Promise<number[]> {
 const seen = new Map<string, number[][]>()
 for (let count = 0; count < Number(values.rounds); count++) {
   for (const [kind, request] of Object.entries(kinds)) {
-    const stack = await startStack({})
+    const stack = await startStack()
     seen.set(kind, [...(seen.get(kind) ?? []), await five(() => request(stack))])
     await stack.stop()
   }

@@ -85,7 +85,7 @@ async function install() {
       process.exit(1)
     }
     process.stdout.write(`network failure (${reason}), trying again ... `)
-    await pause(attempt * 2000)
+    await pause((attempt - 1) * 3000)
   }
   writeFileSync(stampPath, stamp)
   console.log(`${((performance.now() - start) / 1000).toFixed(1)} s`)

@@ -1,10 +1,10 @@
 /** `npm run check`: format, lint with types, and types. All three run and all their problems are shown. */
-import { run, summary } from './run.ts'
+import { keep, summary } from './run.ts'
 
 const outcomes = await Promise.all([
-  run('format (oxfmt)', ['oxfmt', '--check', '.'], 'keep'),
-  run('lint (oxlint)', ['oxlint', '--type-aware', '--deny-warnings'], 'keep'),
-  run('types (tsc)', ['tsc', '--noEmit'], 'keep'),
+  keep('format (oxfmt)', ['oxfmt', '--check', '.']),
+  keep('lint (oxlint)', ['oxlint', '--type-aware', '--deny-warnings']),
+  keep('types (tsc)', ['tsc', '--noEmit']),
 ])
 for (const { name, isGood, output } of outcomes) if (!isGood) console.log(`--- ${name}\n${output.trim()}\n`)
 console.log(summary(outcomes))

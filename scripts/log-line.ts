@@ -10,7 +10,7 @@ const LEVELS: Readonly<Record<number, string>> = {
   60: 'fatal',
 }
 /** Said already by the prefix, or of no use to someone who watches. */
-const HIDDEN = new Set(['level', 'time', 'pid', 'hostname', 'service', 'name', 'v', 'msg', 'err', 'requestId'])
+const HIDDEN = new Set(['level', 'time', 'pid', 'hostname', 'service', 'name', 'v', 'msg', 'err', 'warning'])
 const MOST_FIELDS = 8
 const LONGEST_VALUE = 80
 
@@ -19,7 +19,7 @@ export function readable(line: string): string {
   const entry = parseEntry(line)
   if (entry === null) return line
   const level = LEVELS[Number(entry['level'])] ?? 'info'
-  const parts = [colour(level), text(entry['msg'] ?? ''), ...fields(entry), ...problem(entry['err'])]
+  const parts = [colour(level), messageOf(entry['msg']), ...fields(entry), ...problem(entry['err'])]
   return parts.filter((part) => part !== '').join(' ')
 }
 
@@ -42,17 +42,19 @@ function fields(entry: Record<string, unknown>): string[] {
   return Object.entries(entry)
     .filter(([name, value]) => !HIDDEN.has(name) && value !== null && typeof value !== 'object')
     .slice(0, MOST_FIELDS)
-    .map(([name, value]) => styleText('dim', `${name}=${text(value)}`))
+    .map(([name, value]) => styleText('dim', `${name}=${fieldText(value)}`))
 }
 
 function problem(error: unknown): string[] {
   if (typeof error !== 'object' || error === null || !('message' in error)) return []
-  return [styleText('red', text(error.message))]
+  return [styleText('red', messageOf(error.message))]
 }
 
-function text(value: unknown): string {
-  const whole = typeof value === 'string' ? value : (JSON.stringify(value) ?? '')
-  return whole.length > LONGEST_VALUE && !whole.includes(' ') ? `${whole.slice(0, LONGEST_VALUE)}...` : whole
+const messageOf = (value: unknown): string => (typeof value === 'string' ? value : '')
+
+function fieldText(value: unknown): string {
+  const whole = typeof value === 'number' ? String(Math.round(value * 10) / 10) : String(value)
+  return whole.length > LONGEST_VALUE ? `${whole.slice(0, LONGEST_VALUE)}...` : whole
 }
 
 /** What Redis says at every start and every end. */

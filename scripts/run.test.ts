@@ -1,16 +1,16 @@
 import { expect, test } from 'vitest'
-import { run, summary } from './run.ts'
+import { keep, summary } from './run.ts'
 
-const node = (program: string) => run('step', [process.execPath, '-e', program], 'keep')
+const node = (program: string) => keep('step', [process.execPath, '-e', program])
 
 test('output of both streams is kept, and the exit code decides', async () => {
   expect(await node(`console.log('out'); console.error('err')`)).toMatchObject({ isGood: true, output: 'out\nerr\n' })
-  expect(await node('process.exit(2)')).toMatchObject({ isGood: false })
+  expect(await node('process.exit(2)')).toMatchObject({ isGood: false, output: 'ended by exit code 2\n' })
 })
 
 test('a program that ends by a signal, or is not there, did not end well', async () => {
   expect(await node(`process.kill(process.pid, 'SIGKILL')`)).toMatchObject({ isGood: false })
-  const missing = await run('step', ['/nowhere/at-all'], 'keep')
+  const missing = await keep('step', ['/nowhere/at-all'])
   expect(missing.isGood).toBe(false)
   expect(missing.output).toContain('ENOENT')
 })

@@ -83,6 +83,10 @@ async function showReadiness(): Promise<void> {
   screen.status('')
   const address = urlOf(plan.ports, 'orchestrator')
   screen.line(`\n${[readyTable(views), ...notes(views)].join('\n')}\n`)
+  if (views.some(({ name, report }) => name === 'orchestrator' && report === null))
+    return screen.line(
+      'Hearth does not answer: the orchestrator keeps dying, see above. It is tried again. Ctrl-C stops.',
+    )
   screen.line(`Hearth listens at ${address}. Ctrl-C stops it. Try:`)
   screen.line(`  curl -F file=@models/speech/001.wav ${address}/generate\n`)
 }
@@ -102,6 +106,7 @@ async function stop(): Promise<void> {
   screen.line('Stopped.')
 }
 
+/** Redis is not killed: it ends by itself when this process does, and loses nothing. */
 function kill(): void {
-  for (const part of [...services.values(), redis]) part?.kill()
+  for (const service of services.values()) service.kill()
 }

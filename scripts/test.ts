@@ -1,6 +1,6 @@
 /** `npm test`: checks, then unit, model and end-to-end tests. With arguments only vitest runs, with those (`npm test -- <path>`). */
 import { provideRedis, thisMachine } from './redis.ts'
-import { run, summary } from './run.ts'
+import { show, summary } from './run.ts'
 import type { Outcome } from './run.ts'
 
 const PROJECTS = ['unit', 'model', 'e2e'] as const
@@ -12,7 +12,7 @@ process.exitCode = outcomes.every(({ isGood }) => isGood) ? 0 : 1
 
 /** Every step runs, even after one that failed: a person who waited for the tests wants to know all of it. */
 async function everything(): Promise<Outcome[]> {
-  const steps = [await run('check', [process.execPath, 'scripts/check.ts'], 'show')]
+  const steps = [await show('check', [process.execPath, 'scripts/check.ts'])]
   const redis = await provideRedis(thisMachine, (line) => console.log(line))
   console.log(redis === null ? 'Redis: none to be had' : `Redis: ${redis}`)
   for (const project of PROJECTS) steps.push(await vitest(project, ['--project', project]))
@@ -20,5 +20,5 @@ async function everything(): Promise<Outcome[]> {
 }
 
 function vitest(name: string, options: string[]): Promise<Outcome> {
-  return run(name, ['vitest', 'run', ...options], 'show')
+  return show(name, ['vitest', 'run', ...options])
 }

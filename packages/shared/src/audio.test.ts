@@ -38,6 +38,48 @@ describe('resample', () => {
     expect(decibel(error)).toBeLessThan(-60)
   })
 
+  test('a rate pair without a small ratio is as clean: its phases are blended, not rounded', () => {
+    const { samples } = resample({ samples: tone(1000, 44_101), sampleRateHz: 44_101 }, 15_999)
+    const wanted = tone(1000, 15_999)
+    const error = middle(samples.map((sample, at) => sample - (wanted[at] ?? 0)))
+    expect(decibel(error)).toBeLessThan(-100)
+    const alias = resample({ samples: tone(9000, 44_101), sampleRateHz: 44_101 }, 15_999).samples
+    expect(decibel(middle(alias))).toBeLessThan(-60)
+  })
+
+  test.each([
+    [48_000, 16_000],
+    [44_100, 16_000],
+    [24_000, 16_000],
+    [16_000, 24_000],
+  ])('%i to %i Hz keeps the level up to 0.8 of the lower band edge', (from, to) => {
+    const hz = 0.4 * Math.min(from, to)
+    const before = decibel(middle(tone(hz, from)))
+    const after = decibel(middle(resample({ samples: tone(hz, from), sampleRateHz: from }, to).samples))
+    expect(Math.abs(after - before)).toBeLessThan(0.1)
+  })
+
+  test.each([
+    [48_000, 16_000, 100, 34],
+    [44_100, 16_000, 1, 1],
+    [44_100, 16_000, 441, 160],
+    [8000, 16_000, 3, 6],
+  ])('%i to %i Hz makes of %i samples %i', (from, to, before, after) => {
+    expect(resample({ samples: new Float32Array(before), sampleRateHz: from }, to).samples.length).toBe(after)
+  })
+
+  test.each([
+    [48_000, 0],
+    [0, 16_000],
+    [1, 16_000],
+    [16_000, 4_294_967_295],
+    [Number.NaN, 16_000],
+    [44_100.5, 16_000],
+  ])('%d to %d Hz is refused', (from, to) => {
+    const samples = new Float32Array(10)
+    expect(() => resample({ samples, sampleRateHz: from }, to)).toThrow(/expected a sample rate/)
+  })
+
   test('the same rate gives the same samples', () => {
     const audio = { samples: tone(440, 16_000), sampleRateHz: 16_000 }
     expect(resample(audio, 16_000)).toBe(audio)
@@ -58,6 +100,17 @@ describe('pcm16', () => {
 
   test('clips instead of wrapping around, and makes silence of nothing else', () => {
     expect([...new Int16Array(pcm16(Float32Array.from([1, 2, -2])).buffer)]).toEqual([32_767, 32_767, -32_768])
+  })
+
+  test('a sample that is no number is silence', () => {
+    expect([...pcm16(Float32Array.from([Number.NaN]))]).toEqual([0, 0])
+  })
+
+  test('is little-endian, and reads bytes that begin anywhere in their buffer', () => {
+    expect([...pcm16(Float32Array.from([1 / 32_768]))]).toEqual([1, 0])
+    expect(fromPcm16(Uint8Array.from([9, 0, 64, 0, 192]).subarray(1), 8000).samples).toEqual(
+      Float32Array.from([0.5, -0.5]),
+    )
   })
 
   test('leaves out an odd last byte', () => {
@@ -81,6 +134,26 @@ describe('mixToMono', () => {
   test('one speaker among eight channels is heard at full level', () => {
     const silent = new Float32Array(speech.length)
     expect(mixToMono([...Array.from({ length: 7 }, () => silent), speech])).toEqual(speech)
+  })
+
+  test('one speaker among seven noisy channels is heard at full level', () => {
+    const noisy = Array.from({ length: 7 }, (_, channel) =>
+      tone(500 + 100 * channel, 8000).map((sample) => sample / 30),
+    )
+    expect(mixToMono([...noisy, speech])).toEqual(speech)
+  })
+
+  test('two speakers on two of eight channels are both heard', () => {
+    const other = tone(700, 8000)
+    const silent = new Float32Array(speech.length)
+    const mono = mixToMono([silent, speech, silent, silent, other, silent, silent, silent])
+    expect(mono).toEqual(speech.map((sample, at) => Math.fround(sample / 2) + (other[at] ?? 0) / 2))
+  })
+
+  test('the softer of two speakers is not lost', () => {
+    const soft = tone(700, 8000).map((sample) => sample / 20)
+    const mono = mixToMono([speech, soft])
+    expect(decibel(mono.map((sample, at) => sample - (speech[at] ?? 0) / 2))).toBeCloseTo(decibel(soft) - 6, 0)
   })
 })
 

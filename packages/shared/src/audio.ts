@@ -20,7 +20,7 @@ const TRANSITION = (STOP_BAND_DB - 7.95) / (14.36 * 2 * ZERO_CROSSINGS)
 const MAX_COEFFICIENTS = 65_536
 const BLEND_STEPS = 512
 
-/** Coefficients for outputs that lie between two input samples: `rows` kernels of `taps`, row r for the fraction r / phases. */
+/** One kernel of `taps` coefficients for each of `phases` positions between two input samples, and one more to blend with. */
 type Kernel = {
   readonly taps: number
   readonly phases: number
@@ -150,7 +150,7 @@ export function fromPcm16(bytes: Uint8Array, sampleRateHz: number): Audio {
 }
 
 /** The parts one after the other, in an array of their own. */
-export function concat(parts: readonly Float32Array[]): Float32Array {
+export function concat(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
   const joined = new Float32Array(parts.reduce((length, part) => length + part.length, 0))
   let offset = 0
   for (const part of parts) {
@@ -160,40 +160,35 @@ export function concat(parts: readonly Float32Array[]): Float32Array {
   return joined
 }
 
-/** Power ratios. A channel quieter than the loudest by this much (40 dB) carries no speech of its own. */
-const SILENT_CHANNEL = 1e-4
-/** A mean quieter than the loudest channel by this much (7 dB; equal voices lose 3, one voice of two 6) has cancelled it. */
-const CANCELLED_MEAN = 0.2
+/** Energy ratios. A channel quieter than the loudest by this much (40 dB) says nothing of its own. */
+const SILENT = 1e-4
+/** A mean quieter than the loudest channel by this much (7 dB; two equal voices lose 3, one voice on two channels 6) lost what was said. */
+const CANCELLED = 0.2
 
 /**
- * One channel out of several, from interleaved samples. The mean of the channels that carry sound, unless the mean loses
- * more than 7 dB against the loudest channel (opposite phase, one voice among many noisy channels): then the loudest alone.
+ * One channel out of several of equal length: the mean of those that are not silent, unless they cancel each other (opposite
+ * phase, one voice among many noisy channels): then the loudest alone.
  */
-export function toMono(interleaved: Float32Array, channelCount: number): Float32Array {
-  if (channelCount === 1) return interleaved
-  const channels = Array.from({ length: channelCount }, (_, index) => index)
-  const powers = channels.map((channel) => power(interleaved, channel, channelCount))
-  const loudest = powers.indexOf(Math.max(...powers))
-  const loudestPower = powers[loudest] ?? 0
-  const audible = channels.filter((channel) => (powers[channel] ?? 0) >= loudestPower * SILENT_CHANNEL)
-  const mean = meanOf(interleaved, audible, channelCount)
-  return power(mean, 0, 1) < loudestPower * CANCELLED_MEAN ? meanOf(interleaved, [loudest], channelCount) : mean
+export function mixToMono(channels: readonly Float32Array[]): Float32Array {
+  const [first = new Float32Array(0), ...others] = channels
+  if (others.length === 0) return first
+  const energies = channels.map(energy)
+  const most = Math.max(...energies)
+  const loudest = channels[energies.indexOf(most)] ?? first
+  const mean = meanOf(channels.filter((_, index) => (energies[index] ?? 0) >= most * SILENT))
+  return energy(mean) < most * CANCELLED ? loudest : mean
 }
 
-/** The sum of a channel's squared samples. */
-function power(interleaved: Float32Array, channel: number, channelCount: number): number {
+function energy(samples: Float32Array): number {
   let sum = 0
-  for (let i = channel; i < interleaved.length; i += channelCount) sum += (interleaved[i] ?? 0) ** 2
+  for (const sample of samples) sum += sample * sample
   return sum
 }
 
-function meanOf(interleaved: Float32Array, channels: readonly number[], channelCount: number): Float32Array {
-  const mean = new Float32Array(Math.floor(interleaved.length / channelCount))
-  const share = 1 / channels.length
+function meanOf(channels: readonly Float32Array[]): Float32Array {
+  const mean = new Float32Array(channels[0]?.length ?? 0)
   for (const channel of channels) {
-    for (let frame = 0; frame < mean.length; frame++) {
-      mean[frame] = (mean[frame] ?? 0) + share * (interleaved[frame * channelCount + channel] ?? 0)
-    }
+    for (let i = 0; i < mean.length; i++) mean[i] = (mean[i] ?? 0) + (channel[i] ?? 0) / channels.length
   }
   return mean
 }

@@ -40,9 +40,9 @@ export class Secret {
 
 type Range = { min: number; max: number }
 
-/** Setting types: the environment holds text, so numbers and switches are parsed here. */
-export const int = ({ min, max }: Range) => z.coerce.number().int().min(min).max(max)
-export const number = ({ min, max }: Range) => z.coerce.number().min(min).max(max)
+/** Setting types: the environment holds text, so numbers and switches are parsed here. Decimal digits only: `0x10` or a blank is a slip. */
+export const int = (range: Range) => decimal(/^-?\d+$/, 'an integer', range)
+export const number = (range: Range) => decimal(/^-?\d+(?:\.\d+)?$/, 'a number', range)
 export const port = () => int({ min: 0, max: 65_535 })
 export const text = () => z.string().min(1)
 /** `1`, `true`, `yes`, `on` and their opposites. */
@@ -56,6 +56,15 @@ export const secret = ({ minLength = 1 } = {}) =>
     .min(minLength)
     .transform((value) => new Secret(value))
     .meta({ secret: true })
+
+function decimal(pattern: RegExp, kind: string, { min, max }: Range) {
+  const error = `expected ${kind} from ${min} to ${max}`
+  return z
+    .string({ error })
+    .regex(pattern, error)
+    .transform(Number)
+    .pipe(z.number({ error }).min(min, error).max(max, error))
+}
 
 /** Reads every section. Throws one `invalid_config` that names each variable at fault, what was expected, and (secrets apart) what came. */
 export function readConfig<S extends Sections>(sections: S, env: Env): ConfigOf<S> {
@@ -78,10 +87,13 @@ export function describeConfig(
   const entries = Object.entries(config).flatMap(([section, values]) =>
     Object.entries(values)
       .filter(([, value]) => value !== undefined)
-      .map(([key, value]) => [variable(section, key), String(value)]),
+      .map(([key, value]) => [variable(section, key), withoutCredentials(String(value))]),
   )
   return Object.fromEntries(entries)
 }
+
+/** `redis://:password@host` -> `redis://[redacted]@host`. */
+const withoutCredentials = (value: string): string => value.replace(/\/\/[^/?#]*@/, `//${REDACTED}@`)
 
 /** `stt`, `maxBatchSize` -> `STT_MAX_BATCH_SIZE`. */
 export const variable = (section: string, key: string): string => `${snake(section)}_${snake(key)}`
@@ -102,12 +114,12 @@ function readSection(section: string, schema: z.ZodObject, env: Env, problems: s
 
 /** Secrets may also come from a file, so that they stay out of the process list: `HF_TOKEN_FILE`. */
 function readFile(section: string, key: string, env: Env, problems: string[]): string {
-  const path = env[`${variable(section, key)}_FILE`]
-  if (!path) return ''
+  const name = [nested(section, key), variable(section, key)].map((one) => `${one}_FILE`).find((one) => env[one])
+  if (!name) return ''
   try {
-    return readFileSync(path, 'utf8').trim()
+    return readFileSync(env[name] ?? '', 'utf8').trim()
   } catch {
-    problems.push(`${variable(section, key)}_FILE: no such file can be read`)
+    problems.push(`${name}: no such file can be read`)
     return ''
   }
 }
@@ -125,8 +137,12 @@ function describeIssue(
   issue: z.core.$ZodIssue,
   given: Record<string, string>,
 ): string {
-  const key = String(issue.path[0] ?? '')
+  const [path] = issue.path
+  // From a refinement of the whole section.
+  if (path === undefined) return `${snake(section)}_*: ${issue.message}`
+  const key = String(path)
   const came = given[key]
-  const shown = came === undefined ? 'nothing' : isSecret(schema.shape[key]) ? REDACTED : JSON.stringify(came)
+  const shown =
+    came === undefined ? 'nothing' : isSecret(schema.shape[key]) ? REDACTED : withoutCredentials(JSON.stringify(came))
   return `${variable(section, key)}: ${issue.message}, got ${shown}`
 }

@@ -1,4 +1,5 @@
 /** The messages between an engine's thread and the rest, and the rule for which buffers move instead of being copied. */
+import { isMarkedAsUntransferable } from 'node:worker_threads'
 
 export type ToWorker<In> =
   | { readonly type: 'load' }
@@ -12,25 +13,38 @@ export type FromWorker<In, Out, Piece> =
   | { readonly type: 'warmed'; readonly firstInferenceMs: number; readonly secondInferenceMs: number }
   | { readonly type: 'piece'; readonly id: number; readonly index: number; readonly piece: Piece }
   | { readonly type: 'result'; readonly id: number; readonly outputs: Out[]; readonly inferenceMs: number }
-  /** The inputs come home, so that the batcher can try them again. `id` is null for load and warm. */
-  | { readonly type: 'failed'; readonly id: number | null; readonly message: string; readonly inputs: readonly In[] }
+  | EngineFailure<In>
   | { readonly type: 'closed' }
+
+/** What the engine threw. The inputs come home, so that the batcher can try them again. `id` is null for load and warm. */
+export type EngineFailure<In> = {
+  readonly type: 'failed'
+  readonly id: number | null
+  readonly message: string
+  readonly stack: string | undefined
+  readonly inputs: readonly In[]
+}
 
 /** What `new Worker(engine-worker.ts)` is given. */
 export type WorkerStart = { readonly module: string; readonly options: unknown }
 
 /**
- * The ArrayBuffers in `value` that can be transferred: those of typed arrays that cover their whole buffer. A view into a larger buffer
- * (a slice, or anything from Node's shared Buffer pool) stays out and is copied, because transferring would take its neighbours along.
+ * The ArrayBuffers in plain data that can be transferred: those of typed arrays that cover their whole buffer. A view into a larger buffer
+ * (a slice, or anything from Node's shared Buffer pool) stays out and is copied, because transferring would take its neighbours along; so
+ * does memory that native code lent (Node marks it), which can't change hands.
  */
-export function transferables(value: unknown, found = new Set<ArrayBuffer>()): ArrayBuffer[] {
-  if (ArrayBuffer.isView(value)) {
-    const { buffer, byteLength } = value
-    if (buffer instanceof ArrayBuffer && byteLength === buffer.byteLength && byteLength > 0) found.add(buffer)
-  } else if (Array.isArray(value)) {
-    if (typeof value[0] === 'object') for (const item of value) transferables(item, found)
-  } else if (typeof value === 'object' && value !== null) {
-    for (const item of Object.values(value)) transferables(item, found)
+export function transferables(message: unknown): ArrayBuffer[] {
+  const found = new Set<ArrayBuffer>()
+  const seen = new Set<object>()
+  const walk = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null || seen.has(value)) return
+    seen.add(value)
+    if (ArrayBuffer.isView(value)) return void (value.byteLength === value.buffer.byteLength && walk(value.buffer))
+    if (value instanceof ArrayBuffer) return void (canMove(value) && found.add(value))
+    for (const item of Array.isArray(value) ? value : Object.values(value)) walk(item)
   }
+  walk(message)
   return [...found]
 }
+
+const canMove = (buffer: ArrayBuffer): boolean => buffer.byteLength > 0 && !isMarkedAsUntransferable(buffer)

@@ -2,9 +2,14 @@
  * One engine in one worker thread, seen from the thread that serves HTTP (text-embeddings-inference's `BackendThread`). onnxruntime-node
  * blocks its thread for the whole inference, so this is not an optimisation: without it no health answer, no socket, no abort gets through.
  */
-import { Worker } from 'node:worker_threads'
-import type { FromWorker, ToWorker, WorkerStart } from './engine-protocol.ts'
-import { transferables } from './engine-protocol.ts'
+import { type ResourceLimits, Worker } from 'node:worker_threads'
+import {
+  type EngineFailure,
+  type FromWorker,
+  type ToWorker,
+  transferables,
+  type WorkerStart,
+} from './engine-protocol.ts'
 import { AppError } from './errors.ts'
 
 export type EngineThreadOptions = {
@@ -13,98 +18,107 @@ export type EngineThreadOptions = {
   /** Plain data for `createEngine`: it crosses the thread border. */
   readonly options: unknown
   readonly name: string
-  /** How long `close` waits for the engine before the thread is ended anyway. */
+  /** How long `close` waits for the engine, and then for its thread. 2 s unless told. */
   readonly closeMs?: number
+  /** How long a run may go on after its abort before the thread counts as stuck and is ended. 60 s unless told. */
+  readonly stuckMs?: number
+  readonly resourceLimits?: ResourceLimits
 }
 
 export type Loaded = { maxBatchSize: number; loadMs: number }
 export type Warmed = { firstInferenceMs: number; secondInferenceMs: number }
 export type RunResult<Out> = { outputs: Out[]; inferenceMs: number }
-export type RunOptions<Piece> = { signal: AbortSignal; onPiece(index: number, piece: Piece): void }
+export type RunOptions<In, Piece> = {
+  signal: AbortSignal
+  onPiece(index: number, piece: Piece): void
+  /** A failed run's inputs, in order: the caller's own were emptied when their buffers were transferred. */
+  giveBack?(inputs: readonly In[]): void
+}
 
 type StageAnswer = Extract<FromWorker<unknown, unknown, unknown>, { type: 'loaded' | 'warmed' }>
 type Call<T> = { resolve(value: T): void; reject(error: unknown): void }
-type RunCall<In, Out, Piece> = Call<RunResult<Out>> & { onPiece(index: number, piece: Piece): void; inputs: In[] }
+type RunCall<In, Out, Piece> = Call<RunResult<Out>> & RunOptions<In, Piece>
 
 export class EngineThread<In, Out, Piece = never> {
   /** Resolves when the thread ends without having been asked to; never rejects. */
   readonly crashed: Promise<AppError>
+  readonly #options: EngineThreadOptions
   readonly #worker: Worker
-  readonly #name: string
-  readonly #closeMs: number
   readonly #runs = new Map<number, RunCall<In, Out, Piece>>()
-  readonly #exited = Promise.withResolvers<void>()
+  readonly #crashed = Promise.withResolvers<AppError>()
+  readonly #closed = Promise.withResolvers<void>()
   #stage: Call<StageAnswer> | undefined
   #nextId = 0
-  #crash: AppError | undefined
+  /** Why the thread takes no more work. */
+  #end: AppError | undefined
+  #deathCause: unknown
   #closing: Promise<void> | undefined
-  #closed = Promise.withResolvers<void>()
 
   constructor(options: EngineThreadOptions) {
-    this.#name = options.name
-    this.#closeMs = options.closeMs ?? 2000
+    this.#options = options
+    this.crashed = this.#crashed.promise
     const workerData: WorkerStart = { module: options.module.href, options: options.options }
-    this.#worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData, name: options.name })
-    const crashed = Promise.withResolvers<AppError>()
-    this.crashed = crashed.promise
-    let cause: unknown
+    const { name, resourceLimits = {} } = options
+    this.#worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData, name, resourceLimits })
     this.#worker.on('message', (message: FromWorker<In, Out, Piece>) => this.#receive(message))
-    this.#worker.on('error', (error) => (cause = error))
-    this.#worker.on('exit', (code) => {
-      this.#exited.resolve()
-      if (this.#closing) return this.#abandon(new AppError('draining', `the engine ${this.#name} was closed`))
-      this.#crash = new AppError('engine_failed', `the engine ${this.#name} ended unexpectedly (exit code ${code})`, {
-        cause,
-        details: { crashed: true },
-      })
-      this.#abandon(this.#crash)
-      crashed.resolve(this.#crash)
-    })
+    this.#worker.on('error', (error) => (this.#deathCause = error))
+    this.#worker.on('messageerror', (error) => this.#kill(error))
+    this.#worker.on('exit', (code) => this.#exited(code))
   }
 
-  /** Reads the weights. Rejects with what the engine threw, or with the crash. */
+  /** Reads the weights. Rejects with `engine_failed`, or with the signal's reason: then the thread is only good for `close`. */
   async load(signal: AbortSignal): Promise<Loaded> {
     const answer = await this.#ask({ type: 'load' }, signal)
     if (answer.type !== 'loaded') throw new Error(`this is a bug: ${answer.type} answered load`)
-    return answer
+    return { maxBatchSize: answer.maxBatchSize, loadMs: answer.loadMs }
   }
 
-  /** Runs the engine's warm-up inputs; gives milliseconds of the first and second inference. */
+  /** Runs the engine's warm-up inputs; gives milliseconds of the first and second inference. Rejects as `load` does. */
   async warm(signal: AbortSignal): Promise<Warmed> {
     const answer = await this.#ask({ type: 'warm' }, signal)
     if (answer.type !== 'warmed') throw new Error(`this is a bug: ${answer.type} answered warm`)
-    return answer
+    return { firstInferenceMs: answer.firstInferenceMs, secondInferenceMs: answer.secondInferenceMs }
   }
 
   /**
-   * Runs one batch. The inputs' buffers are transferred: after this call the caller's arrays are empty, until a failed run gives them back
-   * (`inputs` is refilled in place). Aborting tells the engine, which may stop between steps; the promise settles when it has.
+   * Runs one batch. Buffers that the inputs own are transferred: the caller's arrays are empty afterwards, and a failed run hands the
+   * inputs to `giveBack`. Aborting tells the engine, which may stop between steps; the promise settles when it has. Rejects with
+   * `engine_failed`; `details.crashed` tells that the thread died.
    */
-  run(inputs: readonly In[], { signal, onPiece }: RunOptions<Piece>): Promise<RunResult<Out>> {
-    if (this.#crash) return Promise.reject(this.#crash)
+  async run(inputs: readonly In[], options: RunOptions<In, Piece>): Promise<RunResult<Out>> {
+    const { signal } = options
+    signal.throwIfAborted()
+    if (this.#end) throw this.#end
     const id = this.#nextId++
-    const { promise, resolve, reject } = Promise.withResolvers<RunResult<Out>>()
-    this.#runs.set(id, { resolve, reject, onPiece, inputs: inputs as In[] })
-    const abort = () => this.#post({ type: 'abort', id })
     this.#post({ type: 'run', id, inputs })
+    const { promise, resolve, reject } = Promise.withResolvers<RunResult<Out>>()
+    this.#runs.set(id, { resolve, reject, ...options })
+    let stuck: NodeJS.Timeout | undefined
+    const abort = () => {
+      this.#post({ type: 'abort', id })
+      stuck = this.#killIfStuck()
+    }
     signal.addEventListener('abort', abort, { once: true })
-    if (signal.aborted) abort()
-    return promise.finally(() => signal.removeEventListener('abort', abort))
+    return promise.finally(() => {
+      clearTimeout(stuck)
+      signal.removeEventListener('abort', abort)
+    })
   }
 
-  /** Closes the engine and ends its thread, within a limit even if it hangs. */
+  /** Closes the engine and ends its thread, within a limit even if it hangs. Never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
   }
 
   async #close(): Promise<void> {
+    const { name, closeMs = 2000 } = this.#options
+    this.#end ??= new AppError('draining', `the engine ${name} was closed`, { retryAfterMs: 1000 })
     this.#post({ type: 'close' })
-    const { promise: late, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, this.#closeMs)
-    await Promise.race([this.#closed.promise, this.#exited.promise, late])
-    clearTimeout(timer)
-    await this.#worker.terminate()
+    await within(closeMs, this.#closed.promise)
+    // A thread inside native code ends only when that returns.
+    await within(closeMs, this.#worker.terminate())
+    this.#abandon(this.#end)
   }
 
   #post(message: ToWorker<In>): void {
@@ -113,13 +127,17 @@ export class EngineThread<In, Out, Piece = never> {
 
   async #ask(message: ToWorker<In>, signal: AbortSignal): Promise<StageAnswer> {
     signal.throwIfAborted()
-    if (this.#crash) throw this.#crash
+    if (this.#end) throw this.#end
+    if (this.#stage) throw new Error(`this is a bug: ${message.type} while another stage goes on`)
     const { promise, resolve, reject } = Promise.withResolvers<StageAnswer>()
     this.#stage = { resolve, reject }
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     this.#post(message)
-    return promise.finally(() => signal.removeEventListener('abort', abort))
+    return promise.finally(() => {
+      this.#stage = undefined
+      signal.removeEventListener('abort', abort)
+    })
   }
 
   #receive(message: FromWorker<In, Out, Piece>): void {
@@ -130,28 +148,46 @@ export class EngineThread<In, Out, Piece = never> {
       case 'piece':
         return this.#runs.get(message.id)?.onPiece(message.index, message.piece)
       case 'result':
-        return this.#finish(message.id)?.resolve({ outputs: message.outputs, inferenceMs: message.inferenceMs })
+        return this.#take(message.id)?.resolve({ outputs: message.outputs, inferenceMs: message.inferenceMs })
       case 'failed':
-        return this.#fail(message)
+        return this.#failed(message)
       case 'closed':
         return this.#closed.resolve()
     }
   }
 
-  #fail(message: Extract<FromWorker<In, Out, Piece>, { type: 'failed' }>): void {
-    const error = new AppError('engine_failed', `the engine ${this.#name} failed`, {
-      cause: new Error(message.message),
-    })
-    if (message.id === null) return this.#stage?.reject(error)
-    const call = this.#finish(message.id)
-    call?.inputs.splice(0, Infinity, ...message.inputs)
+  #failed({ id, message, stack, inputs }: EngineFailure<In>): void {
+    const cause = Object.assign(new Error(message), { stack })
+    const error = new AppError('engine_failed', `the engine ${this.#options.name} failed`, { cause })
+    if (id === null) return this.#stage?.reject(error)
+    const call = this.#take(id)
+    call?.giveBack?.(inputs)
     call?.reject(error)
   }
 
-  #finish(id: number): RunCall<In, Out, Piece> | undefined {
+  #take(id: number): RunCall<In, Out, Piece> | undefined {
     const call = this.#runs.get(id)
     this.#runs.delete(id)
     return call
+  }
+
+  #killIfStuck(): NodeJS.Timeout {
+    const { stuckMs = 60_000 } = this.#options
+    return setTimeout(() => this.#kill(new Error(`no end within ${stuckMs} ms of the abort`)), stuckMs)
+  }
+
+  #kill(cause: Error): void {
+    this.#deathCause = cause
+    void this.#worker.terminate()
+  }
+
+  #exited(code: number): void {
+    this.#closed.resolve()
+    if (this.#closing) return
+    const message = `the engine ${this.#options.name} ended unexpectedly (exit code ${code})`
+    this.#end = new AppError('engine_failed', message, { cause: this.#deathCause, details: { crashed: true } })
+    this.#abandon(this.#end)
+    this.#crashed.resolve(this.#end)
   }
 
   #abandon(error: AppError): void {
@@ -159,4 +195,12 @@ export class EngineThread<In, Out, Piece = never> {
     for (const call of this.#runs.values()) call.reject(error)
     this.#runs.clear()
   }
+}
+
+/** Waits for `work`, but no longer than `ms`. */
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<void>()
+  const timer = setTimeout(late.resolve, ms)
+  await Promise.race([work, late.promise])
+  clearTimeout(timer)
 }

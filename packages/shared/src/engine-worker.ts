@@ -13,13 +13,27 @@ type Piece = unknown
 const port = parentPort
 if (!port) throw new Error('this is a bug: engine-worker.ts runs only inside a worker thread')
 const { module, options } = workerData as WorkerStart
-const { createEngine } = (await import(module)) as EngineModule<unknown, In, Out, Piece>
-const engine: Engine<In, Out, Piece> = createEngine(options)
+const engines = (await import(module)) as EngineModule<unknown, In, Out, Piece>
+const engine: Engine<In, Out, Piece> = engines.createEngine(options)
 const running = new Map<number, AbortController>()
+const working = new Set<Promise<void>>()
 
 const send = (message: FromWorker<In, Out, Piece>): void => port.postMessage(message, transferables(message))
-const fail = (id: number | null, error: unknown, inputs: readonly In[] = []): void =>
-  send({ type: 'failed', id, message: error instanceof Error ? error.message : String(error), inputs })
+
+/** The answer to one message: what `work` gives, or why it failed. Never rejects. */
+async function answer(id: number | null, inputs: readonly In[], work: () => Promise<FromWorker<In, Out, Piece>>) {
+  try {
+    send(await work())
+  } catch (error) {
+    const { message, stack } = error instanceof Error ? error : new Error(String(error))
+    const failure = { type: 'failed', id, message, stack } as const
+    try {
+      send({ ...failure, inputs })
+    } catch {
+      send({ ...failure, inputs: [] }) // the engine gave them away
+    }
+  }
+}
 
 async function timed<T>(work: () => Promise<T>): Promise<{ value: T; ms: number }> {
   const start = performance.now()
@@ -27,49 +41,66 @@ async function timed<T>(work: () => Promise<T>): Promise<{ value: T; ms: number 
   return { value, ms: performance.now() - start }
 }
 
-async function load(): Promise<void> {
+async function load(): Promise<FromWorker<In, Out, Piece>> {
   const { ms } = await timed(() => engine.load())
-  send({ type: 'loaded', maxBatchSize: engine.maxBatchSize, loadMs: ms })
+  return { type: 'loaded', maxBatchSize: engine.maxBatchSize, loadMs: ms }
 }
 
 /** Every warm-up input alone, then as a full batch. The first two runs of the first input are the times people want to see. */
-async function warm(): Promise<void> {
-  const runIdle = (batch: readonly In[]) =>
-    timed(() => engine.run(structuredClone(batch), { signal: new AbortController().signal, emit: () => undefined }))
-  const [first] = engine.warmupInputs
-  const cold = await runIdle([first])
-  const second = await runIdle([first])
-  for (const input of engine.warmupInputs.slice(1)) await runIdle([input])
-  if (engine.maxBatchSize > 1)
-    for (const input of engine.warmupInputs) await runIdle(Array.from({ length: engine.maxBatchSize }, () => input))
-  send({ type: 'warmed', firstInferenceMs: cold.ms, secondInferenceMs: second.ms })
+async function warm(): Promise<FromWorker<In, Out, Piece>> {
+  const [first, ...others] = engine.warmupInputs
+  if (engine.warmupInputs.length === 0) throw new Error('this is a bug: the engine has no warm-up inputs')
+  const cold = await runIdle(first, 1)
+  const second = await runIdle(first, 1)
+  for (const input of others) await runIdle(input, 1)
+  if (engine.maxBatchSize > 1) for (const input of engine.warmupInputs) await runIdle(input, engine.maxBatchSize)
+  return { type: 'warmed', firstInferenceMs: cold.ms, secondInferenceMs: second.ms }
 }
 
-async function run(id: number, inputs: readonly In[]): Promise<void> {
+function runIdle(input: In, batchSize: number): Promise<{ ms: number }> {
+  const batch = Array.from({ length: batchSize }, () => structuredClone(input))
+  return timed(() => engine.run(batch, { signal: new AbortController().signal, emit: () => undefined }))
+}
+
+async function run(id: number, inputs: readonly In[]): Promise<FromWorker<In, Out, Piece>> {
   const controller = new AbortController()
   running.set(id, controller)
   try {
     const emit = (index: number, piece: Piece) => send({ type: 'piece', id, index, piece })
     const { value, ms } = await timed(() => engine.run(inputs, { signal: controller.signal, emit }))
-    send({ type: 'result', id, outputs: value, inferenceMs: ms })
-  } catch (error) {
-    fail(id, error, inputs)
+    if (value.length !== inputs.length)
+      throw new Error(`this is a bug: the engine gave ${value.length} outputs for ${inputs.length} inputs`)
+    return { type: 'result', id, outputs: value, inferenceMs: ms }
   } finally {
     running.delete(id)
   }
 }
 
+/** Ends the runs before the engine: closing a session that still computes takes the process down in some libraries. */
 async function close(): Promise<void> {
   for (const controller of running.values()) controller.abort()
-  await engine.close()
+  await Promise.all(working)
+  // An engine that can't close is ended with its thread all the same.
+  await engine.close().catch(() => undefined)
   send({ type: 'closed' })
-  port?.close()
+}
+
+function begin(work: Promise<void>): void {
+  working.add(work)
+  void work.finally(() => working.delete(work))
 }
 
 port.on('message', (message: ToWorker<In>) => {
-  if (message.type === 'load') load().catch((error: unknown) => fail(null, error))
-  else if (message.type === 'warm') warm().catch((error: unknown) => fail(null, error))
-  else if (message.type === 'run') void run(message.id, message.inputs)
-  else if (message.type === 'abort') running.get(message.id)?.abort()
-  else close().catch((error: unknown) => fail(null, error))
+  switch (message.type) {
+    case 'load':
+      return begin(answer(null, [], load))
+    case 'warm':
+      return begin(answer(null, [], warm))
+    case 'run':
+      return begin(answer(message.id, message.inputs, () => run(message.id, message.inputs)))
+    case 'abort':
+      return running.get(message.id)?.abort()
+    case 'close':
+      return void close()
+  }
 })

@@ -2,16 +2,22 @@
  * The one app factory: every service's HTTP has the same request ids, limits, error body, timings and probes. A route only does its own work
  * and throws.
  */
+import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { matchedRoutes } from 'hono/route'
 import type { ModelStatus } from './api.ts'
 import { HEADERS } from './api.ts'
+import { errorResponse } from './error-response.ts'
 import { AppError, toAppError } from './errors.ts'
+import { guard, type GuardOptions, nodeOf } from './request-guard.ts'
 import type { Log, Metrics } from './telemetry.ts'
 
-export type AppEnv = { Variables: { requestId: string; startedAt: number; serverTiming: string[] } }
+export type AppEnv = {
+  Bindings: Partial<HttpBindings>
+  Variables: { requestId: string; startedAt: number; serverTiming: string[]; code?: string; signal?: AbortSignal }
+}
 
-export type AppOptions = {
+export type AppOptions = GuardOptions & {
   service: string
   /** For `/ready`: ready when every one of them is. */
   models: () => readonly ModelStatus[]
@@ -19,7 +25,6 @@ export type AppOptions = {
   isDraining?: () => boolean
   log: Log
   metrics: Metrics
-  maxBodyBytes: number
   now?: () => number
 }
 
@@ -27,9 +32,9 @@ export type AppOptions = {
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.use(observe(options))
-  app.use(limitBody(options.maxBodyBytes))
-  app.onError((error, c) => answerError(c, error, options))
-  app.notFound((c) => answerError(c, notFound(app, c), options))
+  app.use(guard(options))
+  app.onError((error, c) => answerError(c, error, options.log))
+  app.notFound((c) => answerUnmatched(app, c, options.log))
   app.get('/health', (c) => c.json({ status: 'ok' }))
   app.get('/ready', (c) => {
     const models = options.models()
@@ -60,97 +65,113 @@ export function addServerTiming(c: Context<AppEnv>, entries: string): void {
   c.get('serverTiming').push(entries)
 }
 
-/** Aborted when the client has left. */
-export const requestSignal = (c: Context): AbortSignal => c.req.raw.signal
+/** Aborted with `cancelled` when the client has left before its reply was complete. */
+export function requestSignal(c: Context<AppEnv>): AbortSignal {
+  const known = c.get('signal')
+  if (known) return known
+  const controller = new AbortController()
+  const leave = () => controller.abort(new AppError('cancelled', 'the client left before its reply was complete'))
+  const { outgoing } = nodeOf(c)
+  const { signal } = c.req.raw
+  // From Node's own reply: the Request's signal aborts with a text, which nobody expects to be thrown.
+  if (outgoing?.destroyed || signal.aborted) leave()
+  else if (outgoing) outgoing.once('close', () => outgoing.writableFinished || leave())
+  else signal.addEventListener('abort', leave, { once: true })
+  c.set('signal', controller.signal)
+  return controller.signal
+}
 
-/** The error body (OpenAI's) with its headers. `x-should-retry` and `retry-after-ms` are what OpenAI's clients obey. */
-export function errorResponse(thrown: unknown, requestId: string): Response {
-  const error = toAppError(thrown)
-  const headers = new Headers({ 'x-should-retry': String(error.retryable), [HEADERS.requestId]: requestId })
-  if (error.retryAfterMs !== undefined) {
-    headers.set('retry-after', String(Math.ceil(error.retryAfterMs / 1000)))
-    headers.set('retry-after-ms', String(Math.ceil(error.retryAfterMs)))
+/**
+ * `pieces` as the body of a streamed reply, taken only as fast as the client reads and ended when it leaves. When they fail, the failure is
+ * logged and the connection cut: after the status has gone out, that is how a client sees that a reply is not whole.
+ */
+export function replyStream(
+  c: Context<AppEnv>,
+  pieces: AsyncIterator<Uint8Array>,
+  log: Log,
+): ReadableStream<Uint8Array> {
+  const cut = (error: unknown, controller: ReadableStreamDefaultController<Uint8Array>) => {
+    const { code, cause } = toAppError(error)
+    if (code !== 'cancelled') log.warn({ requestId: c.get('requestId'), code, err: cause ?? error }, 'reply cut short')
+    const { outgoing } = nodeOf(c)
+    // Not by an error in the stream: the server would print it, and to where logs don't go.
+    if (outgoing) outgoing.destroy()
+    else controller.error(error)
   }
-  if (error.code === 'method_not_allowed') headers.set('allow', String(error.details['allow']))
-  const { allow: _, ...details } = error.details
-  const { message, type, param, code } = error
-  return Response.json(
-    { error: { message, type, param, code }, ...details, request_id: requestId },
-    { status: error.status, headers },
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await pieces.next()
+          if (done) controller.close()
+          else controller.enqueue(value)
+        } catch (error) {
+          cut(error, controller)
+        }
+      },
+      cancel: async () => void (await pieces.return?.()),
+    },
+    { highWaterMark: 0 },
   )
 }
 
-function answerError(c: Context<AppEnv>, thrown: Error, options: AppOptions): Response {
+function answerError(c: Context<AppEnv>, thrown: unknown, log: Log): Response {
   const error = toAppError(thrown)
   const requestId = c.get('requestId')
-  if (error.status >= 500)
-    options.log.error({ requestId, code: error.code, err: error.cause ?? error }, 'request failed')
+  c.set('code', error.code)
+  if (error.status >= 500) {
+    const level = error.retryable ? 'warn' : 'error'
+    log[level]({ requestId, code: error.code, err: error.cause ?? error }, 'request failed')
+  }
   return errorResponse(error, requestId)
 }
 
 /** Request id in and out, total time, one log line and one metric per request; the label is the route, never the path. */
-function observe(options: AppOptions): MiddlewareHandler<AppEnv> {
-  const now = options.now ?? (() => performance.now())
+function observe({ log, metrics, now = () => performance.now() }: AppOptions): MiddlewareHandler<AppEnv> {
   return async function observeRequest(c, next) {
     const startedAt = now()
     const given = c.req.header(HEADERS.requestId) ?? ''
-    c.set('requestId', /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID())
+    const requestId = /^[\w.:-]{1,128}$/.test(given) ? given : crypto.randomUUID()
+    c.set('requestId', requestId)
     c.set('startedAt', startedAt)
     c.set('serverTiming', [])
-    await next()
+    try {
+      await next()
+    } catch (thrown) {
+      // Hono hands only Errors to onError.
+      c.res = answerError(c, thrown, log)
+    }
     const ms = now() - startedAt
     const { method } = c.req
-    const { status } = c.res
-    c.res.headers.set(HEADERS.requestId, c.get('requestId'))
-    c.res.headers.set(HEADERS.totalTime, ms.toFixed(1))
-    c.res.headers.set('server-timing', [...c.get('serverTiming'), `total;dur=${ms.toFixed(1)}`].join(', '))
+    const { status, headers } = c.res
+    headers.set(HEADERS.requestId, requestId)
+    headers.set(HEADERS.totalTime, ms.toFixed(1))
+    headers.set('server-timing', [...c.get('serverTiming'), `total;dur=${ms.toFixed(1)}`].join(', '))
     const route = routeOf(c)
-    options.metrics.observeRequest({ method: METHODS.has(method) ? method : 'other', route, status }, ms)
-    const level = route === '/health' || route === '/ready' || route === '/metrics' ? 'debug' : 'info'
-    options.log[level]({ requestId: c.get('requestId'), method, route, status, ms: Number(ms.toFixed(1)) }, 'request')
+    metrics.observeRequest({ method: METHODS.has(method) ? method : 'other', route, status }, ms)
+    const code = c.get('code')
+    log[PROBES.has(route) ? 'debug' : 'info'](
+      { requestId, method, route, status, ...(code && { code }), ms: Number(ms.toFixed(1)) },
+      'request',
+    )
   }
 }
 
+const PROBES = new Set(['/health', '/ready', '/metrics'])
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** The pattern that answered (`/v1/models/:id`), or `unmatched`. */
 const routeOf = (c: Context): string => matchedRoutes(c).findLast(({ method }) => method !== 'ALL')?.path ?? 'unmatched'
 
-/** Decides on Content-Length at once, and counts chunked bodies while they are read. Compressed bodies are refused, not inflated. */
-function limitBody(maxBytes: number): MiddlewareHandler<AppEnv> {
-  return async function limitRequestBody(c, next) {
-    const encoding = c.req.header('content-encoding')
-    if (encoding && encoding !== 'identity') throw new AppError('unsupported_encoding', 'expected an uncompressed body')
-    const length = Number(c.req.header('content-length') ?? 0)
-    if (length > maxBytes) throw tooLarge(maxBytes)
-    if (c.req.header('transfer-encoding') !== undefined && c.req.raw.body) c.req.raw = countBody(c.req.raw, maxBytes)
-    await next()
-  }
-}
-
-const tooLarge = (maxBytes: number) => new AppError('body_too_large', `the body is larger than ${maxBytes} bytes`)
-
-function countBody(request: Request, maxBytes: number): Request {
-  let seen = 0
-  const counter = new TransformStream<Uint8Array, Uint8Array>({
-    transform(chunk, controller) {
-      seen += chunk.byteLength
-      if (seen > maxBytes) controller.error(tooLarge(maxBytes))
-      else controller.enqueue(chunk)
-    },
-  })
-  return new Request(request, { body: request.body?.pipeThrough(counter) ?? null, duplex: 'half' })
-}
-
-/** 404, or 405 with `Allow` when the path is known under another method. */
-function notFound(app: Hono<AppEnv>, c: Context<AppEnv>): AppError {
-  const allowed = [...METHODS].filter((method) => {
+/** 404; or, when the path is known under another method, 405 with `Allow`. OPTIONS asks just for that, and gets no CORS permission. */
+function answerUnmatched(app: Hono<AppEnv>, c: Context<AppEnv>, log: Log): Response {
+  const known = [...METHODS].filter((method) => {
     const [handlers] = app.router.match(method, c.req.path)
     return handlers.some(([[, route]]) => route.method !== 'ALL')
   })
-  if (allowed.length === 0) return new AppError('not_found', 'no such path')
-  const allow = allowed.join(', ')
-  return new AppError('method_not_allowed', `expected ${allow}, got ${c.req.method.slice(0, 16)}`, {
-    details: { allow },
-  })
+  if (known.length === 0) return answerError(c, new AppError('not_found', 'no such path'), log)
+  const allow = known.flatMap((method) => (method === 'GET' ? ['GET', 'HEAD'] : [method])).join(', ')
+  if (c.req.method === 'OPTIONS') return c.body(null, 204, { allow })
+  const message = `expected ${allow}, got ${c.req.method.slice(0, 16)}`
+  return answerError(c, new AppError('method_not_allowed', message, { details: { allow } }), log)
 }

@@ -1,20 +1,27 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import { Model, type ModelOptions } from './model.ts'
 import type { ModelFiles } from './model-store.ts'
-import { createLogger } from './telemetry.ts'
+import { FakeControl } from './testing/fake-control.ts'
 import { type FakeInput, fakeInput, type FakeOptions, type FakeOutput } from './testing/fake-engine.ts'
-import { gate, ManualClock, never, settle } from './testing/signals.ts'
+import { abortListeners, gate, ManualClock, never, settle } from './testing/signals.ts'
 
 type Options = Partial<ModelOptions<FakeInput, FakeOutput, number>>
 
 const FILES: ModelFiles = { dir: 'nowhere', source: 'cache', revision: null, id: 'org/fake', warning: null }
-const models: Model<FakeInput, FakeOutput, number>[] = []
+/** A source that never answers, not even to an abort. */
+const silent = () => new Promise<never>(() => undefined)
+const away = new AppError('dependency_unavailable', 'the hub is away')
 
+/** A model on real engine threads; its timers fire when the test says so. */
 function setUp(engine: FakeOptions = {}, options: Options = {}) {
   const clock = new ManualClock()
-  const seen = { fetches: 0, threads: 0 }
+  const control = new FakeControl()
+  const threads = watchThreads({ shared: control.shared, ...engine })
+  const transitions: string[] = []
+  const logged: object[] = []
+  const seen = { fetches: 0 }
   const model = new Model<FakeInput, FakeOutput, number>({
     name: 'fake',
     maxBatchSize: 2,
@@ -22,40 +29,79 @@ function setUp(engine: FakeOptions = {}, options: Options = {}) {
       seen.fetches++
       return FILES
     },
-    createThread: () => {
-      seen.threads++
-      return new EngineThread({
-        module: new URL('./testing/fake-engine.ts', import.meta.url),
-        options: engine,
-        name: 'fake',
-      })
+    createThread: threads.create,
+    log: { info: (entry: object) => void logged.push(entry), error: (entry: object) => void logged.push(entry) },
+    metrics: {
+      observeBatch: () => undefined,
+      setModelState: (name, from, to) => void transitions.push(`${name}: ${from} > ${to}`),
     },
-    log: createLogger({ service: 'test', level: 'silent' }),
     now: clock.now,
     setTimer: clock.setTimer,
     ...options,
   })
-  models.push(model)
-  return { model, clock, seen }
+  onTestFinished(async () => {
+    control.open()
+    await model.close()
+  })
+  const submit = (input: FakeInput, signal = never) => {
+    const result = model.submit(input, signal)
+    result.catch(() => undefined)
+    return result
+  }
+  /** Waits for a state that is on its way; the test's own limit ends it. */
+  const until = async (state: string) => {
+    while (model.status.state !== state) await settle()
+    await settle()
+  }
+  return { model, clock, control, threads, transitions, logged, seen, submit, until }
 }
 
-afterEach(async () => {
-  for (const model of models.splice(0)) await model.close()
-})
-
-/** Waits for a state that is on its way; the test's own limit ends it. */
-async function until(model: Model<FakeInput, FakeOutput, number>, state: string) {
-  while (model.status.state !== state) await settle()
+/** Creates engine threads, and counts how many live at a time. */
+function watchThreads(options: FakeOptions) {
+  const seen = { created: 0, alive: 0, most: 0 }
+  const create = () => {
+    const module = new URL('./testing/fake-engine.ts', import.meta.url)
+    const thread = new EngineThread<FakeInput, FakeOutput, number>({ module, options, name: 'fake', closeMs: 500 })
+    seen.created++
+    seen.most = Math.max(seen.most, ++seen.alive)
+    let isAlive = true
+    const end = () => {
+      if (isAlive) seen.alive--
+      isAlive = false
+    }
+    void thread.crashed.then(end)
+    const close = thread.close.bind(thread)
+    thread.close = () => close().finally(end)
+    return thread
+  }
+  return { create, seen }
 }
+
+const doubled = (result: { output: FakeOutput }) => [...result.output.data]
 
 describe('loading', () => {
   test('goes through its states once for many first requests, and serves them all', async () => {
-    const { model, seen } = setUp()
+    const { model, submit, seen, threads, transitions } = setUp()
     expect(model.status.state).toBe('idle')
-    const results = await Promise.all([1, 2, 3, 4, 5].map((value) => model.submit(fakeInput(value), never)))
-    expect(results.map(({ output }) => output.data[0])).toEqual([2, 4, 6, 8, 10])
+    const results = await Promise.all([1, 2, 3, 4, 5].map((value) => submit(fakeInput(value))))
+    expect(results.map(doubled)).toEqual([[2], [4], [6], [8], [10]])
     expect(results[0]?.model).toBe('org/fake')
-    expect(seen).toEqual({ fetches: 1, threads: 1 })
+    expect([seen.fetches, threads.seen.created]).toEqual([1, 1])
+    expect(transitions).toEqual([
+      'fake: idle > fetching',
+      'fake: fetching > loading',
+      'fake: loading > warming',
+      'fake: warming > ready',
+    ])
+  })
+
+  test('starts once, however often it is told to', async () => {
+    const { model, seen, threads } = setUp()
+    model.start()
+    model.start()
+    await model.ready(never)
+    model.start()
+    expect([seen.fetches, threads.seen.created]).toEqual([1, 1])
   })
 
   test('tells where it stands: progress, then source, times and readiness', async () => {
@@ -70,132 +116,377 @@ describe('loading', () => {
       },
     )
     model.start()
-    expect(model.status).toMatchObject({ state: 'fetching', progress: { bytes: 5, totalBytes: 10 } })
-    fetching.resolve({ ...FILES, source: 'demo', warning: 'only a demo' })
+    expect(model.status).toMatchObject({ id: 'fake', state: 'fetching', progress: { bytes: 5, totalBytes: 10 } })
+    fetching.resolve({ ...FILES, source: 'demo', id: 'demo/fake', warning: 'only a demo' })
     await model.ready(never)
-    expect(model.status).toMatchObject({
-      id: 'org/fake',
+    expect(model.status).toEqual({
+      id: 'demo/fake',
       state: 'ready',
       source: 'demo',
       warning: 'only a demo',
       progress: null,
       error: null,
+      loadMs: expect.any(Number),
+      firstInferenceMs: expect.any(Number),
+      secondInferenceMs: expect.any(Number),
     })
-    for (const ms of [model.status.loadMs, model.status.firstInferenceMs, model.status.secondInferenceMs])
-      expect(ms).toBeGreaterThan(0)
   })
 
-  test('a request that comes early is held, up to a limit that tells when to come back', async () => {
-    const { model, clock } = setUp({}, { fetch: () => new Promise(() => undefined), coldHoldMs: 1000 })
-    const held = model.submit(fakeInput(1), never)
-    held.catch(() => undefined)
+  test('logs every change of state, and never an input', async () => {
+    const { logged, submit } = setUp()
+    await submit(fakeInput(31_337))
+    expect(logged).toMatchObject([
+      { from: 'idle', to: 'fetching', model: 'fake' },
+      { from: 'fetching', to: 'loading', model: 'org/fake', source: 'cache' },
+      { from: 'loading', to: 'warming' },
+      { from: 'warming', to: 'ready', model: 'org/fake' },
+    ])
+    expect(JSON.stringify(logged)).not.toContain('31337')
+  })
+
+  test('takes the smaller of both batch sizes', async () => {
+    const { model, submit } = setUp({ maxBatchSize: 4 }, { maxBatchSize: 2 })
+    await model.ready(never)
+    const results = await Promise.all([1, 2, 3].map((value) => submit(fakeInput(value))))
+    expect(results.map(({ batchSize }) => batchSize)).toEqual([2, 2, 1])
+  })
+})
+
+describe('a request that comes early', () => {
+  test('is held up to a limit, which tells how far the model is and when to come back', async () => {
+    const progress = gate<(bytes: number) => void>()
+    const { clock, submit } = setUp(
+      {},
+      {
+        coldHoldMs: 1000,
+        fetch: (onProgress) => {
+          progress.resolve((bytes) => onProgress({ bytes, totalBytes: 100 }))
+          return silent()
+        },
+      },
+    )
+    const held = submit(fakeInput(1))
+    const report = await progress.promise
+    report(20)
+    clock.advance(500)
+    report(40)
+    clock.advance(499)
     await settle()
-    clock.advance(999)
-    await settle()
+    expect(await Promise.race([held, Promise.resolve('held')])).toBe('held')
     clock.advance(1)
     await expect(held).rejects.toMatchObject({
       code: 'model_loading',
       status: 503,
-      retryAfterMs: 5000,
-      details: { loading: { state: 'fetching' } },
+      retryAfterMs: 3000,
+      details: { loading: { model: 'fake', state: 'fetching', progress: 40, bytes_sent: 40, total_bytes: 100 } },
     })
     expect(clock.pending).toEqual([])
   })
 
-  test('a held request leaves at once when its caller does', async () => {
-    const { model, clock } = setUp({}, { fetch: () => new Promise(() => undefined) })
-    const controller = new AbortController()
-    const held = model.submit(fakeInput(1), controller.signal)
-    controller.abort(new Error('gone'))
-    await expect(held).rejects.toThrow('gone')
-    expect(clock.pending).toEqual([])
+  test('says in queueMs how long it was held', async () => {
+    const fetching = gate<ModelFiles>()
+    const { clock, submit } = setUp({}, { fetch: () => fetching.promise })
+    const held = submit(fakeInput(1))
+    await settle()
+    clock.advance(700)
+    fetching.resolve(FILES)
+    expect((await held).queueMs).toBe(700)
   })
 
-  test('takes the smaller of both batch sizes', async () => {
-    const { model } = setUp({ maxBatchSize: 4 }, { maxBatchSize: 2 })
-    await model.ready(never)
-    const results = await Promise.all([1, 2, 3].map((value) => model.submit(fakeInput(value), never)))
-    expect(results.map(({ batchSize }) => batchSize)).toEqual([2, 2, 1])
+  test('leaves at once when its caller does, and nothing of it stays', async () => {
+    const { clock, submit, seen } = setUp({}, { fetch: silent })
+    const controller = new AbortController()
+    const held = submit(fakeInput(1), controller.signal)
+    await settle()
+    controller.abort(new Error('gone'))
+    await expect(held).rejects.toThrow('gone')
+    expect([clock.pending, abortListeners(controller.signal)]).toEqual([[], 0])
+    await expect(submit(fakeInput(1), controller.signal)).rejects.toThrow('gone')
+    expect(seen.fetches).toBe(0)
+  })
+
+  test('leaves no listener on a signal that outlives it', async () => {
+    const { submit } = setUp()
+    const { signal } = new AbortController()
+    await submit(fakeInput(1), signal)
+    await submit({ ...fakeInput(1), do: 'fail' }, signal).catch(() => undefined)
+    expect(abortListeners(signal)).toBe(0)
+  })
+
+  test('is refused at once when as many are held as the queue may hold', async () => {
+    const { submit, model } = setUp({}, { fetch: silent, maxQueueSize: 2 })
+    const held = [submit(fakeInput(1)), submit(fakeInput(2))]
+    await settle()
+    await expect(submit(fakeInput(3))).rejects.toMatchObject({ code: 'model_loading' })
+    await model.close()
+    for (const one of held) await expect(one).rejects.toMatchObject({ code: 'draining' })
   })
 })
 
 describe('failing', () => {
   test('a failed fetch is tried again with back-off, and what was held is served', async () => {
     let left = 2
-    const { model, clock } = setUp(
+    const { model, clock, submit, until } = setUp(
       {},
       {
         fetch: async () => {
-          if (left-- > 0) throw new AppError('dependency_unavailable', 'the hub is away')
+          if (left-- > 0) throw away
           return FILES
         },
       },
     )
-    const held = model.submit(fakeInput(1), never)
-    await until(model, 'failed')
+    const held = submit(fakeInput(1))
+    await until('failed')
     expect(model.status.error).toBe('the hub is away')
     expect(clock.pending).toContain(100)
     clock.advance(100)
-    await until(model, 'failed')
-    await settle()
+    await until('failed')
     expect(clock.pending).toContain(200)
     clock.advance(200)
-    expect((await held).output.data[0]).toBe(2)
+    expect(doubled(await held)).toEqual([2])
     expect(model.status.error).toBeNull()
   })
 
-  test('files that can not be loaded are set aside and fetched anew, once', async () => {
-    const setAside: string[] = []
-    const loadFailures = new SharedArrayBuffer(4)
-    new Int32Array(loadFailures)[0] = 2
-    const { model, clock, seen } = setUp({ loadFailures }, { onDamaged: async ({ id }) => void setAside.push(id) })
+  test('the back-off doubles up to 30 s, and starts over once the model was ready', async () => {
+    let isAway = true
+    const { model, clock, submit, until } = setUp(
+      {},
+      {
+        fetch: async () => {
+          if (isAway) throw away
+          return FILES
+        },
+      },
+    )
     model.start()
-    await until(model, 'failed')
-    await settle()
-    clock.advance(100)
-    await until(model, 'failed')
-    await settle()
-    clock.advance(200)
-    await model.ready(never)
-    expect(setAside).toEqual(['org/fake'])
-    expect(seen.fetches).toBe(3)
+    const waits: number[] = []
+    for (let failure = 0; failure < 11; failure++) {
+      await until('failed')
+      const [waitMs = 0] = clock.pending
+      waits.push(waitMs)
+      isAway = failure < 10
+      clock.advance(waitMs)
+    }
+    expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000])
+    await until('ready')
+    await submit({ ...fakeInput(1), do: 'exit' }).catch(() => undefined)
+    await until('failed')
+    expect(clock.pending).toEqual([100])
   })
 
-  test('a crashed engine fails what was in flight, is loaded again by itself, and serves again', async () => {
-    const { model, clock, seen } = setUp()
+  test('after three failures in a row nobody is held any more: the error is told at once', async () => {
+    const fetches: (() => void)[] = []
+    const { clock, submit, until, model } = setUp(
+      {},
+      { fetch: () => new Promise((_, reject) => fetches.push(() => reject(away))) },
+    )
+    const held = submit(fakeInput(1))
+    for (const waitMs of [100, 200]) {
+      await settle()
+      fetches.shift()?.()
+      await until('failed')
+      clock.advance(waitMs)
+    }
+    expect(await Promise.race([held, Promise.resolve('held')])).toBe('held')
+    await settle()
+    fetches.shift()?.()
+    await expect(held).rejects.toMatchObject({ code: 'model_failed', status: 503 })
+    await expect(submit(fakeInput(1))).rejects.toMatchObject({ message: expect.stringContaining('the hub is away') })
+    clock.advance(400)
+    expect(model.status.state).toBe('fetching')
+    await expect(submit(fakeInput(1))).rejects.toMatchObject({ code: 'model_failed' })
+  })
+
+  test('an error that is not meant for callers stays in the log', async () => {
+    const fetch = () => Promise.reject(new TypeError('secret detail'))
+    const { model, logged, until } = setUp({}, { fetch })
+    model.start()
+    await until('failed')
+    expect(model.status.error).toBe('internal error')
+    expect(logged).toContainEqual({ model: 'fake', code: 'internal_error', err: new TypeError('secret detail') })
+  })
+})
+
+describe('files that can not be loaded', () => {
+  const failing = (times: number) => {
+    const loadFailures = new SharedArrayBuffer(4)
+    new Int32Array(loadFailures)[0] = times
+    return { loadFailures }
+  }
+
+  test('are set aside and fetched anew, once, one engine at a time', async () => {
+    const damaged: string[] = []
+    const { model, clock, seen, threads, until } = setUp(failing(2), {
+      onDamaged: async ({ id }) => void damaged.push(id),
+    })
+    model.start()
+    for (const waitMs of [100, 200]) {
+      await until('failed')
+      clock.advance(waitMs)
+    }
     await model.ready(never)
-    const crashed = model.submit({ ...fakeInput(1), do: 'exit' }, never)
-    await expect(crashed).rejects.toMatchObject({ code: 'engine_failed' })
-    await until(model, 'failed')
-    const held = model.submit(fakeInput(2), never)
+    expect(damaged).toEqual(['org/fake'])
+    expect(seen.fetches).toBe(3)
+    expect(threads.seen).toMatchObject({ created: 3, most: 1, alive: 1 })
+  })
+
+  test.each(['local', 'demo'] as const)('but are not ours (%s) stay where they are', async (source) => {
+    const damaged: string[] = []
+    const { model, clock, until } = setUp(failing(1), {
+      fetch: async () => ({ ...FILES, source }),
+      onDamaged: async ({ id }) => void damaged.push(id),
+    })
+    model.start()
+    await until('failed')
     clock.advance(100)
-    expect((await held).output.data[0]).toBe(4)
-    expect(seen.threads).toBe(2)
+    await model.ready(never)
+    expect(damaged).toEqual([])
+  })
+
+  test('and can not be set aside are tried again all the same', async () => {
+    const { model, clock, logged, until } = setUp(failing(1), {
+      onDamaged: () => Promise.reject(new Error('read-only')),
+    })
+    model.start()
+    await until('failed')
+    clock.advance(100)
+    await model.ready(never)
+    expect(logged).toContainEqual({ model: 'org/fake', err: new Error('read-only') })
+  })
+
+  test('are not suspected when it was the fetch that failed, or the warm-up', async () => {
+    const damaged: string[] = []
+    const onDamaged = async ({ id }: ModelFiles) => void damaged.push(id)
+    const fetching = setUp({}, { fetch: () => Promise.reject(away), onDamaged })
+    const warming = setUp({ noWarmup: true }, { onDamaged })
+    for (const { model, until } of [fetching, warming]) {
+      model.start()
+      await until('failed')
+    }
+    expect(warming.transitions.at(-1)).toBe('fake: warming > failed')
+    expect(damaged).toEqual([])
+  })
+})
+
+describe('a crash', () => {
+  test('fails what was in flight; the model is loaded again by itself, and serves again', async () => {
+    const { model, clock, submit, threads, transitions, until } = setUp()
+    await model.ready(never)
+    await expect(submit({ ...fakeInput(1), do: 'exit' })).rejects.toMatchObject({
+      code: 'engine_failed',
+      details: { crashed: true },
+    })
+    await until('failed')
+    expect(model.status.error).toContain('ended unexpectedly')
+    const held = submit(fakeInput(2))
+    clock.advance(100)
+    expect(doubled(await held)).toEqual([4])
+    expect(threads.seen).toMatchObject({ created: 2, most: 1, alive: 1 })
+    expect(transitions.slice(4)).toEqual([
+      'fake: ready > failed',
+      'fake: failed > fetching',
+      'fake: fetching > loading',
+      'fake: loading > warming',
+      'fake: warming > ready',
+    ])
+  })
+
+  test('also of an idle engine is noticed', async () => {
+    const { model, until, submit, clock } = setUp()
+    await model.ready(never)
+    expect(doubled(await submit({ ...fakeInput(1), do: 'throw-when-idle' }))).toEqual([2])
+    await until('failed')
+    clock.advance(100)
+    await model.ready(never)
+    expect(model.status.error).toBeNull()
+  })
+
+  test('does not take those who only waited: the next engine serves them, in their order', async () => {
+    const { model, clock, control, submit, until } = setUp({}, { maxBatchSize: 1 })
+    await model.ready(never)
+    const before = control.get('entered')
+    const first = submit({ ...fakeInput(1), do: 'wait' })
+    await control.entered(before + 1)
+    const second = submit({ ...fakeInput(2), do: 'exit' })
+    const order: number[] = []
+    const others = [3, 4].map(async (value) => void order.push(...doubled(await submit(fakeInput(value)))))
+    control.open()
+    await first
+    await expect(second).rejects.toMatchObject({ details: { crashed: true } })
+    await until('failed')
+    expect(order).toEqual([])
+    clock.advance(100)
+    await Promise.all(others)
+    expect(order).toEqual([6, 8])
+  })
+
+  test('while loading is a failure like others', async () => {
+    const { model, threads, until, clock } = setUp({ load: 'exit' })
+    model.start()
+    await until('failed')
+    expect(clock.pending).toEqual([100])
+    expect(threads.seen.alive).toBe(0)
   })
 })
 
 describe('closing', () => {
   test('refuses what comes, and is stopped', async () => {
-    const { model } = setUp()
+    const { model, submit, clock, threads } = setUp()
     await model.ready(never)
-    await model.close()
+    await Promise.all([model.close(), model.close()])
     expect(model.status.state).toBe('stopped')
-    await expect(model.submit(fakeInput(1), never)).rejects.toMatchObject({ code: 'draining' })
+    await expect(submit(fakeInput(1))).rejects.toMatchObject({ code: 'draining' })
+    expect([clock.pending, threads.seen.alive]).toEqual([[], 0])
   })
 
-  test('while it is still loading, what was held is refused', async () => {
-    const { model } = setUp(
-      {},
-      {
-        fetch: (_onProgress, signal) =>
-          new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason))),
-      },
-    )
-    const held = model.submit(fakeInput(1), never)
-    held.catch(() => undefined)
+  test('lets the running batch end, and refuses what waits', async () => {
+    const { model, control, submit } = setUp({}, { maxBatchSize: 1 })
+    await model.ready(never)
+    const before = control.get('entered')
+    const running = submit({ ...fakeInput(1), do: 'wait' })
+    await control.entered(before + 1)
+    const waiting = submit(fakeInput(2))
+    await settle()
+    const closed = model.close()
+    await expect(waiting).rejects.toMatchObject({ code: 'draining' })
+    expect(model.status.state).toBe('draining')
+    control.open()
+    expect(doubled(await running)).toEqual([2])
+    await closed
+    expect(model.status.state).toBe('stopped')
+  })
+
+  test('is bounded even while the engine hangs', async () => {
+    const { model, clock, control, submit } = setUp({}, { drainMs: 1000 })
+    await model.ready(never)
+    const before = control.get('entered')
+    const spinning = submit({ ...fakeInput(1), do: 'spin' })
+    await control.entered(before + 1)
+    const closed = model.close()
+    clock.advance(1000)
+    await closed
+    await expect(spinning).rejects.toMatchObject({ code: 'draining' })
+  })
+
+  test.each(['fetch', 'load'] as const)('while a %s goes on ends that, and refuses what was held', async (stage) => {
+    const { model, submit, threads, control } =
+      stage === 'fetch' ? setUp({}, { fetch: silent }) : setUp({ load: 'wait' })
+    const held = submit(fakeInput(1))
+    if (stage === 'load') await control.entered()
     await settle()
     await model.close()
     await expect(held).rejects.toMatchObject({ code: 'draining' })
-    expect(model.status.state).toBe('stopped')
+    expect([model.status.state, threads.seen.alive]).toEqual(['stopped', 0])
+  })
+
+  test('between two attempts leaves no timer, and before the first is simple', async () => {
+    const { model, clock, until } = setUp({}, { fetch: () => Promise.reject(away) })
+    model.start()
+    await until('failed')
+    await model.close()
+    expect(clock.pending).toEqual([])
+    const idle = setUp()
+    await idle.model.close()
+    expect([idle.model.status.state, idle.threads.seen.created]).toEqual(['stopped', 0])
   })
 })

@@ -3,26 +3,33 @@
  * crashed engine is loaded again by itself, and every change of state goes through one function.
  */
 import type { ModelStatus } from './api.ts'
-import { Batcher, type BatcherOptions, type BatchResult, type SetTimer, systemTimer } from './batcher.ts'
+import {
+  Batcher,
+  type BatcherOptions,
+  type BatchResult,
+  MAX_QUEUE_SIZE,
+  type SetTimer,
+  systemTimer,
+} from './batcher.ts'
 import type { EngineThread } from './engine-thread.ts'
 import { AppError, toAppError } from './errors.ts'
+import {
+  idleStatus,
+  keepsFailing,
+  type Milestone,
+  NEXT,
+  remainingMs,
+  type State,
+  stillLoading,
+} from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
 import type { Log, Metrics } from './telemetry.ts'
 
-type State = ModelStatus['state']
-
-const NEXT: Readonly<Record<State, readonly State[]>> = {
-  idle: ['fetching', 'draining'],
-  fetching: ['loading', 'failed', 'draining'],
-  loading: ['warming', 'failed', 'draining'],
-  warming: ['ready', 'failed', 'draining'],
-  ready: ['failed', 'draining'],
-  failed: ['fetching', 'draining'],
-  draining: ['stopped'],
-  stopped: [],
-}
-
 const BACK_OFF_MS = { first: 100, longest: 30_000 } as const
+/** Failures in a row after which requests are refused at once instead of being held. */
+const PATIENCE = 3
+
+type Thread<In, Out, Piece> = Pick<EngineThread<In, Out, Piece>, 'load' | 'warm' | 'run' | 'close' | 'crashed'>
 
 export type ModelOptions<In, Out, Piece> = Pick<
   BatcherOptions<In, Out, Piece>,
@@ -34,45 +41,47 @@ export type ModelOptions<In, Out, Piece> = Pick<
     onProgress: (progress: { bytes: number; totalBytes: number }) => void,
     signal: AbortSignal,
   ) => Promise<ModelFiles>
-  createThread: (files: ModelFiles) => EngineThread<In, Out, Piece>
+  createThread: (files: ModelFiles) => Thread<In, Out, Piece>
   /** Called once when files from the cache or the hub could not be loaded, so that the next fetch brings them anew. */
   onDamaged?: (files: ModelFiles) => Promise<unknown>
-  /** How long a request waits for a model that is on its way. */
+  /** How long a request waits for a model that is on its way. 120 s unless told. */
   coldHoldMs?: number
-  log: Log
-  metrics?: Metrics
+  /** How long `close` waits for the running batch. 10 s unless told. */
+  drainMs?: number
+  log: Pick<Log, 'info' | 'error'>
+  metrics?: Pick<Metrics, 'observeBatch' | 'setModelState'>
 }
 
-type Live<In, Out, Piece> = { thread: EngineThread<In, Out, Piece>; batcher: Batcher<In, Out, Piece> }
+type Live<In, Out, Piece> = {
+  readonly id: string
+  readonly thread: Thread<In, Out, Piece>
+  readonly batcher: Batcher<In, Out, Piece>
+  /** What rejects the entries that were still waiting when the thread died: they go to the next engine. */
+  readonly unserved: AppError
+}
+
+type Held = { resolve(): void; reject(reason: unknown): void }
 
 export class Model<In, Out, Piece = never> {
   readonly #options: ModelOptions<In, Out, Piece>
+  readonly #now: () => number
   readonly #setTimer: SetTimer
   readonly #closing = new AbortController()
+  readonly #held = new Set<Held>()
   #status: ModelStatus
   #live: Live<In, Out, Piece> | undefined
   #failures = 0
   #triedRepair = false
+  #fetchedFrom: Milestone | null = null
   #cancelRetry: (() => void) | undefined
   #cycle: Promise<void> | undefined
-  /** Settled anew for each load: requests that are held wait on it. */
-  #becameReady = Promise.withResolvers<void>()
+  #closed: Promise<void> | undefined
 
   constructor(options: ModelOptions<In, Out, Piece>) {
     this.#options = options
+    this.#now = options.now ?? (() => performance.now())
     this.#setTimer = options.setTimer ?? systemTimer
-    this.#status = {
-      id: options.name,
-      source: null,
-      state: 'idle',
-      progress: null,
-      loadMs: null,
-      firstInferenceMs: null,
-      secondInferenceMs: null,
-      warning: null,
-      error: null,
-    }
-    this.#becameReady.promise.catch(() => undefined)
+    this.#status = idleStatus(options.name)
   }
 
   get status(): ModelStatus {
@@ -81,144 +90,181 @@ export class Model<In, Out, Piece = never> {
 
   /** Begins fetching, loading and warming, unless that has begun. */
   start(): void {
-    if (this.#status.state === 'idle') this.#cycle = this.#load()
+    if (this.#status.state === 'idle') this.#cycle = this.#bringUp()
   }
 
-  /** Waits until the model is ready. Rejects with `model_loading` after `coldHoldMs`, with `draining` once closed. */
+  /**
+   * Waits until the model is ready; starts it when idle. Rejects with `model_loading` after `coldHoldMs`, or at once when as many wait as the
+   * queue may hold; with `model_failed` once it failed three times in a row; with `draining` once closed; with the signal's reason.
+   */
   async ready(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
+    this.#closing.signal.throwIfAborted()
     if (this.#status.state === 'ready') return
-    if (this.#closing.signal.aborted)
-      throw new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 })
     this.start()
-    const held = Promise.withResolvers<never>()
-    const cancelTimer = this.#setTimer(() => held.reject(this.#stillLoading()), this.#options.coldHoldMs ?? 120_000)
-    const leave = () => held.reject(signal.reason)
-    signal.addEventListener('abort', leave, { once: true })
-    try {
-      await Promise.race([this.#becameReady.promise, held.promise])
-    } finally {
-      cancelTimer()
-      signal.removeEventListener('abort', leave)
-    }
+    const isCrowded = this.#held.size >= (this.#options.maxQueueSize ?? MAX_QUEUE_SIZE)
+    if (isCrowded || this.#failures >= PATIENCE) throw this.#refusal()
+    await this.#hold(signal)
   }
 
-  /** One input through the batcher, held while the model is still coming. `model` names what answered: `demo/whisper`. */
+  /**
+   * One input through the batcher, held while the model is still coming; `queueMs` counts that too. `model` names what answered, such as
+   * `demo/whisper`. Rejects as `ready` and as `Batcher.submit` do. Whoever only waited when the engine crashed goes to the next one.
+   */
   async submit(
     input: In,
     signal: AbortSignal,
     onPiece?: (piece: Piece) => void,
   ): Promise<BatchResult<Out> & { model: string }> {
-    await this.ready(signal)
-    if (!this.#live) throw new AppError('internal_error', 'this is a bug: ready without an engine')
-    const result = await this.#live.batcher.submit(input, signal, onPiece)
-    return { ...result, model: this.#status.id }
+    const arrivedAt = this.#now()
+    for (;;) {
+      await this.ready(signal)
+      const live = this.#live
+      if (!live) throw new AppError('internal_error', 'this is a bug: ready without an engine')
+      const heldMs = this.#now() - arrivedAt
+      try {
+        const result = await live.batcher.submit(input, signal, onPiece)
+        return { ...result, queueMs: heldMs + result.queueMs, model: live.id }
+      } catch (error) {
+        if (error !== live.unserved) throw error
+      }
+    }
   }
 
-  /** Refuses what waits, lets the running batch end, ends the thread. */
-  async close(): Promise<void> {
-    if (this.#closing.signal.aborted) return this.#cycle
+  /** Refuses what waits, lets the running batch end, ends the thread. Within limits; never rejects. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     const draining = new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 })
     this.#closing.abort(draining)
     this.#cancelRetry?.()
-    this.#becameReady.reject(draining)
+    for (const held of this.#held) held.reject(draining)
     this.#to('draining')
-    await this.#live?.batcher.close(draining)
+    await this.#withinDrain(this.#live?.batcher.close(draining))
     await this.#live?.thread.close()
-    await this.#cycle
+    await this.#withinDrain(this.#cycle)
     this.#to('stopped')
   }
 
-  async #load(): Promise<void> {
+  async #withinDrain(work: Promise<void> | undefined): Promise<void> {
+    const late = Promise.withResolvers<void>()
+    const cancel = this.#setTimer(late.resolve, this.#options.drainMs ?? 10_000)
+    await Promise.race([work, late.promise])
+    cancel()
+  }
+
+  async #hold(signal: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const held = { resolve, reject }
+    const leave = () => reject(signal.reason)
+    const cancel = this.#setTimer(() => reject(this.#refusal()), this.#options.coldHoldMs ?? 120_000)
+    signal.addEventListener('abort', leave, { once: true })
+    this.#held.add(held)
+    try {
+      await promise
+    } finally {
+      cancel()
+      signal.removeEventListener('abort', leave)
+      this.#held.delete(held)
+    }
+  }
+
+  #refusal(): AppError {
+    if (this.#failures >= PATIENCE) return keepsFailing(this.#status, this.#backOffMs())
+    return stillLoading(this.#status, remainingMs(this.#status.progress, this.#fetchedFrom, this.#now()))
+  }
+
+  async #bringUp(): Promise<void> {
     const { signal } = this.#closing
-    this.#cancelRetry = undefined
     let files: ModelFiles | undefined
-    let thread: EngineThread<In, Out, Piece> | undefined
+    let thread: Thread<In, Out, Piece> | undefined
     try {
       this.#to('fetching', { progress: null, error: null })
       files = await orAborted(
-        this.#options.fetch((progress) => (this.#status = { ...this.#status, progress }), signal),
+        this.#options.fetch((progress) => this.#progressed(progress), signal),
         signal,
       )
       this.#to('loading', { id: files.id, source: files.source, warning: files.warning, progress: null })
       thread = this.#options.createThread(files)
-      const { maxBatchSize, loadMs } = await thread.load(signal)
+      const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
       this.#to('warming', { loadMs })
-      const warmed = await thread.warm(signal)
-      this.#goLive(thread, Math.min(maxBatchSize, this.#options.maxBatchSize))
-      this.#to('ready', { firstInferenceMs: warmed.firstInferenceMs, secondInferenceMs: warmed.secondInferenceMs })
-      this.#becameReady.resolve()
+      const warmed = await orAborted(thread.warm(signal), signal)
+      this.#goLive(thread, Math.min(maxBatchSize, this.#options.maxBatchSize), warmed)
     } catch (error) {
+      const suspect = this.#status.state === 'loading' ? files : undefined
       await thread?.close()
-      await this.#failed(error, this.#status.state === 'loading' ? files : undefined)
+      await this.#failed(error, suspect)
     }
   }
 
-  #goLive(thread: EngineThread<In, Out, Piece>, maxBatchSize: number): void {
+  #progressed(progress: { bytes: number; totalBytes: number }): void {
+    if (this.#status.state !== 'fetching') return
+    this.#fetchedFrom ??= { bytes: progress.bytes, atMs: this.#now() }
+    this.#status = { ...this.#status, progress }
+  }
+
+  #goLive(
+    thread: Thread<In, Out, Piece>,
+    maxBatchSize: number,
+    times: Pick<ModelStatus, 'firstInferenceMs' | 'secondInferenceMs'>,
+  ): void {
     const { name, metrics } = this.#options
     const batcher = new Batcher<In, Out, Piece>({
       ...this.#options,
       maxBatchSize,
       run: (inputs, run) => thread.run(inputs, run),
-      onBatch: ({ batchSize, inferenceMs, queueMs }) =>
-        metrics?.observeBatch(name, { batchSize, inferenceMs, queueMs }),
+      onBatch: (batch) => metrics?.observeBatch(name, batch),
     })
-    this.#live = { thread, batcher }
+    const unserved = new AppError('engine_failed', 'the engine crashed before this request began')
+    const live = { id: this.#status.id, thread, batcher, unserved }
+    void thread.crashed.then((error) => this.#crashed(error, live))
+    this.#to('ready', times)
+    this.#live = live
     this.#failures = 0
-    void thread.crashed.then((error) => this.#crashed(error, batcher))
+    this.#triedRepair = false
+    for (const held of this.#held) held.resolve()
   }
 
-  async #crashed(error: AppError, batcher: Batcher<In, Out, Piece>): Promise<void> {
-    if (this.#live?.batcher !== batcher || this.#closing.signal.aborted) return
+  #crashed(error: AppError, live: Live<In, Out, Piece>): void {
+    if (this.#live !== live || this.#closing.signal.aborted) return
     this.#live = undefined
-    this.#becameReady = Promise.withResolvers<void>()
-    this.#becameReady.promise.catch(() => undefined)
-    const lost = new AppError('engine_failed', error.message, {
-      cause: error,
-      retryAfterMs: 1000,
-      details: { crashed: true },
-    })
-    await Promise.all([batcher.close(lost), this.#failed(error, undefined)])
+    void live.batcher.close(live.unserved)
+    void this.#failed(error, undefined)
   }
 
   /** Files that an engine could not load may be damaged: they are fetched anew, once. Then, and for all else, back-off. */
   async #failed(error: unknown, suspect: ModelFiles | undefined): Promise<void> {
     if (this.#closing.signal.aborted) return
     const { code, message, cause } = toAppError(error)
-    this.#to('failed', { error: code === 'internal_error' ? 'internal error' : message })
+    this.#fetchedFrom = null
+    this.#to('failed', { error: message, progress: null })
     this.#options.log.error({ model: this.#status.id, code, err: cause ?? error }, 'model failed')
-    if (
-      suspect &&
-      suspect.source !== 'demo' &&
-      suspect.source !== 'local' &&
-      this.#options.onDamaged &&
-      !this.#triedRepair
-    ) {
-      this.#triedRepair = true
-      await this.#options
-        .onDamaged(suspect)
-        .catch((err: unknown) => this.#options.log.error({ err }, 'damaged files could not be set aside'))
-    }
-    const waitMs = Math.min(BACK_OFF_MS.longest, BACK_OFF_MS.first * 2 ** this.#failures++)
-    this.#cancelRetry = this.#setTimer(() => (this.#cycle = this.#load()), waitMs)
+    const waitMs = this.#backOffMs()
+    this.#failures++
+    if (this.#failures >= PATIENCE) for (const held of this.#held) held.reject(this.#refusal())
+    if (suspect) await this.#repair(suspect)
+    if (this.#closing.signal.aborted) return
+    this.#cancelRetry = this.#setTimer(() => {
+      this.#cycle = this.#bringUp()
+    }, waitMs)
   }
 
-  #stillLoading(): AppError {
-    const { id, state, progress } = this.#status
-    const percent = progress && progress.totalBytes > 0 ? progress.bytes / progress.totalBytes : null
-    return new AppError('model_loading', `${id} is not ready yet (${state})`, {
-      param: 'model',
-      retryAfterMs: 5000,
-      details: {
-        loading: {
-          model: id,
-          state,
-          progress: percent,
-          bytes_sent: progress?.bytes,
-          total_bytes: progress?.totalBytes,
-        },
-      },
-    })
+  async #repair(files: ModelFiles): Promise<void> {
+    const isOurs = files.source === 'cache' || files.source === 'hub'
+    if (!isOurs || this.#triedRepair || !this.#options.onDamaged) return
+    this.#triedRepair = true
+    try {
+      await this.#options.onDamaged(files)
+    } catch (error) {
+      this.#options.log.error({ model: files.id, err: error }, 'damaged files could not be set aside')
+    }
+  }
+
+  #backOffMs(): number {
+    return Math.min(BACK_OFF_MS.longest, BACK_OFF_MS.first * 2 ** this.#failures)
   }
 
   #to(state: State, change: Partial<ModelStatus> = {}): void {
@@ -227,10 +273,8 @@ export class Model<In, Out, Piece = never> {
       throw new AppError('internal_error', `this is a bug: a model can't go from ${from} to ${state}`)
     this.#status = { ...this.#status, ...change, state }
     this.#options.metrics?.setModelState(this.#options.name, from, state)
-    this.#options.log.info(
-      { model: this.#status.id, source: this.#status.source, from, to: state, ...change },
-      'model state',
-    )
+    const { id, source } = this.#status
+    this.#options.log.info({ ...change, model: id, source, from, to: state }, 'model state')
   }
 }
 

@@ -1,14 +1,14 @@
 /**
  * Text cut into what a voice can say at once. A reply is spoken while it is still being written, so the first fragment is
- * small (a clause) and later ones are sentences. A cut is decided by the text around its mark, not by how the text came
- * in pieces, with one exception: see `mayCutEarly`.
+ * small (a clause) and later ones are sentences. A cut is decided by the text around its mark alone, so it does not matter
+ * in which pieces the text came; a fragment leaves with the character that makes its end certain.
  */
 
 export type FragmentOptions = {
   /** Longest fragment, in UTF-16 units: cut behind its last clause, else between words, else anywhere. */
   readonly maxChars?: number
-  /** Words after which a clause is enough for the first fragment (two CJK characters count as a word); null: sentences from the start. */
-  readonly firstWords?: number | null
+  /** Words after which a clause is enough for the first fragment; two CJK characters count as a word. */
+  readonly firstWords?: number
 }
 
 /** What the text at a mark is: an end of a sentence, of a clause, of nothing, or not to be told before more text comes. */
@@ -42,34 +42,34 @@ const ABBREVIATIONS = new Set(
   (
     'Mr Mrs Ms Dr Prof St Sr Sra Dra Jr Rev Gen Sen Rep Gov Capt Lt Col Sgt Hon Mt Mme Mlle Hr Fr Nr Str Hrsg Abb Bd Kap ' +
     'Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Okt Nov Dec Dez Fig Vol Ch Dept Univ Ud Uds Vd Vds ' +
-    'mr mrs ms dr prof vs approx cf ca bzw evtl ggf inkl exkl vgl nr resp sog dept pp est av tel'
+    'mr mrs ms dr prof vs approx cf ca bzw evtl ggf inkl exkl vgl nr resp sog dept pp est av tel pág'
   ).split(' '),
 )
 /** Behind these it ends one unless a small letter or a digit follows: "at 5 p.m. today", "No. 5". */
 const MAYBE_ABBREVIATIONS = new Set('etc usw ect inc ltd co corp no al ff jr a.m p.m u.a u.ä'.split(' '))
-/** "J.", and "z.B.", "U.S.", "Ph.D." */
-const INITIALS = /^[\p{Lu}a-z]$|^(?:\p{L}{1,2}\.){1,4}\p{L}{1,2}$/u
+/** "J." (but not "I."), and "z.B.", "U.S.", "Ph.D." */
+const INITIALS = /^(?!I$)[\p{Lu}a-z]$|^(?:\p{L}{1,2}\.){1,4}\p{L}{1,2}$/u
 /** A German ordinal ("am 3. Mai") or the number of a list item at the start of a line. */
-const ORDINAL = /(?:^|(?:^|\s)(?:am|vom|zum|beim|im|bis|seit|der|die|das|den|dem|des|ab)\s)\d{1,2}$/iu
+const ORDINAL = /(?:^|(?:^|\s)(?:(?<!I )am|vom|zum|beim|im|bis|seit|der|die|das|den|dem|des|ab)\s)\d{1,2}$/iu
 /** Units that the rules look at before a stop and, in white space, behind it: no text makes them look further. */
 const LOOK_BEHIND = 24
 const LOOK_AHEAD = 8
 
-/** The sentences of a whole text, trimmed, in order. Pieces without a letter or digit are left out; no word is. Linear time. */
-export function splitSentences(text: string): string[] {
-  const splitter = new FragmentSplitter({ maxChars: Infinity, firstWords: null })
+/** The sentences of a whole text, as the splitter cuts them but without a small first one. */
+export function splitSentences(text: string, { maxChars = 300 }: Pick<FragmentOptions, 'maxChars'> = {}): string[] {
+  const splitter = new FragmentSplitter({ maxChars, firstWords: Infinity })
   return [...splitter.push(text), ...splitter.end()]
 }
 
 /**
- * Cuts streamed text into speakable fragments. The first ends at the first clause or sentence end after `firstWords` words,
- * later ones at sentence ends; a line end always cuts. Fragments are trimmed and hold a letter or digit; together they hold
- * every word in order. Takes time linear in the text (times `maxChars` when text comes in single characters).
+ * Cuts streamed text into speakable fragments: at sentence and line ends, the first one also at the first clause after
+ * `firstWords` words. Fragments are trimmed and hold a letter or digit; together they hold every word, in order. Takes time
+ * linear in the text, whatever it is and in whatever pieces it comes.
  */
 export class FragmentSplitter {
   readonly #maxChars: number
-  readonly #firstWords: number | null
-  #isFirst: boolean
+  readonly #firstWords: number
+  #isFirst = true
   #text = ''
   /** Up to here the text was looked at; behind a fragment's start. */
   #at = 0
@@ -77,10 +77,9 @@ export class FragmentSplitter {
   #clauseEnd = 0
   #lastSpace = 0
 
-  constructor({ maxChars = 300, firstWords = 3 }: FragmentOptions = {}) {
+  constructor({ maxChars = 300, firstWords = 4 }: FragmentOptions = {}) {
     this.#maxChars = Math.max(2, maxChars)
     this.#firstWords = firstWords
-    this.#isFirst = firstWords !== null
   }
 
   /** Takes the next piece; returns the fragments it completed. */
@@ -93,7 +92,7 @@ export class FragmentSplitter {
   end(): string[] {
     const fragments = this.#take(true)
     this.#text = ''
-    this.#isFirst = this.#firstWords !== null
+    this.#isFirst = true
     this.#startAt(0)
     return fragments
   }
@@ -141,9 +140,9 @@ export class FragmentSplitter {
       if (MARKS.has(char)) {
         const end = markEnd(this.#text, this.#at, limit)
         const verdict = judge(this.#text, start, this.#at, end, isEnded)
-        if (verdict === 'undecided' && end <= limit) return this.#isEarly(start, end) ? end : null
+        if (verdict === 'undecided' && end <= limit) return null
         if (end <= limit && this.#isCut(verdict, start, end)) return end
-        if (verdict === 'clause' || verdict === 'sentence') this.#clauseEnd = Math.min(end, limit)
+        if (verdict === 'clause') this.#clauseEnd = Math.min(end, limit)
         this.#at = Math.min(end, limit)
       } else {
         if (SPACE.test(char)) this.#lastSpace = this.#at
@@ -154,20 +153,9 @@ export class FragmentSplitter {
   }
 
   #isCut(verdict: Verdict, start: number, end: number): boolean {
-    if (!this.#isFirst) return verdict === 'sentence'
-    return (verdict === 'sentence' || verdict === 'clause') && this.#hasFirstWords(start, end)
-  }
-
-  #isEarly(start: number, end: number): boolean {
-    return (
-      this.#isFirst &&
-      mayCutEarly(this.#text.slice(start, end), this.#text.length - end) &&
-      this.#hasFirstWords(start, end)
-    )
-  }
-
-  #hasFirstWords(start: number, end: number): boolean {
-    return countWords(this.#text.slice(start, end)) >= (this.#firstWords ?? 0)
+    if (verdict === 'sentence') return true
+    if (verdict !== 'clause' || !this.#isFirst) return false
+    return countWords(this.#text.slice(start, end)) >= this.#firstWords
   }
 
   #cutLong(start: number, limit: number): number {
@@ -194,22 +182,20 @@ function judge(text: string, start: number, at: number, end: number, isEnded: bo
   if (WIDE_STOPS.includes(mark)) return 'sentence'
   if (WIDE_CLAUSE_MARKS.includes(mark) || mark === '—') return 'clause'
   if (end < text.length && !BREAK.test(text.charAt(end))) return 'none' // 3.14, 10:30, example.com, "a?b"
-  if (mark === '–') return SPACE.test(text.charAt(at - 1)) ? 'clause' : 'none'
   if (CLAUSE_MARKS.includes(mark)) return 'clause'
-  const certainty = stopCertainty(text.slice(Math.max(start, at - LOOK_BEHIND), at), text.slice(at, end))
-  return certainty === 'maybe' ? judgeByNext(text, end, isEnded) : certainty
+  if (mark !== '.') return 'sentence'
+  const ending = judgeStop(text.slice(Math.max(start, at - LOOK_BEHIND), at))
+  return ending === 'maybe' ? judgeByNext(text, end, isEnded) : ending
 }
 
-/** Whether a stop (`run`: the marks from it on) ends a sentence, by the text before it; `maybe` when the text behind tells. */
-function stopCertainty(before: string, run: string): 'sentence' | 'none' | 'maybe' {
-  if (/^(?:…|\.\.)|[^.!?…؟۔।॥]$/u.test(run)) return 'maybe' // an ellipsis, or a closed quote: "Stop!" he said
-  if (!run.startsWith('.')) return 'sentence'
+/** Whether a full stop ends a sentence, by the text before it; `maybe` when the text behind it tells. */
+function judgeStop(before: string): 'sentence' | 'none' | 'maybe' {
   const word = /[^\s"'([{„“«»‘¿¡*_—–]*$/u.exec(before)?.[0] ?? ''
   if (MAYBE_ABBREVIATIONS.has(word.toLowerCase())) return 'maybe'
   return ABBREVIATIONS.has(word) || INITIALS.test(word) || ORDINAL.test(before) ? 'none' : 'sentence'
 }
 
-/** A sentence does not begin with a small letter, nor (behind an abbreviation) with a digit. */
+/** Behind an abbreviation, a small letter or a digit goes on with the sentence. */
 function judgeByNext(text: string, end: number, isEnded: boolean): Verdict {
   for (let i = end; i < end + LOOK_AHEAD; i++) {
     const char = text.charAt(i)
@@ -218,19 +204,6 @@ function judgeByNext(text: string, end: number, isEnded: boolean): Verdict {
     if (!SPACE.test(char)) return LOWER_CASE_OR_DIGIT.test(char) ? 'none' : 'sentence'
   }
   return 'sentence'
-}
-
-/**
- * The exception: while nothing is spoken yet, a fragment that ends with its piece is not held back for the next piece, when
- * one mark follows an ordinary word. (A next piece "com" would have told that it was "example.com"; language models
- * send ".com" or "..." whole.) Quotes and brackets wait for their other half.
- */
-function mayCutEarly(fragment: string, charsBehind: number): boolean {
-  const mark = fragment.slice(-1)
-  if (charsBehind > 0 || !/[\p{L}\p{M}][ \u00a0\u202f]?\P{L}$/u.test(fragment)) return false
-  if (/["“„«([「『]|https?:$/u.test(fragment)) return false
-  if (mark !== '.') return mark !== '…' && mark !== '–' && MARKS.has(mark)
-  return stopCertainty(fragment.slice(-LOOK_BEHIND - 1, -1), mark) === 'sentence'
 }
 
 function countWords(text: string): number {

@@ -1,9 +1,12 @@
 /** Listens, and stops in order: no new work, what is in flight finishes, then the service's own parts close one after another. */
 import { once } from 'node:events'
-import { STATUS_CODES, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
+import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
+import { answerBrokenHttp } from './broken-http.ts'
+import { Connections } from './drain.ts'
+import { errorResponse } from './error-response.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
 import type { Log } from './telemetry.ts'
@@ -15,44 +18,74 @@ export type ServeOptions = {
   log: Log
   /** Called first, so that `/ready` can say 503 while requests in flight still finish. */
   onDrain?: () => void
-  /** What to close once no request is in flight, in order; each runs even if one before it threw. */
+  /** What to close once no request is in flight, in order; each runs even if one before it threw or hangs. */
   close: readonly (() => Promise<void>)[]
   /** How long requests in flight may take to finish. */
   drainMs?: number
+  /** How long each of `close` may take. */
+  closeMs?: number
   /** Where signals and fatal errors come from, and how to leave: the process, except in tests. */
   host?: ProcessHost
+  limits?: Partial<Limits>
 }
 
 export type ProcessHost = {
   on(event: string, listener: (detail: unknown) => void): unknown
+  off(event: string, listener: (detail: unknown) => void): unknown
   exit(code: number): void
 }
 
-export type Served = { port: number; close(): Promise<void> }
+export type Served = { port: number; close: () => Promise<void> }
 
-/** Tight limits of the HTTP server itself, in milliseconds and counts: slow or endless requests end here. */
+/** Tight limits of the HTTP server itself, in milliseconds, bytes and counts: slow or endless requests end here. */
 const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 120_000,
   keepAliveTimeout: 5_000,
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16_384,
-} as const
+  maxHeadersCount: 100,
+  maxRequestsPerSocket: 1000,
+  maxConnections: 1024,
+}
+export type Limits = typeof LIMITS
 
 /** Starts listening. Throws `invalid_config` when the port is taken or not allowed. */
 export async function serve(options: ServeOptions): Promise<Served> {
-  const { app, log, hostname } = options
-  const server = createAdaptorServer({ fetch: app.fetch, hostname, serverOptions: LIMITS }) as Server
-  server.maxHeadersCount = 100
-  server.maxRequestsPerSocket = 1000
-  server.on('clientError', answerBrokenRequest)
-  closeAsTheyFinish(server)
+  const { hostname, log } = options
+  const { server, connections } = createHttpServer(options)
   await listen(server, options)
   const { port } = server.address() as AddressInfo
-  const close = atMostOnce(() => shutDown(server, options))
-  watchProcess(options, close)
+  const close = atMostOnce(() => shutDown(connections, options))
+  const unwatch = watchProcess(options, close)
   log.info({ hostname, port }, 'listening')
-  return { port, close }
+  return { port, close: () => close().finally(unwatch) }
+}
+
+function createHttpServer({ app, log, limits }: ServeOptions): { server: Server; connections: Connections } {
+  const all = { ...LIMITS, ...limits }
+  // Without requireHostHeader Node answers a missing Host itself, without a body; the listener's error handler has one.
+  const server = createServer({ ...all, requireHostHeader: false })
+  server.maxHeadersCount = all.maxHeadersCount
+  server.maxRequestsPerSocket = all.maxRequestsPerSocket
+  server.maxConnections = all.maxConnections
+  const connections = new Connections(server)
+  const fetch = (request: Request, env: object): Response | Promise<Response> =>
+    connections.isDraining ? errorResponse(stopping(), crypto.randomUUID()) : app.fetch(request, env)
+  const listener = getRequestListener(fetch, { errorHandler: (error) => answerUnreadable(error, log) })
+  const answer = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    connections.began(incoming, outgoing)
+    void listener(incoming, outgoing)
+  }
+  server.on('request', answer)
+  // A client that asks before it sends its body is told to go on when somebody reads it (request-body.ts), or gets the refusal at once.
+  server.on('checkContinue', answer)
+  server.on('checkExpectation', answer)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (connections.isReplying(socket)) socket.destroy()
+    else answerBrokenHttp(error, socket)
+  })
+  return { server, connections }
 }
 
 async function listen(server: Server, { port, hostname }: ServeOptions): Promise<void> {
@@ -66,57 +99,72 @@ async function listen(server: Server, { port, hostname }: ServeOptions): Promise
   }
 }
 
-/** A kept-alive connection that was busy when draining began would stay open for its whole idle time. */
-function closeAsTheyFinish(server: Server): void {
-  server.on('request', (_request, response) => {
-    response.once('close', () => setImmediate(() => !server.listening && server.closeIdleConnections()))
-  })
-}
+const stopping = () => new AppError('draining', 'this service is stopping', { retryAfterMs: 1000 })
 
-async function shutDown(server: Server, { log, onDrain, close, drainMs = 30_000 }: ServeOptions): Promise<void> {
+async function shutDown(connections: Connections, options: ServeOptions): Promise<void> {
+  const { log, onDrain, close, drainMs = 30_000, closeMs = 10_000 } = options
   log.info('draining')
-  onDrain?.()
-  const ended = new Promise<void>((done) => server.close(() => done()))
-  server.closeIdleConnections()
-  const late = setTimeout(() => server.closeAllConnections(), drainMs)
-  await ended
-  clearTimeout(late)
-  for (const step of close) await step().catch((err: unknown) => log.error({ err }, 'a part did not close'))
+  const parts = [
+    async () => onDrain?.(),
+    () => connections.drain(drainMs),
+    ...close.map((part) => within(part, closeMs)),
+  ]
+  for (const part of parts) {
+    try {
+      await part()
+    } catch (err) {
+      log.error({ err }, 'a part did not close')
+    }
+  }
   log.info('stopped')
 }
 
-/** SIGTERM and SIGINT drain, a second one forces; an error nobody caught drains too, because the state is unknown. */
-function watchProcess({ log, host = process }: ServeOptions, close: () => Promise<void>): void {
-  let stopping = false
-  const stop = (exitCode: number) => {
-    if (stopping) return host.exit(1)
-    stopping = true
-    void close().finally(() => host.exit(exitCode))
+const within = (part: () => Promise<void>, limitMs: number) => async (): Promise<void> => {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`not closed after ${limitMs} ms`)), limitMs)
+  try {
+    await Promise.race([part(), late])
+  } finally {
+    clearTimeout(timer)
   }
-  host.on('SIGTERM', () => stop(0))
-  host.on('SIGINT', () => stop(0))
-  // The program that started this service talks to it over IPC; when that ends, the parent is gone.
-  host.on('disconnect', () => stop(0))
-  const fatal = (err: unknown) => {
-    log.fatal({ err }, 'unexpected error')
-    stop(1)
-  }
-  host.on('uncaughtException', fatal)
-  host.on('unhandledRejection', fatal)
 }
 
-/** Malformed HTTP never reaches the app; its answer has the same body all the same. */
-function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
-  const message = STATUS_CODES[status] ?? 'Bad Request'
-  const code = status === 408 ? 'request_timeout' : 'invalid_request'
-  const body = JSON.stringify({
-    error: { message, type: 'invalid_request_error', param: null, code },
-    request_id: crypto.randomUUID(),
-  })
-  const head = `HTTP/1.1 ${status} ${message}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n`
-  socket.end(head + body)
+/** SIGTERM and SIGINT drain, a second one forces; an error nobody caught drains too, because the state is unknown. */
+function watchProcess({ log, host = process }: ServeOptions, close: () => Promise<void>): () => void {
+  let exitCode = 0
+  let isStopping = false
+  const stop = () => {
+    if (isStopping) return
+    isStopping = true
+    void close().finally(() => host.exit(exitCode))
+  }
+  const signalled = () => (isStopping ? host.exit(1) : stop())
+  const failed = (err: unknown) => {
+    log.fatal({ err }, 'unexpected error')
+    exitCode = 1
+    stop()
+  }
+  const listeners = {
+    SIGTERM: signalled,
+    SIGINT: signalled,
+    // The program that started this service talks to it over IPC; when that ends, the parent is gone.
+    disconnect: stop,
+    uncaughtException: failed,
+    unhandledRejection: failed,
+  }
+  for (const [event, listener] of Object.entries(listeners)) host.on(event, listener)
+  return () => {
+    for (const [event, listener] of Object.entries(listeners)) host.off(event, listener)
+  }
+}
+
+/** HTTP that could be parsed but not made a request of (no Host, an address that is none); whatever else escaped the app is a bug. */
+function answerUnreadable(error: unknown, log: Log): Response {
+  const requestId = crypto.randomUUID()
+  if (error instanceof RequestError)
+    return errorResponse(new AppError('invalid_request', 'expected a valid Host header and address'), requestId)
+  log.error({ requestId, err: error }, 'request failed')
+  return errorResponse(error, requestId)
 }
 
 function atMostOnce(work: () => Promise<void>): () => Promise<void> {

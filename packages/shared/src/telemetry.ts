@@ -5,9 +5,18 @@ import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 
 export type Log = pino.Logger
 
-/** JSON lines on standard output. */
-export function createLogger(options: { service: string; level: string }): Log {
-  return pino({ level: options.level, base: { service: options.service }, timestamp: pino.stdTimeFunctions.isoTime })
+/** Log lines that wait for a reader; past this many bytes lines are dropped. */
+const MAX_WAITING_BYTES = 4 * 1024 * 1024
+
+/**
+ * JSON lines on standard output, or on `destination`. Written in the background: a reader that stops reading, or goes away, never stops the
+ * service. What waits is written when the process exits.
+ */
+export function createLogger(
+  { service, level }: { service: string; level: string },
+  destination: pino.DestinationStream = pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES }),
+): Log {
+  return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime }, destination)
 }
 
 /** Seconds. From a cache hit to a cold turn. */
@@ -29,6 +38,8 @@ export class Metrics {
   readonly #inference = this.#histogram('hearth_inference_duration_seconds', 'Inference of a batch', ['model'], SECONDS)
   readonly #batchSize = this.#histogram('hearth_batch_size', 'Inputs in a batch', ['model'], [1, 2, 4, 8, 16, 32])
   readonly #modelState: Gauge<'model' | 'state'>
+  /** Forgets the event loop pauses so far, as each scrape does. */
+  readonly resetEventLoopDelay: () => void
 
   constructor(service: string) {
     this.registry.setDefaultLabels({ service })
@@ -39,7 +50,7 @@ export class Metrics {
       registers: [this.registry],
     })
     collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 10 })
-    watchEventLoop(this.registry)
+    this.resetEventLoopDelay = watchEventLoop(this.registry)
   }
 
   observeRequest(labels: { method: string; route: string; status: number }, ms: number): void {
@@ -73,21 +84,26 @@ export class Metrics {
 
 export const createMetrics = (service: string): Metrics => new Metrics(service)
 
-/** The longest pause of the event loop since the last scrape, in seconds: with inference in threads of its own it stays below 20 ms. */
-function watchEventLoop(registry: Registry): void {
-  const resolutionMs = 10
-  const delay = monitorEventLoopDelay({ resolution: resolutionMs })
+/** The monitor's own period: its figures are at most this much above the true pause, never below. */
+const RESOLUTION_MS = 5
+
+/**
+ * The pauses of the event loop since the last scrape, in seconds: with inference in threads of its own the longest stays below 20 ms. Returns
+ * what starts the count anew.
+ */
+function watchEventLoop(registry: Registry): () => void {
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
   delay.enable()
-  new Gauge({
-    name: 'hearth_event_loop_delay_max_seconds',
-    help: 'Longest event loop pause since the last scrape',
-    registers: [registry],
-    collect() {
-      // The monitor counts its own timer's period as delay.
-      this.set(Math.max(0, delay.max / 1e9 - resolutionMs / 1000))
-      delay.reset()
-    },
+  const gauge = (name: string, help: string, collect?: () => void) =>
+    new Gauge({ name, help, registers: [registry], ...(collect && { collect }) })
+  const max = gauge('hearth_event_loop_delay_max_seconds', 'Longest event loop pause since the last scrape', () => {
+    max.set(delay.max / 1e9)
+    p99.set(delay.percentile(99) / 1e9)
+    delay.reset()
   })
+  // Collected after `max`, which fills both before it resets.
+  const p99 = gauge('hearth_event_loop_delay_p99_seconds', '99th percentile of event loop pauses since the last scrape')
+  return () => delay.reset()
 }
 
 /**

@@ -99,6 +99,16 @@ test('what it writes it reads again', () => {
   expect(Math.max(...samples.map((sample, at) => Math.abs(sample - (tone[at] ?? 0))))).toBeLessThan(1e-4)
 })
 
+/** The file with one more chunk of four bytes, and the RIFF size that counts it. */
+function withTail(file: Uint8Array, id: string): Uint8Array {
+  const tail = new Uint8Array(12)
+  tail.set(new TextEncoder().encode(id))
+  tail.set([4], 4)
+  const bytes = Uint8Array.from([...file, ...tail])
+  new DataView(bytes.buffer).setUint32(4, bytes.length - 8, true)
+  return bytes
+}
+
 describe('sizes are hints', () => {
   const short = encodeWav({ samples: tone, sampleRateHz: RATE }).subarray(44)
   test.each([
@@ -110,6 +120,13 @@ describe('sizes are hints', () => {
     ['a chunk before the data', wav({ before: Uint8Array.from([76, 73, 83, 84, 2, 0, 0, 0, 1, 2]) }), RATE],
     ['an odd chunk with its pad byte', wav({ before: Uint8Array.from([76, 73, 83, 84, 1, 0, 0, 0, 1, 0]) }), RATE],
     [
+      'an odd chunk that lacks its pad byte',
+      wav({ before: Uint8Array.from([76, 73, 83, 84, 3, 0, 0, 0, 1, 2, 3]) }),
+      RATE,
+    ],
+    ['10 hours claimed, 1 KB there', wav({ bits: 8, dataSize: 36_000 * RATE, data: new Uint8Array(1024) }), 1024],
+    ['a chunk after the data', withTail(wav(), 'LIST'), RATE],
+    [
       'the header of our own stream',
       Uint8Array.from([...wavHeader({ sampleRateHz: RATE, sampleCount: 'stream' }), ...short]),
       RATE,
@@ -119,6 +136,8 @@ describe('sizes are hints', () => {
   })
 })
 
+const floats = (value: number) => pack(4, (view, at, s) => view.setFloat32(at, at === 400 ? value : s, true))
+const dataFirst = Uint8Array.from([...wav().subarray(0, 12), ...wav().subarray(36), ...wav().subarray(12, 36)])
 const nan = pack(4, (view, at, s) => view.setFloat32(at, at === 400 ? Number.NaN : s, true))
 const infinite = pack(4, (view, at, s) => view.setFloat32(at, at === 400 ? Infinity : s, true))
 const header = wav().subarray(0, 44)
@@ -134,6 +153,7 @@ test.each([
   ['99 ms', wav({ data: new Uint8Array(2 * 792) }), 'audio_too_short'],
   ['no channel', wav({ channels: 0 }), 'undecodable_audio'],
   ['65,535 channels', wav({ channels: 65_535 }), 'undecodable_audio'],
+  ['65 channels', wav({ channels: 65 }), 'undecodable_audio'],
   ['rate 0', wav({ rateHz: 0 }), 'unsupported_sample_rate'],
   ['rate 4,294,967,295', wav({ rateHz: 4_294_967_295 }), 'unsupported_sample_rate'],
   ['7 bits', wav({ bits: 7 }), 'undecodable_audio'],
@@ -141,10 +161,28 @@ test.each([
   ['a wrong block size', wav({ block: 3 }), 'undecodable_audio'],
   ['ADPCM', wav({ tag: 2, bits: 4 }), 'unsupported_media'],
   ['A-law', wav({ tag: 6, bits: 8 }), 'unsupported_media'],
+  ['mu-law', wav({ tag: 7, bits: 8 }), 'unsupported_media'],
+  ['MP3 in WAV', wav({ tag: 0x55, bits: 0 }), 'unsupported_media'],
+  ['format 0', wav({ tag: 0 }), 'undecodable_audio'],
+  ['float of 16 bits', wav({ tag: 3, bits: 16 }), 'undecodable_audio'],
+  ['integers of 64 bits', wav({ bits: 64 }), 'undecodable_audio'],
+  ['rate 1', wav({ rateHz: 1 }), 'unsupported_sample_rate'],
+  ['two data chunks', withTail(wav(), 'data'), 'undecodable_audio'],
+  ['data before fmt', dataFirst, 'undecodable_audio'],
+  ['no data chunk', wav().subarray(0, 36), 'undecodable_audio'],
+  ['half of a format', wav().subarray(0, 30), 'undecodable_audio'],
+  ['RIFX', new TextEncoder().encode('RIFX____WAVEfmt '), 'unsupported_media'],
+  ['Wave64', new TextEncoder().encode('riff.....'), 'unsupported_media'],
+  ['AIFF', new TextEncoder().encode('FORM____AIFFCOMM'), 'unsupported_media'],
+  ['FLAC', new TextEncoder().encode('fLaC'), 'unsupported_media'],
+  ['base64 text', new TextEncoder().encode('UklGRiQAAABXQVZFZm10IBAAAA'), 'undecodable_audio'],
+  ['floats of 1e38', wav({ tag: 3, bits: 32, data: floats(1e38) }), 'invalid_samples'],
+  ['integers stored as floats', wav({ tag: 3, bits: 32, data: floats(-20_000) }), 'invalid_samples'],
   ['RF64', new TextEncoder().encode('RF64____WAVEds64'), 'unsupported_media'],
   ['NaN', wav({ tag: 3, bits: 32, data: nan }), 'invalid_samples'],
   ['infinity', wav({ tag: 3, bits: 32, data: infinite }), 'invalid_samples'],
   ['100,000 empty chunks', Uint8Array.from([...wav().subarray(0, 36), ...junk]), 'undecodable_audio'],
+  ['100,000 empty chunks before the data', wav({ before: junk }), 'undecodable_audio'],
   [
     'a chunk length past the end',
     wav({ before: Uint8Array.from([76, 73, 83, 84, 255, 255, 255, 255]) }),
@@ -152,6 +190,12 @@ test.each([
   ],
 ])('refuses %s', (_name, bytes, code) => {
   expect(codeOf(bytes)).toBe(code)
+})
+
+test('no samples is too short, whatever the limit; a chunk behind them is not taken for sound', () => {
+  const empty = wav({ data: new Uint8Array(0) })
+  expect(codeOf(empty, { minSeconds: 0 })).toBe('audio_too_short')
+  expect(codeOf(withTail(empty, 'LIST'), { minSeconds: 0 })).toBe('audio_too_short')
 })
 
 test('refuses more seconds than the limit', () => {
@@ -166,4 +210,48 @@ test('opposite stereo is heard', () => {
   })
   const heard = decodeWav(wav({ channels: 2, data: samples })).samples
   expect(Math.max(...heard)).toBeGreaterThan(0.4)
+})
+
+test('speech on one of eight channels is heard at full level', () => {
+  const width = 16
+  const data = pack(width, (view, at, s) => view.setInt16(at + 14, Math.round(s * 32_767), true))
+  const heard = decodeWav(wav({ channels: 8, data })).samples
+  expect(heard.length).toBe(RATE)
+  expect(Math.max(...heard)).toBeGreaterThan(0.49)
+})
+
+test('floats a little beyond full scale are clipped', () => {
+  const { samples } = decodeWav(wav({ tag: 3, bits: 32, data: floats(1.5) }))
+  expect(samples[100]).toBe(1)
+})
+
+test.each([4000, 8000, 192_000, 384_000])('a full-scale square wave at %i Hz stays in range', (rateHz) => {
+  const data = new Uint8Array(rateHz * 2)
+  const view = new DataView(data.buffer)
+  for (let i = 0; i < rateHz; i++) view.setInt16(2 * i, i % 40 < 20 ? 32_767 : -32_768, true)
+  const { samples, sampleRateHz } = decodeWav(wav({ rateHz, data }))
+  expect(sampleRateHz).toBe(rateHz)
+  expect(samples.every((sample) => Math.abs(sample) <= 1)).toBe(true)
+})
+
+test('reads a file that begins anywhere in its buffer', () => {
+  const file = wav()
+  const shifted = new Uint8Array(file.length + 3)
+  shifted.set(file, 3)
+  expect(decodeWav(shifted.subarray(3))).toEqual(decodeWav(file))
+})
+
+test('the header counts what follows, and a stream claims the largest size', () => {
+  const sizes = (sampleCount: number | 'stream') => {
+    const view = new DataView(wavHeader({ sampleRateHz: 24_000, sampleCount }).buffer)
+    return [view.getUint32(4, true), view.getUint32(28, true), view.getUint32(40, true)]
+  }
+  expect(sizes(100)).toEqual([236, 48_000, 200])
+  expect(sizes('stream')).toEqual([0xffffffff, 48_000, 0xffffffff])
+  expect(sizes(3e9)).toEqual([0xffffffff, 48_000, 0xffffffff])
+})
+
+test('messages name the field, what was expected and what came', () => {
+  expect(() => decodeWav(wav({ channels: 0 }))).toThrow('expected 1 to 64 channels, got 0')
+  expect(() => decodeWav(wav({ channels: 0 }))).toThrow(expect.objectContaining({ param: 'file' }))
 })

@@ -2,9 +2,10 @@
  * WAV bytes to mono samples and back. A file's bytes are believed, its sizes are not: what is present counts, and nothing
  * is allocated for what a header only claims. Follows Microsoft's RIFF WAVE and WAVE_FORMAT_EXTENSIBLE.
  */
-import { checkSampleRate, fromPcm16, pcm16, toMono } from './audio.ts'
+import { checkSampleRate, mixToMono, pcm16 } from './audio.ts'
 import type { Audio } from './audio.ts'
 import { AppError } from './errors.ts'
+import type { ErrorCode } from './errors.ts'
 
 export type WavLimits = { readonly minSeconds?: number; readonly maxSeconds?: number }
 
@@ -18,6 +19,8 @@ type Format = {
 
 const HEADER_BYTES = 44
 const UNKNOWN_SIZE = 0xff_ff_ff_ff
+/** The format that says the real one is in the first two bytes of its subformat. */
+const EXTENSIBLE = 0xff_fe
 const MAX_CHANNELS = 64
 const MAX_CHUNKS = 1000
 /** Float samples may pass full scale a little and are clipped; beyond this (24 dB) they are no samples in [-1, 1]. */
@@ -34,15 +37,13 @@ const OTHER_CONTAINERS: Readonly<Record<string, string>> = {
   OggS: 'Ogg',
 }
 
-/** What follows the two-byte format in a WAVE_FORMAT_EXTENSIBLE subformat. */
-const SUBFORMAT_TAIL = '000000001000800000aa00389b71'
-
-const undecodable = (message: string): AppError => new AppError('undecodable_audio', message)
+const refuse = (code: ErrorCode, message: string): AppError => new AppError(code, message, { param: 'file' })
+const undecodable = (message: string): AppError => refuse('undecodable_audio', message)
 const unsupported = (got: string): AppError =>
-  new AppError('unsupported_media', `expected WAV with PCM or float samples, got ${got}`)
+  refuse('unsupported_media', `expected WAV with PCM or float samples, got ${got}`)
 
 /**
- * The sound of a WAV file: PCM of 8, 16, 24, 32 bits or float of 32, 64, up to 64 channels (see toMono for how they become
+ * The sound of a WAV file: PCM of 8, 16, 24, 32 bits or float of 32, 64, up to 64 channels (see mixToMono for how they become
  * one). Default limits: at least 0.1 s, no upper limit. Throws `empty_audio`, `undecodable_audio`, `unsupported_media`,
  * `unsupported_sample_rate`, `audio_too_short`, `audio_too_long`, `invalid_samples`.
  */
@@ -54,17 +55,17 @@ export function decodeWav(bytes: Uint8Array, { minSeconds = 0.1, maxSeconds = In
   const frameCount = Math.floor(data.length / frameBytes)
   const seconds = frameCount / sampleRateHz
   if (frameCount === 0 || seconds < minSeconds) {
-    throw new AppError('audio_too_short', `expected at least ${minSeconds} s of audio, got ${seconds.toFixed(3)} s`)
+    throw refuse('audio_too_short', `expected at least ${minSeconds} s of audio, got ${seconds.toFixed(3)} s`)
   }
   if (seconds > maxSeconds) {
-    throw new AppError('audio_too_long', `expected at most ${maxSeconds} s of audio, got ${seconds.toFixed(1)} s`)
+    throw refuse('audio_too_long', `expected at most ${maxSeconds} s of audio, got ${seconds.toFixed(1)} s`)
   }
-  const interleaved = decodeSamples(data.subarray(0, frameCount * frameBytes), format)
-  return { samples: toMono(interleaved, channelCount), sampleRateHz }
+  const channels = Array.from({ length: channelCount }, (_, channel) => readChannel(data, format, channel, frameCount))
+  return { samples: mixToMono(channels), sampleRateHz }
 }
 
 function checkContainer(bytes: Uint8Array): void {
-  if (bytes.length === 0) throw new AppError('empty_audio', 'expected a WAV file, got 0 bytes')
+  if (bytes.length === 0) throw refuse('empty_audio', 'expected a WAV file, got 0 bytes')
   const id = ascii(bytes, 0, 4)
   const other = OTHER_CONTAINERS[id]
   if (other !== undefined) throw unsupported(other)
@@ -84,7 +85,7 @@ function readChunks(bytes: Uint8Array): { format: Format; data: Uint8Array } {
     const id = ascii(bytes, at, at + 4)
     const claimed = view.getUint32(at + 4, true)
     const start = at + 8
-    const end = id === 'data' && claimed === 0 && isOpenEnded ? bytes.length : Math.min(bytes.length, start + claimed)
+    const end = id === 'data' && claimed === 0 && isOpenEnded ? bytes.length : start + claimed
     if (id === 'fmt ' && !format) format = readFormat(bytes.subarray(start, end))
     if (id === 'data') {
       if (!format) throw undecodable('expected the fmt chunk before the data chunk, got data first')
@@ -132,15 +133,10 @@ function readFormat(chunk: Uint8Array): Format {
 
 function readEncoding(chunk: Uint8Array, view: DataView): Encoding {
   const tag = view.getUint16(0, true)
-  const isExtensible = tag === 0xff_fe
-  if (isExtensible && chunk.length < 40) {
-    throw undecodable(`expected an extensible fmt chunk of 40 bytes, got ${chunk.length}`)
-  }
-  const format = isExtensible ? view.getUint16(24, true) : tag
-  const isKnown = !isExtensible || Buffer.from(chunk.subarray(26, 40)).toString('hex') === SUBFORMAT_TAIL
-  if (isKnown && format === 1) return 'int'
-  if (isKnown && format === 3) return 'float'
-  if (tag === 0) throw undecodable('expected a WAV format, got format 0')
+  const format = tag === EXTENSIBLE && chunk.length >= 26 ? view.getUint16(24, true) : tag
+  if (format === 1) return 'int'
+  if (format === 3) return 'float'
+  if (format === 0) throw undecodable('expected a WAV format, got format 0')
   throw unsupported(`WAV format 0x${format.toString(16).padStart(4, '0')}`)
 }
 
@@ -158,19 +154,22 @@ const READERS: Readonly<Record<string, ReadSample>> = {
 
 function inRange(sample: number): number {
   if (!(Math.abs(sample) <= MAX_PEAK)) {
-    throw new AppError('invalid_samples', `expected float samples from -1 to 1, got ${sample}`)
+    throw refuse('invalid_samples', `expected float samples from -1 to 1, got ${sample}`)
   }
   return Math.max(-1, Math.min(1, sample))
 }
 
-function decodeSamples(data: Uint8Array, { encoding, bitsPerSample, sampleRateHz }: Format): Float32Array {
+/** Every sample of one channel. Throws `invalid_samples` for what is no sample. */
+function readChannel(data: Uint8Array, format: Format, channel: number, frameCount: number): Float32Array {
+  const { encoding, bitsPerSample, channelCount } = format
   const read = READERS[`${encoding}${bitsPerSample}`]
   if (!read) throw new Error(`no reader for ${encoding}${bitsPerSample} that the format allowed: this is a bug`)
-  if (read === READERS.int16) return fromPcm16(data, sampleRateHz).samples
   const view = viewOf(data)
   const sampleBytes = bitsPerSample / 8
-  const samples = new Float32Array(data.length / sampleBytes)
-  for (let i = 0; i < samples.length; i++) samples[i] = read(view, i * sampleBytes)
+  const samples = new Float32Array(frameCount)
+  for (let frame = 0; frame < frameCount; frame++) {
+    samples[frame] = read(view, (frame * channelCount + channel) * sampleBytes)
+  }
   return samples
 }
 

@@ -1,4 +1,5 @@
 /** Time and gates in tests' hands: nothing sleeps, nothing depends on how fast the machine is. */
+import { getEventListeners } from 'node:events'
 import type { SetTimer } from '../batcher.ts'
 
 export const never: AbortSignal = new AbortController().signal
@@ -9,7 +10,10 @@ export const gate = <T = void>() => Promise.withResolvers<T>()
 /** Lets everything that is due in this turn of the event loop happen, `setImmediate` callbacks included. */
 export const settle = (): Promise<void> => new Promise((done) => setImmediate(() => setImmediate(done)))
 
-/** A clock that moves only when told. `timers` fire in order while it advances. */
+/** How many listeners wait for an abort: what a signal that outlives its requests must not collect. */
+export const abortListeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length
+
+/** A clock that moves only when told. Timers fire in order while it advances, each at its own time. */
 export class ManualClock {
   #time = 0
   #timers: { at: number; done: () => void }[] = []
@@ -19,7 +23,7 @@ export class ManualClock {
   readonly setTimer: SetTimer = (done, ms) => {
     const timer = { at: this.#time + ms, done }
     this.#timers.push(timer)
-    return () => (this.#timers = this.#timers.filter((other) => other !== timer))
+    return () => this.#remove(timer)
   }
 
   /** Timers that wait, in milliseconds from now. */
@@ -28,9 +32,20 @@ export class ManualClock {
   }
 
   advance(ms: number): void {
-    this.#time += ms
-    const due = this.#timers.filter((timer) => timer.at <= this.#time).toSorted((a, b) => a.at - b.at)
-    this.#timers = this.#timers.filter((timer) => timer.at > this.#time)
-    for (const timer of due) timer.done()
+    const end = this.#time + ms
+    for (let next = this.#next(end); next; next = this.#next(end)) {
+      this.#remove(next)
+      this.#time = Math.max(this.#time, next.at)
+      next.done()
+    }
+    this.#time = end
+  }
+
+  #next(end: number) {
+    return this.#timers.filter((timer) => timer.at <= end).toSorted((a, b) => a.at - b.at)[0]
+  }
+
+  #remove(timer: { at: number; done: () => void }): void {
+    this.#timers = this.#timers.filter((other) => other !== timer)
   }
 }

@@ -1,0 +1,114 @@
+/** The real stack for a test or a bench: the real command, on five free ports, with an empty data folder and no way to the hub. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
+import { portProblems, stackPorts } from '../scripts/ports.ts'
+import type { StackPorts } from '../scripts/ports.ts'
+import { SERVICES, urlOf } from '../scripts/stack.ts'
+import type { ServiceName } from '../scripts/stack.ts'
+
+export const ROOT = resolve(import.meta.dirname, '..')
+const START_LIMIT_MS = 150_000
+const POLL_MS = 50
+/** Nothing listens there: the language model is the embedded one also on a machine that runs Ollama. */
+const NOWHERE = 'http://127.0.0.1:1'
+
+export type Stack = {
+  readonly ports: StackPorts
+  readonly url: Readonly<Record<ServiceName, string>>
+  /** Everything it printed so far. */
+  output(): string
+  /** Every process that it said it started, oldest first. */
+  pids(part?: string): number[]
+  /** Resolves when the service answers ready; rejects after a limit. */
+  untilReady(service: ServiceName): Promise<void>
+  /** Asks it to end as Ctrl-C in another terminal would; resolves with the exit code. */
+  stop(): Promise<number | null>
+}
+
+export type StackOptions = {
+  /** The clone to start. */
+  readonly root?: string
+  readonly env?: NodeJS.ProcessEnv
+}
+
+/** Starts the stack; resolves when it has printed its table and address. */
+export async function startStack({ root = ROOT, env = {} }: StackOptions = {}): Promise<Stack> {
+  const ports = await freePorts()
+  const home = await mkdtemp(join(tmpdir(), 'hearth-stack-'))
+  const environment = { ...settings(ports, home), ...env }
+  const child = spawn('npm', ['start'], { cwd: root, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += stripVTControlCharacters(text)))
+  const ended = once(child, 'close')
+  const url = Object.fromEntries(SERVICES.map((name) => [name, urlOf(ports, name)])) as Record<ServiceName, string>
+  const stack: Stack = {
+    ports,
+    url,
+    output: () => output,
+    pids: (part = '\\w+') => pidsIn(output, part),
+    untilReady: (service) => untilTrue(() => answersReady(url[service])),
+    stop: async () => {
+      child.kill('SIGTERM')
+      await ended
+      await rm(home, { recursive: true, force: true })
+      return child.exitCode
+    },
+  }
+  await untilTrue(async () => isListening(child, output)).catch(async (error: unknown) => {
+    await stack.stop()
+    throw new Error(`the stack did not come up:\n${output}`, { cause: error })
+  })
+  return stack
+}
+
+function settings(ports: StackPorts, home: string): NodeJS.ProcessEnv {
+  const { HF_HOME: _theirs, HF_HUB_CACHE: _theirsToo, ...outside } = process.env
+  const own = { HEARTH_PORT: `${ports.orchestrator}`, HEARTH_HOME: home, HF_HUB_OFFLINE: '1', OLLAMA_URL: NOWHERE }
+  return { ...outside, ...own, NO_COLOR: '1' }
+}
+
+/** Five free ports in a row, below the range from which the system hands out ports of its own. */
+async function freePorts(): Promise<StackPorts> {
+  for (;;) {
+    const ports = stackPorts(`${randomInt(15_000, 32_000)}`)
+    if ((await portProblems(ports)).length === 0) return ports
+  }
+}
+
+function isListening(child: ChildProcess, output: string): boolean {
+  if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`)
+  return output.includes('Hearth listens at')
+}
+
+function pidsIn(output: string, part: string): number[] {
+  return [...output.matchAll(new RegExp(`^${part} *\\| started, pid (\\d+)$`, 'gm'))].map((match) => Number(match[1]))
+}
+
+async function answersReady(url: string): Promise<boolean> {
+  const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2000) }).catch(() => null)
+  return answer?.status === 200
+}
+
+/** Asks again and again; rejects when the limit for a whole start has passed. */
+export async function untilTrue(ask: () => Promise<boolean>): Promise<void> {
+  const signal = AbortSignal.timeout(START_LIMIT_MS)
+  while (!(await ask())) await pause(POLL_MS, undefined, { signal })
+}
+
+/** Whether a process of that number exists. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,77 @@
+import { describe, expect, test } from 'vitest'
+import { ModelState } from './api.ts'
+import { idleStatus, keepsFailing, NEXT, remainingMs, stillLoading } from './model-status.ts'
+
+const status = (progress: { bytes: number; totalBytes: number } | null) =>
+  ({ ...idleStatus('whisper-base'), state: 'fetching', progress }) as const
+
+describe('the table of states', () => {
+  test('every state can be left for draining, except the end', () => {
+    const stuck = ModelState.options.filter((state) => !NEXT[state].includes('draining'))
+    expect(stuck).toEqual(['draining', 'stopped'])
+  })
+
+  test('only a model that was warmed gets ready, and only a failed or new one is fetched', () => {
+    const leadingTo = (to: ModelState) => ModelState.options.filter((state) => NEXT[state].includes(to))
+    expect([leadingTo('ready'), leadingTo('fetching')]).toEqual([['warming'], ['idle', 'failed']])
+  })
+})
+
+describe('the time that is left', () => {
+  test('follows the speed since the first news, so that bytes of an earlier attempt do not count', () => {
+    expect(remainingMs({ bytes: 60, totalBytes: 100 }, { bytes: 50, atMs: 1000 }, 2000)).toBe(4000)
+  })
+
+  test('is unknown before anything moved', () => {
+    expect(remainingMs(null, null, 0)).toBeNull()
+    expect(remainingMs({ bytes: 50, totalBytes: 100 }, { bytes: 50, atMs: 0 }, 1000)).toBeNull()
+  })
+
+  test('is never negative, whatever the hub said about sizes', () => {
+    expect(remainingMs({ bytes: 200, totalBytes: 100 }, { bytes: 0, atMs: 0 }, 1000)).toBe(0)
+  })
+})
+
+describe('the refusal while loading', () => {
+  test('tells how far the model is, and when to come back', () => {
+    const error = stillLoading(status({ bytes: 629, totalBytes: 1000 }), 7600)
+    expect(error).toMatchObject({
+      code: 'model_loading',
+      status: 503,
+      type: 'server_error',
+      param: 'model',
+      retryAfterMs: 7600,
+      message: 'whisper-base is not ready yet (fetching, 62 %, about 8 s left)',
+    })
+    expect(error.details).toEqual({
+      loading: {
+        model: 'whisper-base',
+        state: 'fetching',
+        progress: 62,
+        bytes_sent: 629,
+        total_bytes: 1000,
+        eta_seconds: 8,
+      },
+    })
+  })
+
+  test('leaves out what is not known', () => {
+    const error = stillLoading(status(null), null)
+    expect(error).toMatchObject({ message: 'whisper-base is not ready yet (fetching)', retryAfterMs: 5000 })
+    expect(error.details).toEqual({ loading: { model: 'whisper-base', state: 'fetching', progress: null } })
+    expect(stillLoading(status({ bytes: 0, totalBytes: 0 }), null).details).toMatchObject({
+      loading: { progress: null },
+    })
+  })
+
+  test('asks nobody back at once, or only after an hour', () => {
+    const waits = [0, 3_600_000].map((ms) => stillLoading(status(null), ms).retryAfterMs)
+    expect(waits).toEqual([1000, 30_000])
+  })
+})
+
+test('a model that keeps failing tells the last error, and that it is tried again', () => {
+  const error = keepsFailing({ ...idleStatus('stt'), state: 'failed', error: 'no space' }, 400)
+  expect(error).toMatchObject({ code: 'model_failed', status: 503, retryAfterMs: 1000 })
+  expect(error.message).toBe("stt can't be used: no space; it is tried again")
+})

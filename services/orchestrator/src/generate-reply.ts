@@ -1,0 +1,96 @@
+/**
+ * What `POST /generate` answers: one JSON body with everything, or, for `Accept: audio/wav`, the sound itself with everything
+ * else in headers. Header values are ASCII, so texts are written as RFC 8187's ext-value: `UTF-8''Gr%C3%BC%C3%9Fe`.
+ */
+import type { GenerateReply } from '@hearth/shared/api'
+import { AppError } from '@hearth/shared/errors'
+import { wavHeader } from '@hearth/shared/wav'
+import type { TurnDone, TurnEvent } from './turn-events.ts'
+
+/** A whole turn, with its fragments of sound. */
+export type HeldTurn = {
+  readonly session: string
+  readonly transcript: string
+  readonly done: TurnDone
+  /** s16le mono, one for each fragment; null when there is no voice or nothing to say. */
+  readonly audio: { readonly pcm: readonly Uint8Array[]; readonly sampleRateHz: number } | null
+}
+
+/** Bytes of one text in a header, after encoding; longer texts are cut and end in an ellipsis. The JSON reply has them whole. */
+const HEADER_TEXT_BYTES = 4096
+const SILENT_RATE_HZ = 24_000
+
+/** Reads a turn to its end. A voice that failed in mid-reply counts as none: half a spoken answer would mislead. */
+export async function collectTurn(session: string, events: AsyncIterable<TurnEvent>): Promise<HeldTurn> {
+  let transcript = ''
+  let sampleRateHz = 0
+  const pcm: Uint8Array[] = []
+  for await (const event of events) {
+    if (event.type === 'transcript') transcript = event.text
+    if (event.type === 'audio') {
+      pcm.push(event.pcm)
+      sampleRateHz = event.sampleRateHz
+    }
+    if (event.type !== 'done') continue
+    const isSpoken = pcm.length > 0 && !event.degraded.has('tts')
+    return { session, transcript, done: event, audio: isSpoken ? { pcm, sampleRateHz } : null }
+  }
+  throw new Error('expected a turn to end with done: this is a bug')
+}
+
+export function jsonBody({ session, transcript, done, audio }: HeldTurn): GenerateReply {
+  const { reply, timings, models, degraded } = done
+  const sound = audio && {
+    format: 'wav' as const,
+    sampleRateHz: audio.sampleRateHz,
+    base64: wavFile(audio).toString('base64'),
+  }
+  return { session, transcript, reply, audio: sound, timings, models, degraded: [...degraded.keys()] }
+}
+
+/** The WAV and its headers; without a word spoken, a WAV of no samples. Throws `stage_failed` when the voice failed. */
+export function wavReply({ session, transcript, done, audio }: HeldTurn): Response {
+  const failure = done.degraded.get('tts')
+  if (failure) {
+    const message = 'tts: there is no sound to send; ask for application/json to get the reply as text'
+    throw new AppError('stage_failed', message, { cause: failure, details: { stage: 'tts' } })
+  }
+  const body = wavFile(audio ?? { pcm: [], sampleRateHz: SILENT_RATE_HZ })
+  return new Response(body, {
+    headers: {
+      'content-type': 'audio/wav',
+      'content-length': String(body.length),
+      'x-session': session,
+      'x-transcript': extValue(transcript),
+      'x-reply': extValue(done.reply),
+      'x-timings': JSON.stringify(done.timings),
+      'x-models': asciiJson(done.models),
+      'x-degraded': [...done.degraded.keys()].join(', '),
+    },
+  })
+}
+
+function wavFile({ pcm, sampleRateHz }: NonNullable<HeldTurn['audio']>): Buffer<ArrayBuffer> {
+  const byteCount = pcm.reduce((sum, part) => sum + part.length, 0)
+  return Buffer.concat([wavHeader({ sampleRateHz, sampleCount: byteCount / 2 }), ...pcm])
+}
+
+/** RFC 8187's ext-value of a text, at most `maxBytes` long. */
+export function extValue(text: string, maxBytes = HEADER_TEXT_BYTES): string {
+  const ellipsis = percentEncode('…')
+  const room = maxBytes - "UTF-8''".length - ellipsis.length
+  let encoded = ''
+  for (const character of text.toWellFormed()) {
+    const next = percentEncode(character)
+    if (encoded.length + next.length > room) return `UTF-8''${encoded}${ellipsis}`
+    encoded += next
+  }
+  return `UTF-8''${encoded}`
+}
+
+/** RFC 8187 allows fewer characters than encodeURIComponent leaves alone. */
+const percentEncode = (text: string): string =>
+  encodeURIComponent(text).replace(/['()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`)
+
+const asciiJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)

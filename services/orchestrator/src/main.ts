@@ -1,0 +1,144 @@
+/**
+ * Starts the orchestrator: settings, stages, HTTP, in this order. The embedded chat model is fetched and loaded only once Ollama
+ * has been looked for and not found.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describeConfig } from '@hearth/shared/config'
+import { EngineThread } from '@hearth/shared/engine-thread'
+import { Model } from '@hearth/shared/model'
+import { discardModel, fetchModel } from '@hearth/shared/model-store'
+import type { ModelFiles, StoreOptions } from '@hearth/shared/model-store'
+import { serve } from '@hearth/shared/serve'
+import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import type { Log, Metrics } from '@hearth/shared/telemetry'
+import packageFile from '../package.json' with { type: 'json' }
+import { createOrchestratorApp } from './app.ts'
+import { readOrchestratorConfig } from './config.ts'
+import type { OrchestratorConfig } from './config.ts'
+import spec from './model.json' with { type: 'json' }
+import { Sessions } from './sessions.ts'
+import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
+import { createEmbeddedChat } from './stages/embedded.ts'
+import { createEmbeddingsClient } from './stages/embeddings.ts'
+import { firstOf } from './stages/llm.ts'
+import type { Prompt } from './stages/llm.ts'
+import { openMemory } from './stages/memory-sqlite.ts'
+import { createMemory } from './stages/memory.ts'
+import type { MemoryStore } from './stages/memory.ts'
+import { OllamaModel } from './stages/ollama.ts'
+import { createSttClient } from './stages/stt.ts'
+import { createTtsClient } from './stages/tts.ts'
+import type { Stages } from './turn-events.ts'
+
+type ChatModel = Model<Prompt, Written, string>
+
+async function main(): Promise<void> {
+  const config = readOrchestratorConfig()
+  const log = createLogger({ service: 'orchestrator', level: config.log.level })
+  log.info({ config: describeConfig(config) }, 'starting')
+  const metrics = createMetrics('orchestrator')
+  const store = openStore(config.hearth.home)
+  const chat = createChatModel(config, log, metrics)
+  const ollama = createOllama(config, log, (isUsable) => {
+    if (!isUsable) chat.start()
+  })
+  let isDraining = false
+
+  const app = createOrchestratorApp({
+    version: packageFile.version,
+    stages: createStages(config, { store, ollama, chat, log }),
+    sessions: createSessions(config),
+    models: () => [ollama.status ?? chat.status],
+    isDraining: () => isDraining,
+    ...config.orchestrator,
+    log,
+    metrics,
+  })
+  const { port, host: hostname } = config.orchestrator
+  const onDrain = () => {
+    isDraining = true
+  }
+  await serve({
+    app,
+    port,
+    hostname,
+    log,
+    onDrain,
+    close: [() => ollama.close(), () => chat.close(), async () => store.close()],
+  })
+  await ollama.watch()
+}
+
+function openStore(home: string): MemoryStore {
+  const folder = join(home, 'memory')
+  mkdirSync(folder, { recursive: true })
+  return openMemory(join(folder, 'memory.sqlite'))
+}
+
+type Parts = { readonly store: MemoryStore; readonly ollama: OllamaModel; readonly chat: ChatModel; readonly log: Log }
+
+function createStages(config: OrchestratorConfig, { store, ollama, chat, log }: Parts): Stages {
+  const { stt, tts, embeddings, memory } = config
+  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings })
+  return {
+    stt: createSttClient({ stage: 'stt', ...stt }),
+    memory: createMemory({ embedder, store, ...memory }),
+    llm: firstOf([ollama, createEmbeddedChat(chat)], (from, { code, cause }) =>
+      log.warn({ model: from, code, err: cause }, 'the language model failed before it said a word'),
+    ),
+    tts: createTtsClient({ stage: 'tts', ...tts }, { voicesLimitMs: tts.voicesLimitMs }),
+  }
+}
+
+const createSessions = ({ session: { max, ...limits } }: OrchestratorConfig): Sessions =>
+  new Sessions({ ...limits, maxSessions: max, maxWaiting: 16 })
+
+function createOllama({ ollama }: OrchestratorConfig, log: Log, onChange: (isUsable: boolean) => void): OllamaModel {
+  return new OllamaModel({ ...ollama, probeMs: 500, probeEveryMs: 5000, maxTokens: 400, log, onChange })
+}
+
+function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics): ChatModel {
+  const store = storeOptions(config, log)
+  const { model: id = spec.id, revision = spec.revision } = config.chat
+  return new Model<Prompt, Written, string>({
+    name: 'chat',
+    fetch: (onProgress, signal) => fetchModel({ ...spec, id, revision }, store, onProgress, signal),
+    onDamaged: (files) => discardModel(files, store.cacheDir),
+    createThread: (files) => createThread(files, config.chat),
+    maxBatchSize: 1,
+    log,
+    metrics,
+  })
+}
+
+function createThread({ dir, source }: ModelFiles, { threads, maxTokens }: OrchestratorConfig['chat']) {
+  const isDemo = source === 'demo'
+  const options: ChatEngineOptions = {
+    dir,
+    dtype: isDemo ? 'fp32' : 'q4',
+    form: isDemo ? 'facts' : 'fenced',
+    threads,
+    maxTokens,
+  }
+  const module = new URL('./stages/chat-engine.ts', import.meta.url)
+  return new EngineThread<Prompt, Written, string>({ module, options, name: 'chat' })
+}
+
+function storeOptions({ hf, chat }: OrchestratorConfig, log: Log): StoreOptions {
+  return {
+    cacheDir: hf.hubCache ?? join(hf.home, 'hub'),
+    endpoint: hf.endpoint,
+    token: hf.token?.reveal(),
+    offline: hf.hubOffline,
+    demoDir: fileURLToPath(new URL('../../../models/demo', import.meta.url)),
+    localDir: chat.modelDir,
+    log,
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`orchestrator: ${error instanceof Error ? error.message : String(error)}\n`)
+  process.exit(1)
+})

@@ -1,0 +1,27 @@
+/** The embedded chat model as a language model: it is there without any other program, and loads when it is first needed. */
+import type { Model } from '@hearth/shared/model'
+import { streamOf } from '../stream.ts'
+import type { Written } from './chat-engine.ts'
+import type { LanguageModelEntry, Prompt, ReplyPiece } from './llm.ts'
+
+/** A thread can't be made to wait for its reader; a whole reply is small. */
+const UNBOUNDED = Infinity
+
+export function createEmbeddedChat(
+  model: Pick<Model<Prompt, Written, string>, 'status' | 'submit'>,
+): LanguageModelEntry {
+  return {
+    get name() {
+      return model.status.id
+    },
+    isUsable: () => true,
+    reply: (prompt, signal) =>
+      streamOf<ReplyPiece>(UNBOUNDED, signal, async (emit, stop) => {
+        const pass = (text: string): void => {
+          // It fails only when the reader has left, and then nobody is there to hear of it.
+          emit({ text, model: model.status.id }).catch(() => {})
+        }
+        await model.submit(prompt, stop, pass)
+      }),
+  }
+}

@@ -1,0 +1,182 @@
+import type { ServerResponse } from 'node:http'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { sendJson, startStub } from './http-stub.ts'
+import type { Answer, HttpStub } from './http-stub.ts'
+import { OllamaModel } from './ollama.ts'
+import type { OllamaOptions } from './ollama.ts'
+import type { Prompt } from './llm.ts'
+
+const PROMPT: Prompt = { instructions: 'Be kind.', history: [], memories: ['My name is Anna.'], user: 'Hi.' }
+const live = (): AbortSignal => new AbortController().signal
+const settled = () => new Promise((resolve) => setImmediate(resolve))
+
+let stub: HttpStub | undefined
+let model: OllamaModel | undefined
+afterEach(async () => {
+  await model?.close()
+  await stub?.close()
+})
+
+const line = (content: string, done = false) =>
+  `${JSON.stringify({ model: 'm', message: { role: 'assistant', content }, done })}\n`
+
+/** A server that has the model and answers chats with `chat`; the empty chat that loads the model always works. */
+async function setUp(
+  chat: (response: ServerResponse) => void,
+  options: Partial<OllamaOptions> = {},
+  names = ['llama3.2:3b'],
+) {
+  const answer: Answer = (response, { path, body }) => {
+    if (path === '/api/tags') return sendJson(response, { models: names.map((name) => ({ name })) })
+    if (body.includes('"messages":[]')) return sendJson(response, { done: true, done_reason: 'load' })
+    chat(response)
+  }
+  stub = await startStub(answer)
+  const changes: boolean[] = []
+  model = new OllamaModel({
+    url: stub.url,
+    model: 'llama3.2:3b',
+    stallMs: 60_000,
+    totalMs: 60_000,
+    probeMs: 60_000,
+    probeEveryMs: 60_000,
+    loadMs: 60_000,
+    maxTokens: 100,
+    log: { info: () => {}, warn: () => {} },
+    onChange: (isUsable) => changes.push(isUsable),
+    ...options,
+  })
+  return { model, stub, changes }
+}
+
+async function say(ollama: OllamaModel, signal = live()): Promise<string> {
+  let said = ''
+  for await (const { text } of ollama.reply(PROMPT, signal)) said += text
+  return said
+}
+
+const good = (response: ServerResponse) => response.end(line('Hello, ') + line('Anna.') + line('', true))
+
+describe('looking for Ollama', () => {
+  test('finds the model, loads it, and is ready', async () => {
+    const { model: ollama, stub: server, changes } = await setUp(good)
+    expect(ollama.isUsable()).toBe(false)
+    await ollama.watch()
+    while (ollama.status?.state !== 'ready') await settled()
+    expect(server.asked.map(({ path }) => path)).toEqual(['/api/tags', '/api/chat'])
+    expect(JSON.parse(server.asked[1]?.body ?? '')).toMatchObject({ messages: [], keep_alive: -1 })
+    expect(changes).toEqual([true, true])
+    expect(ollama.status).toMatchObject({ id: 'ollama/llama3.2:3b', source: null, state: 'ready' })
+  })
+
+  test('is not usable without the model', async () => {
+    const { model: ollama, changes } = await setUp(good, {}, ['other:1b'])
+    await ollama.watch()
+    expect([ollama.isUsable(), ollama.status, changes]).toEqual([false, null, [false]])
+  })
+
+  test('takes a name without a tag as the latest', async () => {
+    const { model: ollama } = await setUp(good, { model: 'llama3.2' }, ['llama3.2:latest'])
+    await ollama.watch()
+    expect(ollama.isUsable()).toBe(true)
+  })
+
+  test('nobody there is no error, and is told once', async () => {
+    const { model: ollama, stub: server, changes } = await setUp(good)
+    await server.close()
+    stub = undefined
+    await ollama.watch()
+    await ollama.watch()
+    expect([ollama.isUsable(), changes]).toEqual([false, [false]])
+  })
+})
+
+describe('a reply', () => {
+  test('comes piece by piece, from a prompt with the memory among the user\u2019s words and options that never change', async () => {
+    const { model: ollama, stub: server } = await setUp(good)
+    expect(await say(ollama)).toBe('Hello, Anna.')
+    const request = JSON.parse(server.asked[0]?.body ?? '')
+    expect(request).toMatchObject({ model: 'llama3.2:3b', stream: true, keep_alive: -1, options: { num_predict: 100 } })
+    expect(request.messages[0]).toEqual({ role: 'system', content: 'Be kind.' })
+    expect(request.messages.at(-2)).toMatchObject({ role: 'user', content: /My name is Anna\./ })
+  })
+
+  test('leaves the thoughts out', async () => {
+    const { model: ollama } = await setUp((response) => response.end(line('<think>Hm.</think>Yes.') + line('', true)))
+    expect(await say(ollama)).toBe('Yes.')
+  })
+
+  test.each<[string, (response: ServerResponse) => void]>([
+    ['an error line', (response) => response.end(line('Hel') + '{"error":"out of memory"}\n')],
+    ['a stream that is cut', (response) => response.end(line('Hel'))],
+    ['a connection that is cut', (response) => response.write(line('Hel'), () => response.destroy())],
+    ['a line that is no JSON', (response) => response.end(line('Hel') + 'oops\n' + line('', true))],
+    ['a web page', (response) => response.end('<html>')],
+    ['an error page', (response) => response.writeHead(500).end('<html>')],
+    ['a model that is not there', (response) => sendJson(response, { error: 'model not found' }, 404)],
+    ['too much to do', (response) => sendJson(response, { error: 'server busy' }, 503)],
+    ['an endless line', (response) => response.end('x'.repeat(300_000))],
+  ])('%s fails it, prints nothing, and Ollama has to prove itself again', async (_, chat) => {
+    const prints = [vi.spyOn(console, 'warn'), vi.spyOn(console, 'log'), vi.spyOn(console, 'error')]
+    const { model: ollama } = await setUp(chat)
+    await ollama.watch()
+    await expect(say(ollama)).rejects.toMatchObject({ code: 'dependency_unavailable' })
+    for (const print of prints) expect(print).not.toHaveBeenCalled()
+    expect(ollama.isUsable()).toBe(false)
+    await ollama.watch()
+    while (!ollama.isUsable()) await settled()
+  })
+
+  test('that does not begin in time is given up, and the connection closed', async () => {
+    const closed = Promise.withResolvers<void>()
+    const { model: ollama } = await setUp((response) => response.on('close', closed.resolve), { stallMs: 20 })
+    await expect(say(ollama)).rejects.toMatchObject({ code: 'deadline_exceeded' })
+    await closed.promise
+  })
+
+  test.each([{ stallMs: 50 }, { totalMs: 50 }])('that begins and then stalls is given up by %j', async (limits) => {
+    const { model: ollama } = await setUp((response) => response.write(line('Hel')), limits)
+    await expect(say(ollama)).rejects.toMatchObject({ code: 'deadline_exceeded' })
+  })
+
+  test('the time that the reader takes is not counted', async () => {
+    let now = 0
+    const rest = Promise.withResolvers<void>()
+    const chat = (response: ServerResponse) => {
+      response.write(line('Hello, '))
+      void rest.promise.then(() => response.end(line('Anna.') + line('', true)))
+    }
+    const { model: ollama } = await setUp(chat, { now: () => now })
+    const pieces = ollama.reply(PROMPT, live())
+    expect((await pieces.next()).value?.text).toBe('Hello, ')
+    now += 3_600_000
+    const next = pieces.next()
+    const until = performance.now() + 20
+    while (performance.now() < until) await settled()
+    rest.resolve()
+    expect((await next).value?.text).toBe('Anna.')
+  })
+
+  test('an abort closes the connection and throws its reason; Ollama is not blamed', async () => {
+    const closed = Promise.withResolvers<void>()
+    const stop = new AbortController()
+    const { model: ollama } = await setUp((response) => {
+      response.on('close', closed.resolve)
+      stop.abort(new Error('left'))
+    })
+    await ollama.watch()
+    await expect(say(ollama, stop.signal)).rejects.toThrow('left')
+    await closed.promise
+    expect(ollama.isUsable()).toBe(true)
+  })
+
+  test('a reader who leaves closes the connection', async () => {
+    const closed = Promise.withResolvers<void>()
+    const { model: ollama } = await setUp((response) => {
+      response.on('close', closed.resolve)
+      response.write(line('Hel'))
+    })
+    for await (const _ of ollama.reply(PROMPT, live())) break
+    await expect(closed.promise).resolves.toBeUndefined()
+  })
+})

@@ -1,0 +1,26 @@
+/** The ear: a WAV file in, its words out. */
+import { Transcription } from '@hearth/shared/api'
+import { callService } from './service.ts'
+import type { Service } from './service.ts'
+
+/** `text` is trimmed, and empty when nobody spoke. */
+export type Heard = { readonly text: string; readonly language: string; readonly model: string }
+
+export interface SpeechToText {
+  /** `wav`: the bytes of a whole file. */
+  transcribe(wav: Uint8Array, signal: AbortSignal): Promise<Heard>
+}
+
+/** Hearth's stt service, or any server of OpenAI's `POST /v1/audio/transcriptions`. */
+export function createSttClient(service: Service): SpeechToText {
+  return {
+    async transcribe(wav, signal) {
+      const body = new FormData()
+      body.append('file', new Blob([Uint8Array.from(wav)], { type: 'audio/wav' }), 'speech.wav')
+      body.append('response_format', 'json')
+      const read = async (response: Response): Promise<Heard> => Transcription.parse(await response.json())
+      const heard = await callService(service, '/v1/audio/transcriptions', { method: 'POST', body }, read, signal)
+      return { ...heard, text: heard.text.trim() }
+    },
+  }
+}

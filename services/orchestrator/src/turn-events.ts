@@ -1,0 +1,70 @@
+/** The words of a turn: what goes in, the stages it passes, and the events that come out. */
+import type { TurnModels } from '@hearth/shared/api'
+import type { AppError } from '@hearth/shared/errors'
+import type { StageClock } from '@hearth/shared/telemetry'
+import type { LanguageModel } from './stages/llm.ts'
+import type { Memory } from './stages/memory.ts'
+import type { SpeechToText } from './stages/stt.ts'
+import type { TextToSpeech } from './stages/tts.ts'
+
+export type Stages = {
+  readonly stt: SpeechToText
+  readonly memory: Memory
+  readonly llm: LanguageModel
+  readonly tts: TextToSpeech
+}
+
+/** Stages that can fail without ending the turn. */
+export type OptionalStage = 'memory' | 'tts'
+
+/** Measured in this order. `firstToken` and `firstAudio` are counted from the turn's start. */
+export const TURN_STAGES = ['stt', 'memory', 'firstToken', 'llm', 'firstAudio', 'tts'] as const
+export type TurnStage = (typeof TURN_STAGES)[number]
+export type TurnClock = StageClock<TurnStage>
+export type TurnTimings = ReturnType<TurnClock['timings']>
+
+/** What the user said, and what was answered. */
+export type Exchange = { readonly user: string; readonly reply: string }
+
+/** The part of a session that a turn uses. */
+export type TurnSession = {
+  readonly id: string
+  readonly history: readonly Exchange[]
+  add(exchange: Exchange): void
+}
+
+export type TurnInput = {
+  /** A whole WAV file, or the words themselves, which no model had to hear. */
+  readonly said: { readonly wav: Uint8Array } | { readonly text: string; readonly model: null }
+  readonly session: TurnSession
+  /** Whose memory it is. */
+  readonly user: string
+  readonly voice?: string | undefined
+  /** The system text for the language model; the same for every turn. */
+  readonly instructions: string
+}
+
+export type TurnEvent =
+  | { readonly type: 'transcript'; readonly text: string }
+  | { readonly type: 'memory'; readonly memories: readonly string[] }
+  | { readonly type: 'reply.delta'; readonly text: string }
+  | {
+      readonly type: 'audio'
+      /** The fragment of the reply that is spoken. */
+      readonly text: string
+      /** s16le mono. */
+      readonly pcm: Uint8Array
+      readonly sampleRateHz: number
+    }
+  | TurnDone
+
+export type TurnEvents = AsyncGenerator<TurnEvent, void, void>
+
+export type TurnDone = {
+  readonly type: 'done'
+  readonly reply: string
+  readonly timings: TurnTimings
+  readonly models: TurnModels
+  /** The stages that the turn went on without, and why. */
+  readonly degraded: Map<OptionalStage, AppError>
+}

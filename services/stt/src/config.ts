@@ -1,0 +1,28 @@
+/** The STT service's settings, each one environment variable: `stt.maxBatchSize` is STT_MAX_BATCH_SIZE. */
+import { PORTS } from '@hearth/shared/api'
+import { int, readConfig } from '@hearth/shared/config'
+import { COMMON_SECTIONS, modelServiceSettings } from '@hearth/shared/model-service'
+import * as z from 'zod'
+
+const MEBIBYTE = 1_048_576
+
+const SECTIONS = {
+  ...COMMON_SECTIONS,
+  stt: z.object({
+    ...modelServiceSettings({ port: PORTS.stt, maxBatchSize: 4 }),
+    dtype: z.enum(['fp32', 'q8']).default('fp32'),
+    /** Whether short clips get a short window: found out, always, or never (30 s each). */
+    fitWindow: z.enum(['auto', 'on', 'off']).default('auto'),
+    /** How long an idle engine waits for company; 0 starts at once. */
+    batchWindowMs: int({ min: 0, max: 50 }).default(0),
+    /** Longest recording of a request. */
+    maxSeconds: int({ min: 1, max: 86_400 }).default(600),
+    maxUploadBytes: int({ min: 1024, max: 1024 * MEBIBYTE }).default(64 * MEBIBYTE),
+  }),
+}
+
+export type SttConfig = ReturnType<typeof readSttConfig>
+
+/** Throws `invalid_config` that names every variable at fault. */
+export const readSttConfig = (env: Readonly<Record<string, string | undefined>> = process.env) =>
+  readConfig(SECTIONS, env)

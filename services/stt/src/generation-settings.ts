@@ -1,0 +1,28 @@
+/** generation_config.json: what a Whisper model says about its own tokens. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+
+export const GenerationSettings = z.object({
+  decoder_start_token_id: z.number(),
+  eos_token_id: z.union([z.number(), z.tuple([z.number()], z.number())]),
+  no_timestamps_token_id: z.number(),
+  is_multilingual: z.boolean().default(false),
+  /** `<|en|>` to its token. */
+  lang_to_id: z.record(z.string(), z.number()).default({}),
+  task_to_id: z.record(z.string(), z.number()).default({}),
+  suppress_tokens: z.array(z.number()).nullish(),
+  begin_suppress_tokens: z.array(z.number()).nullish(),
+})
+export type GenerationSettings = z.infer<typeof GenerationSettings>
+
+/** Throws when the file is missing or not a Whisper's. */
+export async function readGenerationSettings(dir: string): Promise<GenerationSettings> {
+  return GenerationSettings.parse(JSON.parse(await readFile(join(dir, 'generation_config.json'), 'utf8')))
+}
+
+/** Codes of the languages a model can transcribe, with their tokens; a model for English only has no token for it. */
+export function knownLanguages(settings: GenerationSettings): readonly { code: string; token: number | null }[] {
+  if (!settings.is_multilingual) return [{ code: 'en', token: null }]
+  return Object.entries(settings.lang_to_id).map(([name, token]) => ({ code: name.slice(2, -2), token }))
+}

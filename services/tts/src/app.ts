@@ -1,0 +1,172 @@
+/**
+ * The TTS service's HTTP surface: OpenAI's `POST /v1/audio/speech`, and the lists that its clients read. Everything
+ * that can be refused is refused before the first byte of sound; after it a failure can only cut the connection.
+ */
+import type { ModelStatus } from '@hearth/shared/api'
+import { AppError } from '@hearth/shared/errors'
+import { createApp, requestSignal, setTimings } from '@hearth/shared/http'
+import type { AppEnv } from '@hearth/shared/http'
+import { readJson } from '@hearth/shared/request-body'
+import type { Log, Metrics } from '@hearth/shared/telemetry'
+import { wavHeader } from '@hearth/shared/wav'
+import type { Context, Hono } from 'hono'
+import { cutFragments } from './fragments.ts'
+import { speak } from './speak.ts'
+import type { SpokenFragment, Submit } from './speak.ts'
+import { MODEL_ALIASES, requireModel, SpeechRequest, voiceName } from './speech-request.ts'
+import { speakableText } from './text.ts'
+import { findVoice, nearestVoice, voiceTitle } from './voices.ts'
+
+/** What the app needs of a `Model`. */
+export type SpeechModel = {
+  readonly status: ModelStatus
+  readonly submit: Submit
+  readonly ready: (signal: AbortSignal) => Promise<void>
+}
+
+export type TtsAppOptions = {
+  readonly model: SpeechModel
+  /** Names a request may use for the model, beside the aliases: the hub's and the demo's. */
+  readonly modelIds: readonly string[]
+  /** The voices that can speak; known once the model's files are there. */
+  readonly voices: () => readonly string[]
+  /** Spoken with when a request names no voice; if it is not there, the nearest one. */
+  readonly defaultVoice: string
+  /** Longest input in code points. */
+  readonly maxChars: number
+  /** True from the first signal to stop: `/ready` then says so. */
+  readonly isDraining?: () => boolean
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly now?: () => number
+}
+
+/** JSON may write a code point as two escapes of six bytes each. */
+const BYTES_PER_CHAR = 12
+const OTHER_FIELDS_BYTES = 32_768
+
+/** The service as a Hono app, without a server: POST /v1/audio/speech, GET /v1/audio/voices, /v1/audio/models, /v1/models. */
+export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
+  const { model, modelIds, isDraining, log, metrics, now } = options
+  const app = createApp({
+    service: 'tts',
+    models: () => [model.status],
+    log,
+    metrics,
+    maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
+    ...(isDraining && { isDraining }),
+    ...(now && { now }),
+  })
+
+  app.post('/v1/audio/speech', async (c) => {
+    const request = await readJson(c, SpeechRequest)
+    requireModel(request.model, modelIds)
+    const text = speakableText(request.input, options.maxChars)
+    await model.ready(requestSignal(c))
+    const voice = chooseVoice(voiceName(request.voice), options)
+    if (request.instructions !== undefined) c.header('x-ignored', 'instructions')
+
+    const stop = new AbortController()
+    const signal = AbortSignal.any([requestSignal(c), stop.signal])
+    const spoken = speak(cutFragments(text), { voice, speed: request.speed }, model.submit, signal)
+    const first = await firstSound(spoken)
+    if (request.response_format === 'wav') return wavReply(c, first, spoken)
+    return pcmReply(c, first, spoken, { log, stop })
+  })
+
+  app.get('/v1/audio/voices', async (c) => {
+    await model.ready(requestSignal(c))
+    return c.json({ voices: options.voices().map((id) => ({ id, name: voiceTitle(id) })) })
+  })
+  app.get('/v1/audio/models', (c) => c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] }))
+
+  const describe = (id: string): object => ({
+    id,
+    object: 'model',
+    created: 0,
+    owned_by: 'hearth',
+    task: 'text-to-speech',
+    state: model.status.state,
+  })
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: [model.status.id, 'kokoro'].map(describe) }))
+  app.get('/v1/models/:id{.+}', (c) => {
+    const id = c.req.param('id')
+    requireModel(id, modelIds)
+    return c.json({ ...describe(id), aliases: MODEL_ALIASES })
+  })
+  return app
+}
+
+function chooseVoice(name: string | undefined, { voices, defaultVoice }: TtsAppOptions): string {
+  const known = voices()
+  const voice = name === undefined ? nearestVoice(defaultVoice, known) : findVoice(name, known)
+  if (voice !== undefined) return voice
+  throw new AppError('voice_not_found', `no voice of that name; expected one of ${known.join(', ')}`, {
+    param: 'voice',
+  })
+}
+
+/** The first fragment that has a sound. Throws `nothing_to_speak` when none has. */
+async function firstSound(spoken: AsyncGenerator<SpokenFragment, void>): Promise<SpokenFragment> {
+  const fragment = await nextSound(undefined, spoken)
+  if (fragment) return fragment
+  throw new AppError('nothing_to_speak', 'input has nothing an English voice can say', { param: 'input' })
+}
+
+/** The whole speech with exact sizes. */
+async function wavReply(
+  c: Context<AppEnv>,
+  first: SpokenFragment,
+  rest: AsyncIterable<SpokenFragment>,
+): Promise<Response> {
+  const parts = [first.bytes]
+  let inferenceMs = first.inferenceMs
+  for await (const fragment of rest) {
+    parts.push(fragment.bytes)
+    inferenceMs += fragment.inferenceMs
+  }
+  setTimings(c, { ...first, inferenceMs })
+  const byteCount = parts.reduce((sum, part) => sum + part.length, 0)
+  const header = wavHeader({ sampleRateHz: first.sampleRateHz, sampleCount: byteCount / 2 })
+  const body = Buffer.concat([header, ...parts])
+  return c.body(body, 200, { 'content-type': 'audio/wav', 'content-length': String(body.length) })
+}
+
+/** Samples as they are made, a fragment at a time and only as fast as the caller reads; times are the first fragment's. */
+function pcmReply(
+  c: Context<AppEnv>,
+  first: SpokenFragment,
+  rest: AsyncGenerator<SpokenFragment, void>,
+  { log, stop }: { log: Log; stop: AbortController },
+): Response {
+  setTimings(c, first)
+  let pending: SpokenFragment | void = first
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const fragment = await nextSound(pending, rest).catch((error: unknown) => {
+          if (!stop.signal.aborted && !requestSignal(c).aborted) {
+            log.warn({ requestId: c.get('requestId'), err: error }, 'speech cut short')
+          }
+          throw error
+        })
+        pending = undefined
+        if (fragment) controller.enqueue(fragment.bytes)
+        else controller.close()
+      },
+      cancel: () => stop.abort(),
+    },
+    { highWaterMark: 0 },
+  )
+  return c.body(body, 200, { 'content-type': 'audio/pcm' })
+}
+
+/** `pending` or the next fragment that has a sound; undefined at the end. */
+async function nextSound(
+  pending: SpokenFragment | void,
+  rest: AsyncGenerator<SpokenFragment, void>,
+): Promise<SpokenFragment | void> {
+  let fragment = pending ?? (await rest.next()).value
+  while (fragment?.bytes.length === 0) fragment = (await rest.next()).value
+  return fragment
+}

@@ -1,0 +1,140 @@
+/** The demo Kokoro spoken through the real engine, and heard by the demo Whisper. */
+import { fileURLToPath } from 'node:url'
+import {
+  AutoFeatureExtractor,
+  AutoTokenizer,
+  env,
+  Tensor,
+  WhisperForConditionalGeneration,
+} from '@huggingface/transformers'
+import { resample } from '@hearth/shared/audio'
+import { engineSuite } from '@hearth/shared/testing/engine-suite'
+import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createEngine } from './engine.ts'
+import type { Speech } from './engine.ts'
+
+const models = fileURLToPath(new URL('../../../models/demo', import.meta.url))
+const VOICES = ['af_demo', 'am_demo'] as const
+const SENTENCES = [
+  'Set a timer for ten minutes.',
+  'What is the weather in Paris?',
+  'Turn off the lights in the kitchen.',
+  'Remember that my name is Anna.',
+  'What is seven plus five?',
+  'My favourite colour is green.',
+  'Wake me up at six thirty.',
+  'Will it rain in London tomorrow?',
+]
+
+const engine = createEngine({ dir: `${models}/kokoro`, threads: 1 })
+let hear: (speech: Speech) => Promise<string>
+
+beforeAll(async () => {
+  await engine.load()
+  hear = await loadWhisper()
+})
+afterAll(() => engine.close())
+
+const say = async (text: string, voice = 'af_demo', speed = 1): Promise<Speech> => {
+  const signal = new AbortController().signal
+  const [speech] = await engine.run([{ text, voice, speed }], { signal, emit: () => {} })
+  if (speech === undefined) throw new Error('expected one output')
+  return speech
+}
+const seconds = ({ samples, sampleRateHz }: Speech): number => samples.length / sampleRateHz
+
+/** One clip of up to 30 s through the demo Whisper. */
+async function loadWhisper(): Promise<(speech: Speech) => Promise<string>> {
+  env.allowRemoteModels = false
+  const files = `${models}/whisper`
+  const extractor = await AutoFeatureExtractor.from_pretrained(files)
+  const tokenizer = await AutoTokenizer.from_pretrained(files)
+  const whisper = await WhisperForConditionalGeneration.from_pretrained(files, { dtype: 'fp32' })
+  return async (speech) => {
+    const { samples } = resample(speech, 16_000)
+    const { input_features: inputs } = await extractor(samples, { max_length: samples.length + 4800 })
+    const ids = await whisper.generate({ inputs, max_new_tokens: 60, language: 'en', task: 'transcribe' })
+    if (!(ids instanceof Tensor)) throw new Error('expected token ids')
+    return tokenizer.batch_decode(ids, { skip_special_tokens: true })[0]?.trim() ?? ''
+  }
+}
+
+describe('Kokoro is an engine', () => {
+  engineSuite({
+    create: () => createEngine({ dir: `${models}/kokoro`, threads: 1 }),
+    inputs: ['Good morning.', 'Stop the music.', 'Thank you very much.'].map((text) => ({
+      text,
+      voice: 'af_demo',
+      speed: 1,
+    })),
+    same: (a, b) => a.samples.length === b.samples.length && a.samples.every((x, i) => x === b.samples[i]),
+  })
+})
+
+describe.each(VOICES)('%s', (voice) => {
+  test('is understood', async () => {
+    const pairs: [string, string][] = []
+    for (const text of SENTENCES) pairs.push([text, await hear(await say(text, voice))])
+    expect(wordErrorRate(pairs)).toBeLessThanOrEqual(0.2)
+  })
+
+  test('speaks at a sane level, in finite samples', async () => {
+    const { samples, sampleRateHz } = await say(SENTENCES[0] ?? '', voice)
+    const rms = Math.sqrt(samples.reduce((sum, x) => sum + x * x, 0) / samples.length)
+    expect(sampleRateHz).toBe(24_000)
+    expect(samples.every(Number.isFinite)).toBe(true)
+    expect(samples.reduce((peak, x) => Math.max(peak, Math.abs(x)), 0)).toBeLessThanOrEqual(1)
+    expect(rms).toBeGreaterThan(0.01)
+    expect(rms).toBeLessThan(0.4)
+  })
+})
+
+test.each([
+  [2, 0.5],
+  [0.5, 2],
+])('speed %f takes %f times as long', async (speed, ratio) => {
+  const text = SENTENCES.join(' ')
+  const actual = seconds(await say(text, 'af_demo', speed)) / seconds(await say(text))
+  expect(actual).toBeGreaterThan(ratio * 0.9)
+  expect(actual).toBeLessThan(ratio * 1.1)
+})
+
+describe('a sentence without marks and of far more than 510 tokens', () => {
+  const sentence = 'turn off the lights in the kitchen and '
+  const ending = 'What is the weather in Paris?'
+
+  test('is spoken whole: its length grows with the text', async () => {
+    const [once, many] = [await say(sentence.repeat(4)), await say(sentence.repeat(24))]
+    expect(many.tokens).toBeGreaterThan(600)
+    expect(seconds(many) / seconds(once)).toBeGreaterThan(5)
+  })
+
+  test('ends with its last words', async () => {
+    const whole = await say(sentence.repeat(24) + ending)
+    const tail = await say(ending)
+    const samples = whole.samples.slice(-tail.samples.length)
+    expect(wordErrorRate([[ending, await hear({ ...whole, samples })]])).toBeLessThanOrEqual(0.2)
+  })
+})
+
+test('marks alone give no sound, and say so', async () => {
+  expect(await say('…')).toEqual({ samples: new Float32Array(0), sampleRateHz: 24_000, tokens: 0 })
+})
+
+test('the same text gives the same samples', async () => {
+  expect(await say('Good morning.')).toEqual(await say('Good morning.'))
+})
+
+test.each(['10'.repeat(300), '2026-11-21 at 10:30, 1e999, -0, $5.50', 'https://example.com/a?b=c', 'a'.repeat(400)])(
+  'odd words are spoken (%#)',
+  async (text) => {
+    expect(seconds(await say(text))).toBeGreaterThan(1)
+  },
+)
+
+test('a speech nobody waits for stops between two runs of the graph', async () => {
+  const signal = AbortSignal.abort(new Error('left'))
+  const input = { text: 'Good morning.', voice: 'af_demo', speed: 1 }
+  await expect(engine.run([input], { signal, emit: () => {} })).rejects.toThrow('left')
+})

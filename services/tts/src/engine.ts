@@ -1,0 +1,159 @@
+/**
+ * Kokoro (StyleTTS 2) in transformers.js: text to phonemes to tokens to 24 kHz samples. One row at a time, as its graph
+ * has no batch dimension; a row longer than one run of the graph is spoken in several and joined.
+ */
+import { readFileSync } from 'node:fs'
+import { AutoTokenizer, env, LogLevel, StyleTextToSpeech2Model, Tensor } from '@huggingface/transformers'
+import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
+import { concat } from '@hearth/shared/audio'
+import type { Engine, EngineRun } from '@hearth/shared/engine'
+import { loadPhonemizer, phonemeWords, warmPhonemizer } from './phonemes.ts'
+import type { Phonemize } from './phonemes.ts'
+import { tokenRuns } from './token-runs.ts'
+import { languageOf, listVoices, voiceFile } from './voices.ts'
+import { checkWaveform, pauseMs, shapeFragment } from './waveform.ts'
+
+export type EngineOptions = {
+  /** The folder with Kokoro's files: config.json, tokenizer.json, onnx/, voices/. */
+  readonly dir: string
+  readonly threads: number
+}
+
+/** `speed` 1 is the voice's own tempo, 2 twice as fast. `voice` is one of the folder's. */
+export type SpeechInput = { readonly text: string; readonly voice: string; readonly speed: number }
+
+/** `samples` is empty, and `tokens` 0, only when eSpeak has no sound for the text. */
+export type Speech = { readonly samples: Float32Array; readonly sampleRateHz: number; readonly tokens: number }
+
+const SAMPLE_RATE_HZ = 24_000
+/** A voice's table: [510, 1, 256], one style for each length in tokens. */
+const STYLE_ROWS = 510
+const STYLE_WIDTH = 256
+
+export function createEngine(options: EngineOptions): Engine<SpeechInput, Speech> {
+  return new KokoroEngine(options)
+}
+
+class KokoroEngine implements Engine<SpeechInput, Speech> {
+  readonly maxBatchSize = 1
+  readonly warmupInputs: readonly SpeechInput[]
+  readonly #options: EngineOptions
+  readonly #styles = new Map<string, Float32Array>()
+  #loaded: Loaded | undefined
+
+  constructor(options: EngineOptions) {
+    this.#options = options
+    const voice = listVoices(options.dir)[0]
+    if (voice === undefined) throw new Error('expected an English voice (voices/a*.bin or b*.bin) in the model folder')
+    this.warmupInputs = [
+      { text: 'Good morning.', voice, speed: 1 },
+      {
+        text: 'The lights in the kitchen are off, and it will rain in London tomorrow afternoon, so take an umbrella with you when you leave.',
+        voice,
+        speed: 1,
+      },
+    ]
+  }
+
+  async load(): Promise<void> {
+    this.#loaded = await loadKokoro(this.#options)
+  }
+
+  async run(batch: readonly SpeechInput[], run: EngineRun): Promise<Speech[]> {
+    const outputs: Speech[] = []
+    for (const input of batch) outputs.push(await this.#speak(input, run.signal))
+    return outputs
+  }
+
+  async close(): Promise<void> {
+    const loaded = this.#loaded
+    this.#loaded = undefined
+    await loaded?.model.dispose()
+  }
+
+  async #speak({ text, voice, speed }: SpeechInput, signal: AbortSignal): Promise<Speech> {
+    const { model, tokenizer, phonemize } = this.#ready()
+    const language = languageOf(voice)
+    if (language === undefined) throw new Error('expected a voice whose name begins with a or b: this is a bug')
+    const words = await phonemeWords(text, language, phonemize)
+    const runs = tokenRuns(words, (symbols) => tokenize(tokenizer, symbols).size - 2)
+    const parts: Float32Array[] = []
+    let tokens = 0
+    for (const [index, symbols] of runs.entries()) {
+      signal.throwIfAborted()
+      const ids = tokenize(tokenizer, symbols)
+      if (ids.size <= 2) continue
+      tokens += ids.size - 2
+      const samples = await infer(model, ids, this.#style(voice, ids.size - 2), speed)
+      const pause = index + 1 < runs.length ? pauseMs(symbols, speed) : null
+      parts.push(runs.length === 1 ? samples : shapeFragment(samples, { sampleRateHz: SAMPLE_RATE_HZ, pauseMs: pause }))
+    }
+    return { samples: parts.length === 1 && parts[0] ? parts[0] : concat(parts), sampleRateHz: SAMPLE_RATE_HZ, tokens }
+  }
+
+  #ready(): Loaded {
+    if (this.#loaded === undefined)
+      throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
+    return this.#loaded
+  }
+
+  /** The voice's style for a text of so many tokens: [1, 256]. */
+  #style(voice: string, tokens: number): Tensor {
+    const table = this.#styles.get(voice) ?? readStyles(voiceFile(this.#options.dir, voice))
+    this.#styles.set(voice, table)
+    const row = Math.min(Math.max(tokens, 0), STYLE_ROWS - 1) * STYLE_WIDTH
+    return new Tensor('float32', table.slice(row, row + STYLE_WIDTH), [1, STYLE_WIDTH])
+  }
+}
+
+type Loaded = {
+  readonly model: PreTrainedModel
+  readonly tokenizer: PreTrainedTokenizer
+  readonly phonemize: Phonemize
+}
+
+async function loadKokoro({ dir, threads }: EngineOptions): Promise<Loaded> {
+  env.allowRemoteModels = false
+  env.logLevel = LogLevel.NONE // on a failed run the library would print its inputs, which spell the user's text
+  const session = {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }
+  const [model, tokenizer, phonemize] = await Promise.all([
+    StyleTextToSpeech2Model.from_pretrained(dir, { dtype: 'fp32', local_files_only: true, session_options: session }),
+    AutoTokenizer.from_pretrained(dir, { local_files_only: true }),
+    loadPhonemizer().then(warmPhonemizer),
+  ])
+  return { model, tokenizer, phonemize }
+}
+
+/** Token ids [1, tokens + 2], a pad at both ends. Symbols that Kokoro does not know fall out. */
+function tokenize(tokenizer: PreTrainedTokenizer, symbols: string): Tensor {
+  const { input_ids: ids } = tokenizer(symbols, { truncation: false })
+  if (!(ids instanceof Tensor)) throw new Error('expected a tensor of token ids from the tokenizer')
+  return ids
+}
+
+/** Samples of one run of the graph; throws when it gives none, or none that are numbers. */
+async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: number): Promise<Float32Array> {
+  const output: { waveform?: unknown } = await model({
+    input_ids: ids,
+    style,
+    speed: new Tensor('float32', [speed], [1]),
+  })
+  if (!(output.waveform instanceof Tensor)) throw new Error('expected a waveform tensor from the model')
+  const samples: unknown = output.waveform.data
+  if (!(samples instanceof Float32Array)) throw new Error('expected float32 samples from the model')
+  checkWaveform(samples)
+  return samples.slice()
+}
+
+/** A voice's table, as [510 * 256] little-endian floats. */
+function readStyles(path: string): Float32Array {
+  const bytes = readFileSync(path)
+  const expected = STYLE_ROWS * STYLE_WIDTH * 4
+  if (bytes.byteLength !== expected)
+    throw new Error(`expected a voice file of ${expected} bytes, got ${bytes.byteLength}`)
+  return new Float32Array(new Uint8Array(bytes).buffer)
+}

@@ -1,0 +1,126 @@
+/**
+ * Words to the phoneme symbols that Kokoro was trained on. eSpeak NG says the words; the marks between them, which
+ * Kokoro hears as pauses and melody, stay where they were. eSpeak NG is GPL-3.0 code, compiled to WASM inside the
+ * `phonemizer` package: this is the only file that loads it.
+ *
+ * eSpeak NG silently drops the end of a word beyond 160 bytes of phonemes, digits beyond its largest number name, and a
+ * single letter repeated more than three times; `wordsToSay` cuts such words so that everything is said.
+ */
+import type { Language } from './voices.ts'
+
+/** eSpeak's lines of IPA for some words. */
+export type Phonemize = (text: string, language: Language) => Promise<string[]>
+
+/** eSpeak's names. It knows no `en-gb`, and an unknown name keeps the voice of the call before in silence. */
+const ESPEAK_VOICES = { 'en-us': 'en-us', 'en-gb': 'en' } as const satisfies Record<Language, string>
+
+const MAX_WORD_LETTERS = 40
+const MAX_NUMBER_DIGITS = 15
+const MAX_EQUAL_WORDS = 3
+
+/** Loads eSpeak NG. It would take over the thread's last-resort error handlers; those are taken out again. */
+export async function loadPhonemizer(): Promise<Phonemize> {
+  const exceptions = new Set(process.listeners('uncaughtException'))
+  const rejections = new Set(process.listeners('unhandledRejection'))
+  const { phonemize } = await import('phonemizer')
+  const added = process.listeners('uncaughtException').filter((listener) => !exceptions.has(listener))
+  const addedToo = process.listeners('unhandledRejection').filter((listener) => !rejections.has(listener))
+  for (const listener of added) process.removeListener('uncaughtException', listener)
+  for (const listener of addedToo) process.removeListener('unhandledRejection', listener)
+  return (text, language) => phonemize(text, ESPEAK_VOICES[language])
+}
+
+const WARM_UP_TEXT = 'The lights in the kitchen are off and it will rain in London tomorrow at ten thirty. '.repeat(10)
+
+/** Speaks to itself until V8 has compiled eSpeak's WASM: the first texts else take 5 to 50 times as long as the later ones. */
+export async function warmPhonemizer(phonemize: Phonemize): Promise<Phonemize> {
+  for (let round = 0; round < 4; round++) await phonemize(WARM_UP_TEXT, 'en-us')
+  return phonemize
+}
+
+/**
+ * The text's phoneme words, marks attached, in order: joined by one space they are what Kokoro's tokenizer takes.
+ * Empty when eSpeak has no sound for any of it.
+ */
+export async function phonemeWords(text: string, language: Language, phonemize: Phonemize): Promise<string[]> {
+  const words: string[] = []
+  let opening = ''
+  for (const piece of splitMarks(text)) {
+    opening += piece.opening
+    const spoken = kokoroSymbols((await sayRuns(piece.words, language, phonemize)).join(' '), language)
+    const said = spoken.split(' ').filter((word) => word !== '')
+    if (said[0] !== undefined) {
+      said[0] = opening + said[0]
+      opening = ''
+    }
+    words.push(...said)
+    const last = words.pop()
+    if (last !== undefined) words.push(last + piece.closing)
+  }
+  return words
+}
+
+type Piece = { readonly opening: string; readonly words: readonly string[]; readonly closing: string }
+
+const MARKED_WORD = /^(["“(]*)(.*?)([;:,.!?…—"”)]*)$/su
+
+/** Words between marks. A mark inside a word (3.14, 10:30, U.S.) belongs to the word. */
+export function splitMarks(text: string): Piece[] {
+  const pieces: Piece[] = []
+  let words: string[] = []
+  let opening = ''
+  const end = (closing: string): void => {
+    if (words.length > 0 || opening + closing !== '') pieces.push({ opening, words, closing })
+    words = []
+    opening = ''
+  }
+  for (const word of text.replaceAll('—', ' — ').split(/\s+/)) {
+    const [, before = '', inner = '', after = ''] = MARKED_WORD.exec(word) ?? []
+    if (before !== '') end('')
+    opening += before
+    if (inner !== '') words.push(...wordsToSay(inner))
+    if (after !== '') end(after === '—' ? ' —' : after)
+  }
+  end('')
+  return pieces
+}
+
+/** One written word as eSpeak can say all of it. */
+function wordsToSay(word: string): string[] {
+  if (word.length <= MAX_NUMBER_DIGITS) return [word]
+  const digitByDigit = word.replace(/\d+/g, (digits) =>
+    digits.length > MAX_NUMBER_DIGITS ? ` ${digits.split('').join(' ')} ` : digits,
+  )
+  return digitByDigit.split(' ').flatMap((part) => part.match(LONG_WORD_PARTS) ?? [])
+}
+
+const LONG_WORD_PARTS = new RegExp(`.{1,${MAX_WORD_LETTERS}}`, 'gsu')
+
+/** eSpeak's phonemes for words without marks, cut where one would be repeated too often for it. */
+async function sayRuns(words: readonly string[], language: Language, phonemize: Phonemize): Promise<string[]> {
+  const lines: string[] = []
+  let run: string[] = []
+  for (const word of words) {
+    if (run.length >= MAX_EQUAL_WORDS && run.slice(-MAX_EQUAL_WORDS).every((said) => said === word)) {
+      lines.push(...(await phonemize(run.join(' '), language)))
+      run = []
+    }
+    run.push(word)
+  }
+  if (run.length > 0) lines.push(...(await phonemize(run.join(' '), language)))
+  return lines
+}
+
+/** eSpeak's IPA in Kokoro's symbols: one sign for each English r, no Scottish or Welsh sounds, and a few words it learnt otherwise. */
+export function kokoroSymbols(ipa: string, language: Language): string {
+  const symbols = ipa
+    .replaceAll('kəkˈoːɹoʊ', 'kˈoʊkəɹoʊ')
+    .replaceAll('kəkˈɔːɹəʊ', 'kˈəʊkəɹəʊ')
+    .replaceAll('ʲ', 'j')
+    .replaceAll('r', 'ɹ')
+    .replaceAll('x', 'k')
+    .replaceAll('ɬ', 'l')
+    .replace(/(?<=[a-zɹː])(?=hˈʌndɹɪd)/gu, ' ')
+    .replace(/ z(?= |$)/gu, 'z')
+  return language === 'en-us' ? symbols.replace(/(?<=nˈaɪn)ti(?!ː)/gu, 'di') : symbols
+}

@@ -1,0 +1,37 @@
+/** What `POST /v1/audio/speech` takes: OpenAI's fields, the bounds of each, and what a model or format name means here. */
+import { AppError } from '@hearth/shared/errors'
+import * as z from 'zod'
+
+const FORMATS = ['wav', 'pcm'] as const
+export type SpeechFormat = (typeof FORMATS)[number]
+
+/** The names under which callers know this model, beside its own. */
+export const MODEL_ALIASES = ['kokoro', 'tts-1', 'tts-1-hd', 'gpt-4o-mini-tts'] as const
+
+/**
+ * OpenAI's request. `response_format` absent means wav, where OpenAI means mp3: Hearth has no mp3 encoder yet.
+ * `instructions` is taken and has no effect; the reply says so in `x-ignored`.
+ */
+export const SpeechRequest = z.strictObject({
+  model: z.string().optional(),
+  input: z.string(),
+  voice: z.union([z.string(), z.strictObject({ id: z.string() })], 'expected a string or {"id": string}').optional(),
+  response_format: z
+    .enum(FORMATS, 'expected wav or pcm; mp3, opus, aac and flac are not available here')
+    .default('wav'),
+  speed: z.number().min(0.25).max(4).default(1),
+  stream_format: z.literal('audio', 'expected audio; sse is not available here').optional(),
+  instructions: z.string().max(4096).optional(),
+})
+export type SpeechRequest = z.infer<typeof SpeechRequest>
+
+/** Throws `model_not_found` unless `name` is absent, one of `ids`, or an alias. */
+export function requireModel(name: string | undefined, ids: readonly string[]): void {
+  if (name === undefined || [...ids, ...MODEL_ALIASES].includes(name)) return
+  const shown = /^[\w./:-]{1,100}$/.test(name) ? `\`${name}\`` : 'of that name'
+  throw new AppError('model_not_found', `The model ${shown} does not exist`, { param: 'model' })
+}
+
+/** The voice's name in either spelling. */
+export const voiceName = (voice: SpeechRequest['voice']): string | undefined =>
+  typeof voice === 'object' ? voice.id : voice

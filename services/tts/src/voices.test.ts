@@ -1,0 +1,58 @@
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { findVoice, listVoices, nearestVoice, voiceTitle } from './voices.ts'
+
+const DEMO = ['af_demo', 'am_demo']
+
+test('the voices are the English voice files of the folder, and nothing else in it', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'voices-'))
+  mkdirSync(join(dir, 'voices'))
+  for (const file of ['am_b.bin', 'af_a.bin', 'bf_c.bin', 'jf_d.bin', 'README.md', 'af_e.bin.part', '__proto__.bin']) {
+    writeFileSync(join(dir, 'voices', file), '')
+  }
+  expect(listVoices(dir)).toEqual(['af_a', 'am_b', 'bf_c'])
+  expect(listVoices(join(dir, 'voices'))).toEqual([])
+  rmSync(dir, { recursive: true })
+})
+
+test("a voice's own name is itself", () => {
+  expect(findVoice('am_demo', DEMO)).toBe('am_demo')
+})
+
+test("OpenAI's names get the voice of the same name where it exists", () => {
+  expect(findVoice('nova', ['af_heart', 'af_nova', 'am_onyx'])).toBe('af_nova')
+  expect(findVoice('onyx', ['af_heart', 'af_nova', 'am_onyx'])).toBe('am_onyx')
+})
+
+test("OpenAI's names are spread over the demo voices", () => {
+  const names = ['alloy', 'ash', 'ballad', 'coral', 'echo', 'fable', 'nova', 'onyx', 'sage', 'shimmer', 'verse']
+  const voices = names.map((name) => findVoice(name, DEMO))
+  expect(voices.filter((voice) => voice === 'af_demo')).toHaveLength(5)
+  expect(voices.filter((voice) => voice === 'am_demo')).toHaveLength(6)
+})
+
+test.each([
+  '__proto__',
+  'constructor',
+  'toString',
+  '',
+  '../../x',
+  '/etc/passwd',
+  'af_demo\0.bin',
+  'AF_DEMO',
+  'af_demo ',
+])('the name %j is no voice', (name) => {
+  expect(findVoice(name, DEMO)).toBeUndefined()
+})
+
+test('a missing voice is stood in for by one of the same sex, else by any', () => {
+  expect(nearestVoice('bm_lewis', DEMO)).toBe('am_demo')
+  expect(nearestVoice('af_heart', ['am_demo'])).toBe('am_demo')
+  expect(nearestVoice('af_heart', [])).toBeUndefined()
+})
+
+test('a voice has a title for people', () => {
+  expect(voiceTitle('bf_emma')).toBe('Emma (British, female)')
+})
