@@ -14,6 +14,8 @@ export type Transcribe = (clips: readonly Float32Array[], language?: string, ful
 export async function loadWhisper(dtype: 'fp32' | 'q8') {
   const model = await hf.WhisperForConditionalGeneration.from_pretrained('whisper', { dtype })
   const processor = await hf.AutoProcessor.from_pretrained('whisper')
+  const { tokenizer } = processor
+  if (!tokenizer) throw new Error('the processor has no tokenizer')
   const generation = model.generation_config as unknown as GenerationConfig
   const transcribe: Transcribe = async (clips, language = 'en', full = false) => {
     const inputs = await features(processor, clips, full)
@@ -25,7 +27,7 @@ export async function loadWhisper(dtype: 'fp32' | 'q8') {
       decoder_input_ids: clips.map(() => [...prompt]),
     } as never)
     const rows = (ids as hf.Tensor).tolist() as bigint[][]
-    return rows.map((row) => text(processor.tokenizer!, row.slice(prompt.length), BigInt(generation.eos_token_id)))
+    return rows.map((row) => text(tokenizer, row.slice(prompt.length), BigInt(generation.eos_token_id)))
   }
   return { model, processor, generation, transcribe }
 }
@@ -136,7 +138,7 @@ async function checkTimestamps(samples: readonly Sample[], dtype: 'fp32' | 'q8')
     const audio = new Float32Array(leadSeconds * 16_000 + sample.samples.length)
     audio.set(sample.samples, leadSeconds * 16_000)
     const options = { language: 'en', task: 'transcribe', return_timestamps: true } as const
-    const heard = (await recognise(audio, options)) as hf.AutomaticSpeechRecognitionOutput
+    const heard = await recognise(audio, options)
     const [begin, end] = [heard.chunks?.[0]?.timestamp[0], heard.chunks?.at(-1)?.timestamp[1]]
     pairs.push([sample.text, heard.text])
     if (begin != null && end != null)

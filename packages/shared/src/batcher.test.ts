@@ -187,7 +187,12 @@ test('an engine slower than what arrives starves nobody: all are served in the o
 
 test('callers that come again as soon as they are served share a batch with those who waited', async () => {
   const { runs, submit, queue } = setUp()
-  for (const first of [submit(1), submit(2)]) void first.then(() => queue(3))
+  const comeAgain = async (first: Promise<unknown>) => {
+    await first
+    for (let hop = 0; hop < 20; hop++) await Promise.resolve() // as through layers of async functions
+    queue(3)
+  }
+  for (const first of [submit(1), submit(2)]) void comeAgain(first)
   await settle()
   queue(9)
   runs[0]?.finish()
@@ -250,6 +255,7 @@ describe('refusing', () => {
     const closed = batcher.close()
     await expect(waiting).rejects.toMatchObject({ code: 'draining' })
     await expect(submit(3)).rejects.toMatchObject({ code: 'draining' })
+    expect(await Promise.race([closed.then(() => 'closed'), settle()])).toBeUndefined()
     runs[0]?.finish()
     await closed
     expect((await running).output).toBe('out 1')

@@ -4,6 +4,7 @@
  */
 import { BatchEntry, type BatchResult, whenAllAborted } from './batch-entry.ts'
 import { AppError } from './errors.ts'
+import { type SetTimer, systemTimer } from './waits.ts'
 
 export type { BatchResult } from './batch-entry.ts'
 
@@ -30,14 +31,6 @@ export type BatcherOptions<In, Out, Piece> = {
   now?: () => number
   setTimer?: SetTimer
   onBatch?: (batch: { batchSize: number; inferenceMs: number; queueMs: readonly number[] }) => void
-}
-
-/** Calls `done` after `ms`; the returned function cancels. */
-export type SetTimer = (done: () => void, ms: number) => () => void
-
-export const systemTimer: SetTimer = (done, ms) => {
-  const timer = setTimeout(done, ms)
-  return () => clearTimeout(timer)
 }
 
 export const MAX_QUEUE_SIZE = 256

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { bool, describeConfig, int, port, readConfig, secret, text, url } from './config.ts'
+import { bool, describeConfig, int, number, port, readConfig, secret, text, url } from './config.ts'
 
 const sections = {
   stt: z.object({
@@ -61,11 +61,46 @@ test('a secret prints as redacted wherever it goes', () => {
   const config = readConfig(sections, { HF_TOKEN: 'hunter2' })
   const { token } = config.hf
   for (const printed of [
-    `${token}`,
+    String(token),
     JSON.stringify({ token }),
     inspect({ token }),
     JSON.stringify(describeConfig(config)),
   ])
     expect(printed).toContain('[redacted]')
   expect(describeConfig(config)).toMatchObject({ STT_PORT: '8081', HF_TOKEN: '[redacted]' })
+})
+
+test.each(['0x10', ' ', '1e3', 'Infinity', '4.5', '-1', '65', 'four', '4 '])(
+  '%j is not an integer from 1 to 64',
+  (given) => {
+    expect(() => readConfig(sections, { STT_MAX_BATCH_SIZE: given })).toThrow(
+      `STT_MAX_BATCH_SIZE: expected an integer from 1 to 64, got ${JSON.stringify(given)}`,
+    )
+  },
+)
+
+test('a number may have decimals, and must be there when it has no default', () => {
+  const memory = { memory: z.object({ minScore: number({ min: 0, max: 1 }) }) }
+  expect(readConfig(memory, { MEMORY_MIN_SCORE: '0.35' })).toEqual({ memory: { minScore: 0.35 } })
+  expect(() => readConfig(memory, {})).toThrow('MEMORY_MIN_SCORE: expected a number from 0 to 1, got nothing')
+})
+
+test('a rule about a whole section names the section', () => {
+  const strict = { stt: sections.stt.refine(() => false, 'expected another port') }
+  expect(() => readConfig(strict, {})).toThrow('STT_*: expected another port')
+})
+
+test('a secret file may be named in the nested form too', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'hearth-')), 'token')
+  writeFileSync(file, 'hunter2')
+  expect(readConfig(sections, { HEARTH_HF__TOKEN_FILE: file, HF_TOKEN_FILE: '/nowhere' }).hf.token?.reveal()).toBe(
+    'hunter2',
+  )
+})
+
+test('a password inside an address is not printed', () => {
+  const config = { redis: { url: 'redis://user:hunter2@host:6379/0' } }
+  expect(describeConfig(config)).toEqual({ REDIS_URL: 'redis://[redacted]@host:6379/0' })
+  const strict = { stt: z.object({ url: url() }) }
+  expect(() => readConfig(strict, { STT_URL: 'ftp://user:hunter2@host' })).toThrow('got "ftp://[redacted]@host"')
 })

@@ -3,7 +3,7 @@ import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { markAsUntransferable } from 'node:worker_threads'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { transferables } from './engine-protocol.ts'
 import { EngineThread, type EngineThreadOptions } from './engine-thread.ts'
 import { FakeControl } from './testing/fake-control.ts'
@@ -200,6 +200,19 @@ describe('a crash', () => {
 })
 
 describe('an abort', () => {
+  test('that the engine answers leaves no timer that would end the thread later', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { thread, control } = await start()
+    const { signal, abort } = abortable()
+    const result = thread.run([{ ...fakeInput(1), do: 'wait-for-abort' }], { ...options, signal })
+    await control.entered()
+    abort()
+    expect(vi.getTimerCount()).toBe(1)
+    await result
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
   test('reaches the engine between its steps, and leaves no listener', async () => {
     const { thread, control } = await start()
     const { signal, abort } = abortable()
@@ -256,7 +269,8 @@ describe('closing', () => {
     const { thread, control } = await start()
     const running = thread.run([{ ...fakeInput(1), do: 'wait-for-abort' }], options)
     await control.entered()
-    await Promise.all([thread.close(), thread.close()])
+    expect(thread.close()).toBe(thread.close())
+    await thread.close()
     expect((await running).outputs).toHaveLength(1)
     expect([control.get('closes'), control.get('closedWhileBusy')]).toEqual([1, 0])
     expect(await Promise.race([thread.crashed, Promise.resolve('alive')])).toBe('alive')

@@ -11,6 +11,7 @@ import {
   type WorkerStart,
 } from './engine-protocol.ts'
 import { AppError } from './errors.ts'
+import { within } from './waits.ts'
 
 export type EngineThreadOptions = {
   /** The file that exports `createEngine`. */
@@ -195,12 +196,4 @@ export class EngineThread<In, Out, Piece = never> {
     for (const call of this.#runs.values()) call.reject(error)
     this.#runs.clear()
   }
-}
-
-/** Waits for `work`, but no longer than `ms`. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(late.resolve, ms)
-  await Promise.race([work, late.promise])
-  clearTimeout(timer)
 }

@@ -95,8 +95,9 @@ export function replyStream(
     if (code !== 'cancelled') log.warn({ requestId: c.get('requestId'), code, err: cause ?? error }, 'reply cut short')
     const { outgoing } = nodeOf(c)
     // Not by an error in the stream: the server would print it, and to where logs don't go.
-    if (outgoing) outgoing.destroy()
-    else controller.error(error)
+    if (!outgoing) return controller.error(error)
+    // After what was written in this turn has reached the socket.
+    setImmediate(() => outgoing.socket?.destroySoon())
   }
   return new ReadableStream(
     {

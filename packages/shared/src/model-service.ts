@@ -1,66 +1,125 @@
-/** What the three model services have in common before they differ: settings, where models are found, and how a start that fails is told. */
-import { availableParallelism, homedir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import * as z from 'zod'
-import { bool, type ConfigOf, int, port, secret, text, url } from './config.ts'
+/**
+ * A model service from its parts. All three are alike: settings, the model with its engine thread, the HTTP app, a rehearsal, and an end in
+ * order. What differs (which files, which engine, which routes) is given.
+ */
+import type { Hono } from 'hono'
+import type { ModelStatus } from './api.ts'
+import type { BatcherOptions } from './batcher.ts'
+import { type ConfigOf, describeConfig } from './config.ts'
+import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
-import type { ModelSpec, StoreOptions } from './model-store.ts'
-import type { Log } from './telemetry.ts'
+import type { AppEnv } from './http.ts'
+import type { ModelAppOptions } from './model-app.ts'
+import { Model } from './model.ts'
+import { discardModel, fetchModel, type ModelFiles, type ModelSpec } from './model-store.ts'
+import { type Served, serve } from './serve.ts'
+import { chooseSpec, type COMMON_SECTIONS, type ModelServiceSettings, storeOptions } from './service-settings.ts'
+import { createLogger, createMetrics, type Log, type Metrics } from './telemetry.ts'
 
-/** Hugging Face's own variables (HF_HOME, HF_HUB_CACHE, ...) and LOG_LEVEL. */
-export const COMMON_SECTIONS = {
-  hf: z.object({
-    home: text().default(join(homedir(), '.cache', 'huggingface')),
-    /** Instead of the folder `hub` in HF_HOME. */
-    hubCache: text().optional(),
-    endpoint: url().default('https://huggingface.co'),
-    token: secret().optional(),
-    hubOffline: bool().default(false),
-  }),
-  log: z.object({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info') }),
+export type ModelService<In, Out, Prepared> = Pick<
+  BatcherOptions<In, Out, never>,
+  'maxBatchSize' | 'maxCost' | 'cost' | 'windowMs'
+> & {
+  name: string
+  config: ConfigOf<typeof COMMON_SECTIONS>
+  settings: ModelServiceSettings
+  spec: ModelSpec
+  /** The engine's file. */
+  engine: URL
+  engineOptions: (files: ModelFiles) => unknown
+  /** Reads what the HTTP side needs of the model's files: a tokenizer, a list of voices. */
+  prepare: (files: ModelFiles) => Promise<Prepared> | Prepared
+  /** `prepared` gives what `prepare` gave; null until the model's files are there. */
+  createApp: (options: ModelAppOptions<In, Out>, prepared: () => Prepared | null) => Hono<AppEnv>
+  /** Sends one request of the usual kind to the service itself. */
+  rehearse: (base: string, signal: AbortSignal) => Promise<Response>
 }
 
-/** Settings of one model and its service: `STT_PORT`, `STT_MODEL`, `STT_MAX_BATCH_SIZE`, ... */
-export const modelServiceSettings = (defaults: { port: number; maxBatchSize: number }) => ({
-  host: text().default('127.0.0.1'),
-  port: port().default(defaults.port),
-  /** Another model of the same kind, by its id at the hub. */
-  model: text().optional(),
-  revision: text().optional(),
-  /** A folder with the model's files, instead of the cache and the hub. */
-  modelDir: text().optional(),
-  /** Threads of one inference. More than four gain little, and the cores are shared with the other services. */
-  threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
-  maxBatchSize: int({ min: 1, max: 256 }).default(defaults.maxBatchSize),
-  maxQueueSize: int({ min: 1, max: 100_000 }).default(256),
-  /** How long a request waits for a model that is still loading. */
-  coldHoldMs: int({ min: 0, max: 3_600_000 }).default(120_000),
-})
+/** The HTTP path is compiled as it is used: its first passes cost several times the tenth. */
+const REHEARSALS = 10
+const REHEARSAL_LIMIT_MS = 20_000
 
-type ModelSettings = { model?: string | undefined; revision?: string | undefined; modelDir?: string | undefined }
-
-/** The service's own spec, or the model that the settings name instead (whose default revision is `main`). */
-export function chooseSpec<Spec extends ModelSpec>(spec: Spec, { model, revision }: ModelSettings): Spec {
-  const isOther = model !== undefined && model !== spec.id
-  return { ...spec, id: model ?? spec.id, revision: revision ?? (isOther ? 'main' : spec.revision) }
-}
-
-/** Where the model store looks, from the settings. */
-export function storeOptions(
-  { hf }: Pick<ConfigOf<typeof COMMON_SECTIONS>, 'hf'>,
-  settings: ModelSettings,
-  log: Log,
-): StoreOptions {
-  return {
-    cacheDir: hf.hubCache ?? join(hf.home, 'hub'),
-    endpoint: hf.endpoint,
-    token: hf.token?.reveal(),
-    offline: hf.hubOffline,
-    demoDir: fileURLToPath(new URL('../../../models/demo', import.meta.url)),
-    localDir: settings.modelDir,
-    log,
+/**
+ * Starts the service. The port answers at once; `/ready` says 200 once the model is warm and the service has answered a few requests of its
+ * own, so that nobody's request is the first.
+ */
+export async function startModelService<In, Out, Prepared>(service: ModelService<In, Out, Prepared>): Promise<void> {
+  const { name, config, settings } = service
+  const log = createLogger({ service: name, level: config.log.level })
+  log.info({ config: describeConfig(config) }, 'starting')
+  const metrics = createMetrics(name)
+  const spec = chooseSpec(service.spec, settings)
+  const state = { prepared: null as Prepared | null, isDraining: false, isRehearsed: false }
+  const firstReady = Promise.withResolvers<void>()
+  const onPrepared = (prepared: Prepared) => (state.prepared = prepared)
+  const model = createModel({ ...service, spec }, { log, metrics, onPrepared, onReady: firstReady.resolve })
+  model.start()
+  const served = {
+    ready: (signal: AbortSignal) => model.ready(signal),
+    submit: (input: In, signal: AbortSignal) => model.submit(input, signal),
+    get status() {
+      return state.isRehearsed ? model.status : stillWarming(model.status)
+    },
   }
+  const modelIds = [spec.id, `demo/${spec.demo}`]
+  const isDraining = () => state.isDraining
+  const app = service.createApp({ model: served, modelIds, isDraining, log, metrics }, () => state.prepared)
+  const { port, host: hostname } = settings
+  const onDrain = () => (state.isDraining = true)
+  const server = await serve({ app, port, hostname, log, onDrain, close: [() => model.close()] })
+  await firstReady.promise
+  await rehearse(service, server, log)
+  state.isRehearsed = true
+}
+
+function createModel<In, Out, Prepared>(
+  service: ModelService<In, Out, Prepared>,
+  {
+    onPrepared,
+    ...parts
+  }: { log: Log; metrics: Metrics; onPrepared: (prepared: Prepared) => void; onReady: () => void },
+): Model<In, Out> {
+  const { name, config, settings, spec, engine } = service
+  const store = storeOptions(config, settings, parts.log)
+  return new Model<In, Out>({
+    name,
+    maxBatchSize: service.maxBatchSize,
+    ...(service.cost && { cost: service.cost }),
+    ...(service.maxCost !== undefined && { maxCost: service.maxCost }),
+    ...(service.windowMs !== undefined && { windowMs: service.windowMs }),
+    maxQueueSize: settings.maxQueueSize,
+    coldHoldMs: settings.coldHoldMs,
+    fetch: async (onProgress, signal) => {
+      const files = await fetchModel(spec, store, onProgress, signal)
+      onPrepared(await service.prepare(files))
+      return files
+    },
+    createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
+    onDamaged: (files) => discardModel(files, store.cacheDir),
+    ...parts,
+  })
+}
+
+const stillWarming = (status: ModelStatus): ModelStatus =>
+  status.state === 'ready' ? { ...status, state: 'warming' } : status
+
+/** A rehearsal that fails is told, and the service opens all the same. */
+async function rehearse<In, Out, Prepared>(
+  { rehearse: send }: ModelService<In, Out, Prepared>,
+  { port }: Served,
+  log: Log,
+): Promise<void> {
+  const signal = AbortSignal.timeout(REHEARSAL_LIMIT_MS)
+  try {
+    for (let count = 0; count < REHEARSALS; count++) await wholeAnswer(await send(`http://127.0.0.1:${port}`, signal))
+  } catch (err) {
+    log.warn({ err }, 'rehearsal failed')
+  }
+}
+
+async function wholeAnswer(answer: Response): Promise<void> {
+  await answer.arrayBuffer()
+  if (!answer.ok) throw new Error(`the rehearsal was answered ${answer.status}`)
 }
 
 /** Runs a service's `main`; a start that fails (bad settings, port in use) is told in plain words and ends the process. */

@@ -106,11 +106,13 @@ describe('loading', () => {
 
   test('tells where it stands: progress, then source, times and readiness', async () => {
     const fetching = gate<ModelFiles>()
+    let report: (progress: { bytes: number; totalBytes: number }) => void = () => undefined
     const { model } = setUp(
       {},
       {
         fetch: (onProgress) => {
-          onProgress({ bytes: 5, totalBytes: 10 })
+          report = onProgress
+          report({ bytes: 5, totalBytes: 10 })
           return fetching.promise
         },
       },
@@ -119,6 +121,7 @@ describe('loading', () => {
     expect(model.status).toMatchObject({ id: 'fake', state: 'fetching', progress: { bytes: 5, totalBytes: 10 } })
     fetching.resolve({ ...FILES, source: 'demo', id: 'demo/fake', warning: 'only a demo' })
     await model.ready(never)
+    report({ bytes: 10, totalBytes: 10 }) // late news
     expect(model.status).toEqual({
       id: 'demo/fake',
       state: 'ready',
@@ -213,11 +216,17 @@ describe('a request that comes early', () => {
     expect(abortListeners(signal)).toBe(0)
   })
 
-  test('is refused at once when as many are held as the queue may hold', async () => {
+  test('is refused at once while as many are held as the queue may hold', async () => {
     const { submit, model } = setUp({}, { fetch: silent, maxQueueSize: 2 })
-    const held = [submit(fakeInput(1)), submit(fakeInput(2))]
+    const controller = new AbortController()
+    const leaving = submit(fakeInput(0), controller.signal)
+    const held = [submit(fakeInput(1))]
     await settle()
-    await expect(submit(fakeInput(3))).rejects.toMatchObject({ code: 'model_loading' })
+    await expect(submit(fakeInput(2))).rejects.toMatchObject({ code: 'model_loading' })
+    controller.abort(new Error('gone'))
+    await expect(leaving).rejects.toThrow('gone')
+    held.push(submit(fakeInput(3)))
+    await settle()
     await model.close()
     for (const one of held) await expect(one).rejects.toMatchObject({ code: 'draining' })
   })

@@ -3,14 +3,7 @@
  * crashed engine is loaded again by itself, and every change of state goes through one function.
  */
 import type { ModelStatus } from './api.ts'
-import {
-  Batcher,
-  type BatcherOptions,
-  type BatchResult,
-  MAX_QUEUE_SIZE,
-  type SetTimer,
-  systemTimer,
-} from './batcher.ts'
+import { Batcher, type BatcherOptions, type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
 import type { EngineThread } from './engine-thread.ts'
 import { AppError, toAppError } from './errors.ts'
 import {
@@ -24,6 +17,7 @@ import {
 } from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
 import type { Log, Metrics } from './telemetry.ts'
+import { orAborted, type SetTimer, systemTimer, WaitingRoom, within } from './waits.ts'
 
 const BACK_OFF_MS = { first: 100, longest: 30_000 } as const
 /** Failures in a row after which requests are refused at once instead of being held. */
@@ -44,6 +38,8 @@ export type ModelOptions<In, Out, Piece> = Pick<
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
   /** Called once when files from the cache or the hub could not be loaded, so that the next fetch brings them anew. */
   onDamaged?: (files: ModelFiles) => Promise<unknown>
+  /** Called each time the model becomes ready. */
+  onReady?: () => void
   /** How long a request waits for a model that is on its way. 120 s unless told. */
   coldHoldMs?: number
   /** How long `close` waits for the running batch. 10 s unless told. */
@@ -60,14 +56,12 @@ type Live<In, Out, Piece> = {
   readonly unserved: AppError
 }
 
-type Held = { resolve(): void; reject(reason: unknown): void }
-
 export class Model<In, Out, Piece = never> {
   readonly #options: ModelOptions<In, Out, Piece>
   readonly #now: () => number
   readonly #setTimer: SetTimer
   readonly #closing = new AbortController()
-  readonly #held = new Set<Held>()
+  readonly #held: WaitingRoom
   #status: ModelStatus
   #live: Live<In, Out, Piece> | undefined
   #failures = 0
@@ -81,6 +75,7 @@ export class Model<In, Out, Piece = never> {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#setTimer = options.setTimer ?? systemTimer
+    this.#held = new WaitingRoom(this.#setTimer)
     this.#status = idleStatus(options.name)
   }
 
@@ -104,7 +99,7 @@ export class Model<In, Out, Piece = never> {
     this.start()
     const isCrowded = this.#held.size >= (this.#options.maxQueueSize ?? MAX_QUEUE_SIZE)
     if (isCrowded || this.#failures >= PATIENCE) throw this.#refusal()
-    await this.#hold(signal)
+    await this.#held.wait(this.#options.coldHoldMs ?? 120_000, () => this.#refusal(), signal)
   }
 
   /**
@@ -141,35 +136,13 @@ export class Model<In, Out, Piece = never> {
     const draining = new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 })
     this.#closing.abort(draining)
     this.#cancelRetry?.()
-    for (const held of this.#held) held.reject(draining)
+    this.#held.dismiss(draining)
     this.#to('draining')
-    await this.#withinDrain(this.#live?.batcher.close(draining))
+    const { drainMs = 10_000 } = this.#options
+    if (this.#live) await within(drainMs, this.#live.batcher.close(draining), this.#setTimer)
     await this.#live?.thread.close()
-    await this.#withinDrain(this.#cycle)
+    if (this.#cycle) await within(drainMs, this.#cycle, this.#setTimer)
     this.#to('stopped')
-  }
-
-  async #withinDrain(work: Promise<void> | undefined): Promise<void> {
-    const late = Promise.withResolvers<void>()
-    const cancel = this.#setTimer(late.resolve, this.#options.drainMs ?? 10_000)
-    await Promise.race([work, late.promise])
-    cancel()
-  }
-
-  async #hold(signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const held = { resolve, reject }
-    const leave = () => reject(signal.reason)
-    const cancel = this.#setTimer(() => reject(this.#refusal()), this.#options.coldHoldMs ?? 120_000)
-    signal.addEventListener('abort', leave, { once: true })
-    this.#held.add(held)
-    try {
-      await promise
-    } finally {
-      cancel()
-      signal.removeEventListener('abort', leave)
-      this.#held.delete(held)
-    }
   }
 
   #refusal(): AppError {
@@ -225,11 +198,12 @@ export class Model<In, Out, Piece = never> {
     this.#live = live
     this.#failures = 0
     this.#triedRepair = false
-    for (const held of this.#held) held.resolve()
+    this.#held.admit()
+    this.#options.onReady?.()
   }
 
   #crashed(error: AppError, live: Live<In, Out, Piece>): void {
-    if (this.#live !== live || this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted) return
     this.#live = undefined
     void live.batcher.close(live.unserved)
     void this.#failed(error, undefined)
@@ -244,7 +218,7 @@ export class Model<In, Out, Piece = never> {
     this.#options.log.error({ model: this.#status.id, code, err: cause ?? error }, 'model failed')
     const waitMs = this.#backOffMs()
     this.#failures++
-    if (this.#failures >= PATIENCE) for (const held of this.#held) held.reject(this.#refusal())
+    if (this.#failures >= PATIENCE) this.#held.dismiss(this.#refusal())
     if (suspect) await this.#repair(suspect)
     if (this.#closing.signal.aborted) return
     this.#cancelRetry = this.#setTimer(() => {
@@ -276,13 +250,4 @@ export class Model<In, Out, Piece = never> {
     const { id, source } = this.#status
     this.#options.log.info({ ...change, model: id, source, from, to: state }, 'model state')
   }
-}
-
-/** Settles with `work`, or rejects when `signal` aborts, whichever comes first: a source that ignores its signal can't hold up the end. */
-async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  if (signal.aborted) abort()
-  return Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', abort))
 }

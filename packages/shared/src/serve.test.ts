@@ -93,9 +93,10 @@ describe('draining', () => {
     await closing
   })
 
-  test('what comes on a busy connection is answered 503 draining', async () => {
+  /** A reply that has begun, so that it can't say any more that its connection will close. */
+  async function startStream() {
     const hold = gate()
-    const { port, close } = await start((app) =>
+    const routes = (app: Hono<AppEnv>) =>
       app.get('/stream', (c) =>
         c.body(
           new ReadableStream<Uint8Array>({
@@ -107,10 +108,23 @@ describe('draining', () => {
             },
           }),
         ),
-      ),
-    )
+      )
+    const { port, close } = await start(routes, [], { drainMs: 60_000, limits: { keepAliveTimeout: 60_000 } })
     const { socket, closed } = openSocket(port, 'GET /stream HTTP/1.1\r\nhost: x\r\n\r\n')
     await once(socket, 'data')
+    return { hold, close, socket, closed }
+  }
+
+  test('a reply that has begun ends whole, and its connection with it', async () => {
+    const { hold, close, closed } = await startStream()
+    const closing = close()
+    hold.resolve()
+    expect(await closed).toMatch(/first [^]*last\r\n0\r\n\r\n$/)
+    await closing
+  })
+
+  test('what comes on a busy connection is answered 503 draining', async () => {
+    const { hold, close, socket, closed } = await startStream()
     const closing = close()
     // Once written it lies in the server's own queue: the next turn of the loop reads it.
     await new Promise((done) => socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n', done))

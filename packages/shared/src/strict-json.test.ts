@@ -1,15 +1,19 @@
+import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import { AppError } from './errors.ts'
 import { parseStrictJson } from './strict-json.ts'
 
-const codeOf = (text: string): string => {
+const thrownBy = (text: string): unknown => {
   try {
     parseStrictJson(text)
   } catch (error) {
-    if (error instanceof AppError) return error.code
-    throw error
+    return error
   }
-  return 'fine'
+  return undefined
+}
+const codeOf = (text: string): string => {
+  const error = thrownBy(text)
+  return error instanceof AppError ? error.code : String(error)
 }
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth)
 
@@ -61,15 +65,14 @@ test.each([
 test.each(['{"secret words', '{"a": secret words}', '{"a":1,"a":"secret words"}', '"secret words'])(
   'the refusal of %s quotes nothing of it, nor does its cause',
   (text) => {
-    expect(() => parseStrictJson(text)).toThrow(AppError)
-    expect(() => parseStrictJson(text)).toThrow(expect.objectContaining({ cause: undefined }))
-    expect(() => parseStrictJson(text)).not.toThrow(/secret/)
+    expect(thrownBy(text)).toBeInstanceOf(AppError)
+    expect(inspect(thrownBy(text))).not.toContain('secret')
   },
 )
 
 test('a long run of backslashes and quotes takes linear work', () => {
   const length = 200_000
-  expect(codeOf(`"${'\\"'.repeat(length)}"`)).toBe('fine')
-  expect(codeOf(`"${'\\\\'.repeat(length)}"`)).toBe('fine')
+  expect(codeOf(`"${'\\"'.repeat(length)}"`)).toBe('undefined')
+  expect(codeOf(`"${'\\\\'.repeat(length)}"`)).toBe('undefined')
   expect(codeOf(`"${'\\'.repeat(length)}`)).toBe('invalid_json')
 })

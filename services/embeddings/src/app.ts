@@ -1,38 +1,22 @@
 /** The embeddings service's HTTP surface: OpenAI's `POST /v1/embeddings`, and the list of models. */
-import type { ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { createApp, requestSignal, setTimings } from '@hearth/shared/http'
+import { requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
-import { modelRoutes } from '@hearth/shared/model-routes'
+import { createModelApp } from '@hearth/shared/model-app'
+import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readJson } from '@hearth/shared/request-body'
-import type { Log, Metrics } from '@hearth/shared/telemetry'
 import type { Hono } from 'hono'
 import { embed } from './embed.ts'
-import type { Submit } from './embed.ts'
 import { EmbeddingRequest, MODEL_ALIASES } from './embedding-request.ts'
+import type { TokenIds } from './padding.ts'
 import { checkTexts, tokenizeTexts } from './texts.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
-/** What the app needs of a `Model`. */
-export type EmbeddingModel = {
-  readonly status: ModelStatus
-  submit(...input: Parameters<Submit>): ReturnType<Submit>
-  ready(signal: AbortSignal): Promise<void>
-}
-
-export type EmbeddingsAppOptions = {
-  readonly model: EmbeddingModel
-  /** Names a request may use for the model, beside the aliases: the hub's and the demo's. */
-  readonly modelIds: readonly string[]
+export type EmbeddingsAppOptions = ModelAppOptions<TokenIds, Float32Array> & {
   /** Null until the model's files are there. */
   readonly tokenizer: () => Tokenizer | null
   /** Texts of one request. */
   readonly maxTexts: number
-  /** True from the first signal to stop: `/ready` then says so. */
-  readonly isDraining?: () => boolean
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly now?: () => number
 }
 
 /** Room for each allowed text to be long; a text's own limit is in tokens. */
@@ -41,20 +25,10 @@ const LEAST_BODY_BYTES = 2_097_152
 
 /** The service as a Hono app, without a server: POST /v1/embeddings, GET /v1/models, /v1/models/:id. */
 export function createEmbeddingsApp(options: EmbeddingsAppOptions): Hono<AppEnv> {
-  const { model, modelIds, maxTexts, isDraining, log, metrics, now } = options
-  const app = createApp({
+  const { model, maxTexts } = options
+  const { app, requireModel } = createModelApp(options, {
     service: 'embeddings',
-    models: () => [model.status],
-    log,
-    metrics,
     maxBodyBytes: Math.max(LEAST_BODY_BYTES, maxTexts * BYTES_PER_TEXT),
-    ...(isDraining && { isDraining }),
-    ...(now && { now }),
-  })
-
-  const requireModel = modelRoutes(app, {
-    status: () => model.status,
-    ids: modelIds,
     aliases: MODEL_ALIASES,
     task: 'feature-extraction',
   })

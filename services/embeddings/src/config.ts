@@ -1,13 +1,14 @@
 /** The embeddings service's settings, each one environment variable: `embeddings.maxTexts` is EMBEDDINGS_MAX_TEXTS. */
 import { PORTS } from '@hearth/shared/api'
 import { int, readConfig } from '@hearth/shared/config'
-import { COMMON_SECTIONS, modelServiceSettings } from '@hearth/shared/model-service'
+import { COMMON_SECTIONS, modelServiceSettings } from '@hearth/shared/service-settings'
 import * as z from 'zod'
 
 const SECTIONS = {
   ...COMMON_SECTIONS,
   embeddings: z.object({
-    ...modelServiceSettings({ port: PORTS.embeddings, maxBatchSize: 32 }),
+    ...modelServiceSettings({ port: PORTS.embeddings }),
+    maxBatchSize: int({ min: 1, max: 256 }).default(32),
     dtype: z.enum(['fp32', 'q8']).default('fp32'),
     /** Tokens of a batch, padding counted. */
     maxBatchTokens: int({ min: 1, max: 1_000_000 }).default(16_384),

@@ -65,7 +65,7 @@ describe('the sentence encoder', () => {
     if (!short) throw new Error('expected 33 texts')
     const [alone] = await run(engine, [short])
     const [beside] = await run(engine, [short, longest])
-    expect(worstDifference(alone ?? new Float32Array(), beside ?? new Float32Array())).toBeLessThanOrEqual(1e-4)
+    expect(worstDifference(alone ?? new Float32Array(), beside ?? new Float32Array())).toBeLessThanOrEqual(1e-6)
   })
 
   test('puts a question nearest to the fact it is about', async () => {

@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import type { Engine } from '@hearth/shared/engine'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { longestOf } from './padding.ts'
+import { padRows } from './padding.ts'
 import type { TokenIds } from './padding.ts'
 import { meanPool } from './pooling.ts'
 
@@ -52,7 +52,7 @@ class SentenceEncoder implements Engine<TokenIds, Float32Array> {
   async run(batch: readonly TokenIds[]): Promise<Float32Array[]> {
     const session = this.#session
     if (!session) throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
-    const known = Object.entries(padded(batch)).filter(([name]) => session.inputNames.includes(name))
+    const known = Object.entries(inputsOf(batch)).filter(([name]) => session.inputNames.includes(name))
     const { last_hidden_state: states } = await session.run(Object.fromEntries(known))
     if (!(states?.data instanceof Float32Array)) throw new Error('expected a float32 last hidden state from the model')
     return meanPool(
@@ -68,15 +68,9 @@ class SentenceEncoder implements Engine<TokenIds, Float32Array> {
   }
 }
 
-/** `input_ids`, `attention_mask` and `token_type_ids`, each [rows, longest]; models read the ones they know. */
-function padded(batch: readonly TokenIds[]): Record<string, Tensor> {
-  const longest = longestOf(batch)
-  const ids = new BigInt64Array(batch.length * longest)
-  const mask = new BigInt64Array(batch.length * longest)
-  for (const [row, tokens] of batch.entries()) {
-    ids.set(BigInt64Array.from(tokens, BigInt), row * longest)
-    mask.fill(1n, row * longest, row * longest + tokens.length)
-  }
+/** The inputs that encoders of this kind have, each [rows, longest]; models read the ones they know. */
+function inputsOf(batch: readonly TokenIds[]): Record<string, Tensor> {
+  const { ids, mask, longest } = padRows(batch)
   const tensor = (data: BigInt64Array) => new Tensor('int64', data, [batch.length, longest])
   return { input_ids: tensor(ids), attention_mask: tensor(mask), token_type_ids: tensor(new BigInt64Array(ids.length)) }
 }

@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { paddedTokens } from './padding.ts'
 import { meanPool } from './pooling.ts'
 
 test('a row is the mean of its own tokens, without the padding, at length 1', () => {
@@ -13,8 +12,4 @@ test('a row is the mean of its own tokens, without the padding, at length 1', ()
 test('a mean of zero stays zero, and numbers that are none are an error', () => {
   expect(meanPool(Float32Array.from([1, -1, -1, 1]), [2])).toEqual([new Float32Array(2)])
   expect(() => meanPool(Float32Array.from([NaN, 1]), [1])).toThrow('no numbers')
-})
-
-test('the cost of a batch is its tokens with the padding', () => {
-  expect(paddedTokens([new Int32Array(3), new Int32Array(10)])).toBe(20)
 })

@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { createOrchestratorApp } from './app.ts'
 import type { OrchestratorOptions } from './app.ts'
 import { Sessions } from './sessions.ts'
-import { fakeStages } from './stages/fakes.ts'
-import type { FakeStages } from './stages/fakes.ts'
+import { fakeStages } from './testing/fake-stages.ts'
+import type { FakeStages } from './testing/fake-stages.ts'
 import type { Stages } from './turn-events.ts'
 
 const WAV = encodeWav({ samples: new Float32Array(16_000).fill(0.1), sampleRateHz: 16_000 })
@@ -192,6 +192,7 @@ describe('bad input', () => {
     ['a text of nothing to see', '/generate', json({ text: ' \n\u200b\u0000' }), 400, 'empty_text'],
     ['8001 characters', '/generate', json({ text: 'é'.repeat(8001) }), 413, 'text_too_long'],
     ['a text of 1 MB', '/generate', json({ text: 'a'.repeat(1_000_000) }), 413, 'text_too_long'],
+    ['a long body', '/generate', json({ text: 'a' }, { 'content-length': '150000' }), 413, 'text_too_long'],
     ['half a surrogate pair', '/generate', json('{"text":"\\ud800"}'), 400, 'invalid_encoding'],
     ['a system prompt', '/generate', json({ text: 'Hi.', messages: [] }), 400, 'unknown_field'],
     ['an unknown voice', '/generate', json({ text: 'Hi.', voice: 'nobody' }), 404, 'voice_not_found'],
@@ -287,4 +288,26 @@ test('GET / says what this is', async () => {
 test('/ready tells of the language model', async () => {
   const response = await setUp().request('/ready')
   expect([response.status, await response.json()]).toMatchObject([200, { ready: true, models: [{ id: 'fake/mind' }] }])
+})
+
+test('nothing that was said is ever logged', async () => {
+  const lines: string[] = []
+  const log = createLogger({ service: 'orchestrator', level: 'trace' }, { write: (line) => void lines.push(line) })
+  const fail = async (): Promise<never> => {
+    throw new AppError('stage_failed', 'no')
+  }
+  const heard = async () => ({ text: 'I whispered canary1.', language: 'en', model: 'fake/ear' })
+  const llm: Stages['llm'] = {
+    name: 'fake/mind',
+    async *reply() {
+      yield { text: 'The reply is canary2. And more.', model: 'fake/mind' }
+    },
+  }
+  const tts = { speak: fail, requireVoice: fail }
+  const app = setUp({ stt: { transcribe: heard }, llm, tts, memory: { recall: fail, remember: fail } }, { log })
+  await app.request('/generate?session=canary3', raw(WAV))
+  await app.request('/generate', json({ text: 'canary4', voice: 'canary5' }))
+  await app.request('/generate', json({ text: 1, canary6: 'canary7' }))
+  expect(lines.length).toBeGreaterThan(4)
+  expect(lines.join('')).not.toMatch(/canary/)
 })

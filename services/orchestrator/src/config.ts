@@ -1,21 +1,22 @@
 /** The orchestrator's settings, each one environment variable: `ollama.model` is OLLAMA_MODEL. */
-import { availableParallelism, homedir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { PORTS } from '@hearth/shared/api'
-import { bool, int, number, port, readConfig, secret, text, url } from '@hearth/shared/config'
+import { int, number, port, readConfig, text, url } from '@hearth/shared/config'
+import { COMMON_SECTIONS } from '@hearth/shared/service-settings'
 import * as z from 'zod'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 const MEBIBYTE = 2 ** 20
 
-const local = (serviceUrl: number) => url().default(`http://127.0.0.1:${serviceUrl}`)
+const local = (servicePort: number) => url().default(`http://127.0.0.1:${servicePort}`)
 const limitMs = (standard: number) => int({ min: 1, max: 60 * MINUTE_MS }).default(standard)
 const INSTRUCTIONS =
   'You are a helpful voice assistant. Answer in one or two short sentences, as one speaks: no lists, no markup, no emoji.'
 
 const SECTIONS = {
+  ...COMMON_SECTIONS,
   orchestrator: z.object({
     host: text().default('127.0.0.1'),
     port: port().default(PORTS.orchestrator),
@@ -31,9 +32,9 @@ const SECTIONS = {
     maxTurns: int({ min: 1, max: 1000 }).default(20),
     idleMs: limitMs(30 * MINUTE_MS),
   }),
-  /** `limitMs` is for one answer, and longer than the two minutes for which a service holds a request while its model loads. */
+  /** `limitMs` is for one answer. Without a transcript there is no turn, so stt may hold it for two minutes while its model loads. */
   stt: z.object({ url: local(PORTS.stt), limitMs: limitMs(150 * SECOND_MS) }),
-  tts: z.object({ url: local(PORTS.tts), limitMs: limitMs(150 * SECOND_MS), voicesLimitMs: limitMs(2 * SECOND_MS) }),
+  tts: z.object({ url: local(PORTS.tts), limitMs: limitMs(60 * SECOND_MS), voicesLimitMs: limitMs(2 * SECOND_MS) }),
   embeddings: z.object({ url: local(PORTS.embeddings), limitMs: limitMs(5 * SECOND_MS) }),
   memory: z.object({
     budgetMs: limitMs(300),
@@ -57,15 +58,6 @@ const SECTIONS = {
     threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
   }),
   hearth: z.object({ home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))) }),
-  hf: z.object({
-    home: text().default(join(homedir(), '.cache', 'huggingface')),
-    /** Instead of the folder `hub` in HF_HOME. */
-    hubCache: text().optional(),
-    endpoint: url().default('https://huggingface.co'),
-    token: secret().optional(),
-    hubOffline: bool().default(false),
-  }),
-  log: z.object({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info') }),
 }
 
 export type OrchestratorConfig = ReturnType<typeof readOrchestratorConfig>

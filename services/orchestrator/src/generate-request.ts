@@ -20,6 +20,10 @@ export type TurnRequest = {
 const Fields = GenerateRequest.partial({ text: true })
 const Options = GenerateRequest.omit({ text: true })
 
+/** JSON may write a code point as two escapes of six bytes each. */
+const JSON_BYTES_PER_CHAR = 12
+const OTHER_FIELDS_BYTES = 4096
+
 /** Decoding whole files of many minutes would hold up the event loop; a file that begins as sound is left to the stt service. */
 const LOOKED_AT_BYTES = 1_048_576
 
@@ -31,12 +35,23 @@ export async function readTurnRequest(c: Context, maxTextChars: number): Promise
   const type = (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (type === 'multipart/form-data') return fromForm(await readForm(c), maxTextChars)
   if (/^audio\/|^application\/octet-stream$/.test(type)) return fromBytes(await readBytes(c), c.req.queries())
-  if (/^application\/(?:[\w.+-]+\+)?json$/.test(type))
+  if (/^application\/(?:[\w.+-]+\+)?json$/.test(type)) {
+    requireShort(c, maxTextChars)
     return fromFields(await readJson(c, GenerateRequest), maxTextChars)
+  }
   throw new AppError(
     'unsupported_content_type',
     `expected application/json, multipart/form-data or audio/wav, got ${type.slice(0, 80) || 'no content type'}`,
   )
+}
+
+/** A body that can't hold a text of this length is refused before it is read and parsed. */
+function requireShort(c: Context, maxTextChars: number): void {
+  const length = Number(c.req.header('content-length') ?? 0)
+  if (length <= maxTextChars * JSON_BYTES_PER_CHAR + OTHER_FIELDS_BYTES) return
+  throw new AppError('text_too_long', `text may have ${maxTextChars} characters, got a body of ${length} bytes`, {
+    param: 'text',
+  })
 }
 
 async function fromForm(form: FormData, maxTextChars: number): Promise<TurnRequest> {

@@ -4,13 +4,15 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import type { ModelStatus } from '@hearth/shared/api'
 import { describeConfig } from '@hearth/shared/config'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
 import { discardModel, fetchModel } from '@hearth/shared/model-store'
-import type { ModelFiles, StoreOptions } from '@hearth/shared/model-store'
+import type { ModelFiles } from '@hearth/shared/model-store'
+import { runService } from '@hearth/shared/model-service'
 import { serve } from '@hearth/shared/serve'
+import { chooseSpec, storeOptions } from '@hearth/shared/service-settings'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import packageFile from '../package.json' with { type: 'json' }
@@ -18,6 +20,7 @@ import { createOrchestratorApp } from './app.ts'
 import { readOrchestratorConfig } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
 import spec from './model.json' with { type: 'json' }
+import { rehearse } from './rehearsal.ts'
 import { Sessions } from './sessions.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createEmbeddedChat } from './stages/embedded.ts'
@@ -44,32 +47,38 @@ async function main(): Promise<void> {
   const ollama = createOllama(config, log, (isUsable) => {
     if (!isUsable) chat.start()
   })
-  let isDraining = false
+  const stages = createStages(config, { store, ollama, chat, log })
+  const current = () => ollama.status ?? chat.status
+  const closing = new AbortController()
+  let isRehearsed = false
 
   const app = createOrchestratorApp({
     version: packageFile.version,
-    stages: createStages(config, { store, ollama, chat, log }),
+    stages,
     sessions: createSessions(config),
-    models: () => [ollama.status ?? chat.status],
-    isDraining: () => isDraining,
+    models: () => [isRehearsed ? current() : stillWarming(current())],
+    isDraining: () => closing.signal.aborted,
     ...config.orchestrator,
     log,
     metrics,
   })
   const { port, host: hostname } = config.orchestrator
-  const onDrain = () => {
-    isDraining = true
-  }
-  await serve({
-    app,
-    port,
-    hostname,
-    log,
-    onDrain,
-    close: [() => ollama.close(), () => chat.close(), async () => store.close()],
-  })
+  const onDrain = () => closing.abort()
+  const close = [() => ollama.close(), () => chat.close(), async () => store.close()]
+  const server = await serve({ app, port, hostname, log, onDrain, close })
   await ollama.watch()
+
+  const isReady = () => current().state === 'ready'
+  const others = [config.stt.url, config.tts.url, config.embeddings.url]
+  const base = `http://127.0.0.1:${server.port}`
+  await rehearse({ isReady, others, tts: stages.tts, base, log }, closing.signal).catch((error: unknown) => {
+    if (!closing.signal.aborted) throw error
+  })
+  isRehearsed = true
 }
+
+const stillWarming = (status: ModelStatus): ModelStatus =>
+  status.state === 'ready' ? { ...status, state: 'warming' } : status
 
 function openStore(home: string): MemoryStore {
   const folder = join(home, 'memory')
@@ -96,17 +105,17 @@ const createSessions = ({ session: { max, ...limits } }: OrchestratorConfig): Se
   new Sessions({ ...limits, maxSessions: max, maxWaiting: 16 })
 
 function createOllama({ ollama }: OrchestratorConfig, log: Log, onChange: (isUsable: boolean) => void): OllamaModel {
-  return new OllamaModel({ ...ollama, probeMs: 500, probeEveryMs: 5000, maxTokens: 400, log, onChange })
+  return new OllamaModel({ ...ollama, probeMs: 2000, probeEveryMs: 5000, maxTokens: 400, log, onChange })
 }
 
 function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics): ChatModel {
-  const store = storeOptions(config, log)
-  const { model: id = spec.id, revision = spec.revision } = config.chat
+  const store = storeOptions(config, config.chat, log)
+  const files = chooseSpec(spec, config.chat)
   return new Model<Prompt, Written, string>({
     name: 'chat',
-    fetch: (onProgress, signal) => fetchModel({ ...spec, id, revision }, store, onProgress, signal),
-    onDamaged: (files) => discardModel(files, store.cacheDir),
-    createThread: (files) => createThread(files, config.chat),
+    fetch: (onProgress, signal) => fetchModel(files, store, onProgress, signal),
+    onDamaged: (damaged) => discardModel(damaged, store.cacheDir),
+    createThread: (found) => createThread(found, config.chat),
     maxBatchSize: 1,
     log,
     metrics,
@@ -126,19 +135,4 @@ function createThread({ dir, source }: ModelFiles, { threads, maxTokens }: Orche
   return new EngineThread<Prompt, Written, string>({ module, options, name: 'chat' })
 }
 
-function storeOptions({ hf, chat }: OrchestratorConfig, log: Log): StoreOptions {
-  return {
-    cacheDir: hf.hubCache ?? join(hf.home, 'hub'),
-    endpoint: hf.endpoint,
-    token: hf.token?.reveal(),
-    offline: hf.hubOffline,
-    demoDir: fileURLToPath(new URL('../../../models/demo', import.meta.url)),
-    localDir: chat.modelDir,
-    log,
-  }
-}
-
-main().catch((error: unknown) => {
-  process.stderr.write(`orchestrator: ${error instanceof Error ? error.message : String(error)}\n`)
-  process.exit(1)
-})
+runService('orchestrator', main)

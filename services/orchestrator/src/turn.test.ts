@@ -1,7 +1,7 @@
 import { AppError } from '@hearth/shared/errors'
 import { StageClock } from '@hearth/shared/telemetry'
 import { describe, expect, test } from 'vitest'
-import { fakeStages } from './stages/fakes.ts'
+import { fakeStages } from './testing/fake-stages.ts'
 import type { ReplyPiece } from './stages/llm.ts'
 import { runTurn } from './turn.ts'
 import { TURN_STAGES } from './turn-events.ts'
@@ -192,6 +192,21 @@ describe('stopping', () => {
     while (!signals['tts']) await settled()
     await turn.return()
     expect([signals['llm']?.aborted, signals['tts'].aborted]).toEqual([true, true])
+  })
+
+  test('an abort while memory is looked up asks no model for a reply', async () => {
+    const stop = new AbortController()
+    const recall = async (): Promise<never> => {
+      stop.abort(new Error('left'))
+      throw new AppError('cancelled', 'aborted')
+    }
+    const { stages } = fakeStages({ memory: { recall, remember: async () => {} } })
+    const seen: string[] = []
+    const turn = async () => {
+      for await (const { type } of runTurn(inputOf(), stages, ticking(), stop.signal)) seen.push(type)
+    }
+    await expect(turn()).rejects.toThrow('left')
+    expect(seen).toEqual(['transcript'])
   })
 
   test('an aborted turn leaves no trace in the history', async () => {

@@ -6,7 +6,7 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { describe, expect, test } from 'vitest'
 import { createSttApp } from './app.ts'
 import type { SttAppOptions } from './app.ts'
-import type { SpeechInput, Transcript } from './engine.ts'
+import type { SpeechInput, Transcript } from './speech.ts'
 import type { Submit } from './transcribe.ts'
 
 const STATUS: ModelStatus = {

@@ -2,61 +2,36 @@
  * The STT service's HTTP surface: OpenAI's `POST /v1/audio/transcriptions`, and the list of models. Whatever can be wrong with
  * a request is found before it takes a place in the queue.
  */
-import type { ModelStatus, Transcription } from '@hearth/shared/api'
+import type { Transcription } from '@hearth/shared/api'
 import { durationSeconds, resample } from '@hearth/shared/audio'
 import { AppError } from '@hearth/shared/errors'
-import { createApp, requestSignal, setTimings } from '@hearth/shared/http'
+import { requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
-import { modelRoutes } from '@hearth/shared/model-routes'
+import { createModelApp } from '@hearth/shared/model-app'
+import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readForm } from '@hearth/shared/request-body'
-import type { Log, Metrics } from '@hearth/shared/telemetry'
 import { decodeWav } from '@hearth/shared/wav'
 import type { Hono } from 'hono'
+import type { SpeechInput, Transcript } from './speech.ts'
 import { findLanguage, languageName } from './languages.ts'
 import { transcribe } from './transcribe.ts'
-import type { Submit } from './transcribe.ts'
 import { MODEL_ALIASES, readTranscriptionRequest } from './transcription-request.ts'
 
-/** What the app needs of a `Model`. */
-export type RecognitionModel = {
-  readonly status: ModelStatus
-  submit(...input: Parameters<Submit>): ReturnType<Submit>
-  ready(signal: AbortSignal): Promise<void>
-}
-
-export type SttAppOptions = {
-  readonly model: RecognitionModel
-  /** Names a request may use for the model, beside the aliases: the hub's and the demo's. */
-  readonly modelIds: readonly string[]
+export type SttAppOptions = ModelAppOptions<SpeechInput, Transcript> & {
   /** Codes of the languages the model knows; null until its files are there. */
   readonly languages: () => readonly string[] | null
   readonly maxSeconds: number
   readonly maxUploadBytes: number
-  /** True from the first signal to stop: `/ready` then says so. */
-  readonly isDraining?: () => boolean
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly now?: () => number
 }
 
 const SAMPLE_RATE_HZ = 16_000
 
 /** The service as a Hono app, without a server: POST /v1/audio/transcriptions, GET /v1/models, /v1/models/:id. */
 export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
-  const { model, modelIds, maxSeconds, isDraining, log, metrics, now } = options
-  const app = createApp({
+  const { model, maxSeconds, maxUploadBytes } = options
+  const { app, requireModel } = createModelApp(options, {
     service: 'stt',
-    models: () => [model.status],
-    log,
-    metrics,
-    maxBodyBytes: options.maxUploadBytes,
-    ...(isDraining && { isDraining }),
-    ...(now && { now }),
-  })
-
-  const requireModel = modelRoutes(app, {
-    status: () => model.status,
-    ids: modelIds,
+    maxBodyBytes: maxUploadBytes,
     aliases: MODEL_ALIASES,
     task: 'automatic-speech-recognition',
   })

@@ -1,7 +1,7 @@
 /** The STT service's settings, each one environment variable: `stt.maxBatchSize` is STT_MAX_BATCH_SIZE. */
 import { PORTS } from '@hearth/shared/api'
 import { int, readConfig } from '@hearth/shared/config'
-import { COMMON_SECTIONS, modelServiceSettings } from '@hearth/shared/model-service'
+import { COMMON_SECTIONS, modelServiceSettings } from '@hearth/shared/service-settings'
 import * as z from 'zod'
 
 const MEBIBYTE = 1_048_576
@@ -9,7 +9,8 @@ const MEBIBYTE = 1_048_576
 const SECTIONS = {
   ...COMMON_SECTIONS,
   stt: z.object({
-    ...modelServiceSettings({ port: PORTS.stt, maxBatchSize: 4 }),
+    ...modelServiceSettings({ port: PORTS.stt }),
+    maxBatchSize: int({ min: 1, max: 64 }).default(4),
     dtype: z.enum(['fp32', 'q8']).default('fp32'),
     /** Whether short clips get a short window: found out, always, or never (30 s each). */
     fitWindow: z.enum(['auto', 'on', 'off']).default('auto'),

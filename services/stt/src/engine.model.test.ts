@@ -7,7 +7,8 @@ import { sameWords, wordErrorRate } from '@hearth/shared/testing/word-error-rate
 import { decodeWav } from '@hearth/shared/wav'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
-import type { EngineOptions, SpeechInput, Transcript } from './engine.ts'
+import type { EngineOptions } from './engine.ts'
+import type { SpeechInput, Transcript } from './speech.ts'
 
 const models = join(import.meta.dirname, '../../../models')
 

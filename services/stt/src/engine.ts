@@ -7,6 +7,7 @@ import { choose, decode } from './decoding.ts'
 import { knownLanguages } from './generation-settings.ts'
 import { createLogMel, HOP_SAMPLES } from './log-mel.ts'
 import type { LogMel } from './log-mel.ts'
+import type { SpeechInput, Transcript } from './speech.ts'
 import { loadWhisper } from './whisper-model.ts'
 import type { Encoded, WhisperFiles, WhisperModel } from './whisper-model.ts'
 
@@ -14,25 +15,6 @@ export type EngineOptions = WhisperFiles & {
   readonly maxBatchSize: number
   /** `auto`: fitted if the encoder declares an open length and runs a short window without error; `off`: always 30 s. */
   readonly fitWindow: 'auto' | 'on' | 'off'
-}
-
-export type SpeechInput = {
-  /** Mono at 16 kHz, at most 30 s. */
-  readonly samples: Float32Array
-  /** A code that the model knows (`en`); null to have it detected. */
-  readonly language: string | null
-  /** Decode at least so many tokens: warm-up sounds say nothing, and the later steps are to be warm too. */
-  readonly minTokens?: number
-}
-
-export type Transcript = {
-  /** Empty when nobody spoke. */
-  readonly text: string
-  readonly language: string
-  /** Of the detected language; null when the caller gave it. */
-  readonly languageProbability: number | null
-  readonly noSpeechProbability: number
-  readonly tokens: number
 }
 
 export const SAMPLE_RATE_HZ = 16_000

@@ -1,6 +1,6 @@
 /** One recording of any length through the batcher: its pieces, in order, as one text in one language. */
 import type { BatchResult } from '@hearth/shared/batcher'
-import type { SpeechInput, Transcript } from './engine.ts'
+import type { SpeechInput, Transcript } from './speech.ts'
 import { cutAtPauses } from './pieces.ts'
 
 export type Submit = (input: SpeechInput, signal: AbortSignal) => Promise<BatchResult<Transcript> & { model: string }>

@@ -6,7 +6,7 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { describe, expect, test } from 'vitest'
 import { createTtsApp } from './app.ts'
 import type { TtsAppOptions } from './app.ts'
-import type { SpeechInput } from './engine.ts'
+import type { SpeechInput } from './speech.ts'
 import type { Submit } from './speak.ts'
 
 const RATE = 24_000
@@ -351,7 +351,13 @@ describe('lists', () => {
       models: [{ id: 'demo/kokoro' }, { id: 'kokoro' }],
     })
     expect(await (await app.request('/v1/models')).json()).toMatchObject({
-      data: [{ id: 'demo/kokoro', object: 'model', state: 'ready' }, { id: 'kokoro' }],
+      data: [
+        { id: 'demo/kokoro', object: 'model', state: 'ready' },
+        { id: 'kokoro' },
+        { id: 'tts-1' },
+        { id: 'tts-1-hd' },
+        { id: 'gpt-4o-mini-tts' },
+      ],
     })
     expect(await (await app.request('/v1/models/demo/kokoro')).json()).toMatchObject({ id: 'demo/kokoro' })
     await expectError(await app.request('/v1/models/nope'), 404, 'model_not_found')

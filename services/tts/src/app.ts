@@ -2,43 +2,30 @@
  * The TTS service's HTTP surface: OpenAI's `POST /v1/audio/speech`, and the lists that its clients read. Everything
  * that can be refused is refused before the first byte of sound; after it a failure can only cut the connection.
  */
-import type { ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { createApp, requestSignal, setTimings } from '@hearth/shared/http'
+import { requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
+import { createModelApp } from '@hearth/shared/model-app'
+import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readJson } from '@hearth/shared/request-body'
-import type { Log, Metrics } from '@hearth/shared/telemetry'
+import type { Log } from '@hearth/shared/telemetry'
 import { wavHeader } from '@hearth/shared/wav'
 import type { Context, Hono } from 'hono'
 import { cutFragments } from './fragments.ts'
+import type { Speech, SpeechInput } from './speech.ts'
 import { speak } from './speak.ts'
 import type { SpokenFragment, Submit } from './speak.ts'
-import { MODEL_ALIASES, requireModel, SpeechRequest, voiceName } from './speech-request.ts'
+import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
 import { speakableText } from './text.ts'
 import { findVoice, nearestVoice, voiceTitle } from './voices.ts'
 
-/** What the app needs of a `Model`. */
-export type SpeechModel = {
-  readonly status: ModelStatus
-  readonly submit: Submit
-  readonly ready: (signal: AbortSignal) => Promise<void>
-}
-
-export type TtsAppOptions = {
-  readonly model: SpeechModel
-  /** Names a request may use for the model, beside the aliases: the hub's and the demo's. */
-  readonly modelIds: readonly string[]
+export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
   /** The voices that can speak; known once the model's files are there. */
   readonly voices: () => readonly string[]
   /** Spoken with when a request names no voice; if it is not there, the nearest one. */
   readonly defaultVoice: string
   /** Longest input in code points. */
   readonly maxChars: number
-  /** True from the first signal to stop: `/ready` then says so. */
-  readonly isDraining?: () => boolean
-  readonly log: Log
-  readonly metrics: Metrics
-  readonly now?: () => number
 }
 
 /** JSON may write a code point as two escapes of six bytes each. */
@@ -47,20 +34,18 @@ const OTHER_FIELDS_BYTES = 32_768
 
 /** The service as a Hono app, without a server: POST /v1/audio/speech, GET /v1/audio/voices, /v1/audio/models, /v1/models. */
 export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
-  const { model, modelIds, isDraining, log, metrics, now } = options
-  const app = createApp({
+  const { model, log } = options
+  const submit: Submit = (input, signal) => model.submit(input, signal)
+  const { app, requireModel } = createModelApp(options, {
     service: 'tts',
-    models: () => [model.status],
-    log,
-    metrics,
     maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
-    ...(isDraining && { isDraining }),
-    ...(now && { now }),
+    aliases: MODEL_ALIASES,
+    task: 'text-to-speech',
   })
 
   app.post('/v1/audio/speech', async (c) => {
     const request = await readJson(c, SpeechRequest)
-    requireModel(request.model, modelIds)
+    requireModel(request.model)
     const text = speakableText(request.input, options.maxChars)
     await model.ready(requestSignal(c))
     const voice = chooseVoice(voiceName(request.voice), options)
@@ -68,7 +53,7 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
 
     const stop = new AbortController()
     const signal = AbortSignal.any([requestSignal(c), stop.signal])
-    const spoken = speak(cutFragments(text), { voice, speed: request.speed }, model.submit, signal)
+    const spoken = speak(cutFragments(text), { voice, speed: request.speed }, submit, signal)
     const first = await firstSound(spoken)
     if (request.response_format === 'wav') return wavReply(c, first, spoken)
     return pcmReply(c, first, spoken, { log, stop })
@@ -80,20 +65,6 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
   })
   app.get('/v1/audio/models', (c) => c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] }))
 
-  const describe = (id: string): object => ({
-    id,
-    object: 'model',
-    created: 0,
-    owned_by: 'hearth',
-    task: 'text-to-speech',
-    state: model.status.state,
-  })
-  app.get('/v1/models', (c) => c.json({ object: 'list', data: [model.status.id, 'kokoro'].map(describe) }))
-  app.get('/v1/models/:id{.+}', (c) => {
-    const id = c.req.param('id')
-    requireModel(id, modelIds)
-    return c.json({ ...describe(id), aliases: MODEL_ALIASES })
-  })
   return app
 }
 

@@ -12,7 +12,7 @@ import { engineSuite } from '@hearth/shared/testing/engine-suite'
 import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
-import type { Speech } from './engine.ts'
+import type { Speech } from './speech.ts'
 
 const models = fileURLToPath(new URL('../../../models/demo', import.meta.url))
 const VOICES = ['af_demo', 'am_demo'] as const

@@ -9,6 +9,7 @@ import { concat } from '@hearth/shared/audio'
 import type { Engine, EngineRun } from '@hearth/shared/engine'
 import { loadPhonemizer, phonemeWords, warmPhonemizer } from './phonemes.ts'
 import type { Phonemize } from './phonemes.ts'
+import type { Speech, SpeechInput } from './speech.ts'
 import { tokenRuns } from './token-runs.ts'
 import { languageOf, listVoices, voiceFile } from './voices.ts'
 import { checkWaveform, pauseMs, shapeFragment } from './waveform.ts'
@@ -18,12 +19,6 @@ export type EngineOptions = {
   readonly dir: string
   readonly threads: number
 }
-
-/** `speed` 1 is the voice's own tempo, 2 twice as fast. `voice` is one of the folder's. */
-export type SpeechInput = { readonly text: string; readonly voice: string; readonly speed: number }
-
-/** `samples` is empty, and `tokens` 0, only when eSpeak has no sound for the text. */
-export type Speech = { readonly samples: Float32Array; readonly sampleRateHz: number; readonly tokens: number }
 
 const SAMPLE_RATE_HZ = 24_000
 /** A voice's table: [510, 1, 256], one style for each length in tokens. */

@@ -4,7 +4,7 @@
  */
 import { pcm16 } from '@hearth/shared/audio'
 import type { BatchResult } from '@hearth/shared/batcher'
-import type { Speech, SpeechInput } from './engine.ts'
+import type { Speech, SpeechInput } from './speech.ts'
 import { checkWaveform, pauseMs, shapeFragment } from './waveform.ts'
 
 export type Spoken = BatchResult<Speech> & { readonly model: string }

@@ -1,5 +1,4 @@
 /** What `POST /v1/audio/speech` takes: OpenAI's fields, the bounds of each, and what a model or format name means here. */
-import { AppError } from '@hearth/shared/errors'
 import * as z from 'zod'
 
 const FORMATS = ['wav', 'pcm'] as const
@@ -24,13 +23,6 @@ export const SpeechRequest = z.strictObject({
   instructions: z.string().max(4096).optional(),
 })
 export type SpeechRequest = z.infer<typeof SpeechRequest>
-
-/** Throws `model_not_found` unless `name` is absent, one of `ids`, or an alias. */
-export function requireModel(name: string | undefined, ids: readonly string[]): void {
-  if (name === undefined || [...ids, ...MODEL_ALIASES].includes(name)) return
-  const shown = /^[\w./:-]{1,100}$/.test(name) ? `\`${name}\`` : 'of that name'
-  throw new AppError('model_not_found', `The model ${shown} does not exist`, { param: 'model' })
-}
 
 /** The voice's name in either spelling. */
 export const voiceName = (voice: SpeechRequest['voice']): string | undefined =>

@@ -1,6 +1,6 @@
 /** Time and gates in tests' hands: nothing sleeps, nothing depends on how fast the machine is. */
 import { getEventListeners } from 'node:events'
-import type { SetTimer } from '../batcher.ts'
+import type { SetTimer } from '../waits.ts'
 
 export const never: AbortSignal = new AbortController().signal
 

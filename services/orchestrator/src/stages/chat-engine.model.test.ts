@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Engine } from '@hearth/shared/engine'
+import { engineSuite } from '@hearth/shared/testing/engine-suite'
 import { createEngine } from './chat-engine.ts'
 import type { Written } from './chat-engine.ts'
 import type { Prompt } from './llm.ts'
@@ -21,6 +22,14 @@ async function ask(prompt: Partial<Prompt>, stop = new AbortController()) {
   const [written] = await engine.run([{ ...NOTHING, ...prompt }], { signal: stop.signal, emit })
   return { text: written?.text.trim(), tokens: written?.tokens ?? 0, pieces }
 }
+
+describe('as every engine', () => {
+  engineSuite({
+    create: () => createEngine({ dir, dtype: 'fp32', form: 'facts', threads: 1, maxTokens: 48 }),
+    inputs: ['Hello.', 'What is my name?', 'What is three plus four?'].map((user) => ({ ...NOTHING, user })),
+    same: (a, b) => a.text === b.text,
+  })
+})
 
 test.each([
   [['My name is Anna.'], 'What is my name?', 'Your name is Anna.'],

@@ -1,8 +1,8 @@
 /** The HTTP clients of the other services, against a stub that misbehaves. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { createEmbeddingsClient } from './embeddings.ts'
-import { sendJson, startStub } from './http-stub.ts'
-import type { Answer, HttpStub } from './http-stub.ts'
+import { sendJson, startStub } from '../testing/http-stub.ts'
+import type { Answer, HttpStub } from '../testing/http-stub.ts'
 import { createSttClient } from './stt.ts'
 import { createTtsClient } from './tts.ts'
 

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openMemory } from './memory-sqlite.ts'
 import type { MemoryQuery, MemoryRow, MemoryStore } from './memory.ts'
@@ -80,11 +81,13 @@ describe('a sentence', () => {
     expect(long).toHaveLength(500)
   })
 
-  test('a user has 2000 of them at most; the oldest go', () => {
-    for (let n = 0; n < 2010; n++) store.add(row(`Number ${n} is mine.`, { vector: n < 10 ? EAST : NORTH }))
+  test('a user has 2000 of them at most, the oldest go; other users lose none', () => {
     store.add(row('I am Bob.', { user: 'bob' }))
-    expect(search()).toEqual([])
-    expect(search({ vector: NORTH })).toHaveLength(5)
+    for (let n = 0; n < 2010; n++) store.add(row(`Number ${n} is mine.`, { vector: n < 10 ? NORTH : EAST }))
+    expect([search({ vector: NORTH }), search().length, search({ user: 'bob' })]).toEqual([[], 5, ['I am Bob.']])
+    const database = new DatabaseSync(join(folder, 'memory.sqlite'))
+    expect(database.prepare('SELECT count(*) AS rows FROM memories').get()).toEqual({ rows: 2001 })
+    database.close()
   })
 })
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { sendJson, startStub } from './http-stub.ts'
-import type { Answer, HttpStub } from './http-stub.ts'
+import { sendJson, startStub } from '../testing/http-stub.ts'
+import type { Answer, HttpStub } from '../testing/http-stub.ts'
 import { OllamaModel } from './ollama.ts'
 import type { OllamaOptions } from './ollama.ts'
 import type { Prompt } from './llm.ts'
@@ -143,18 +143,19 @@ describe('a reply', () => {
     let now = 0
     const rest = Promise.withResolvers<void>()
     const chat = (response: ServerResponse) => {
-      response.write(line('Hello, '))
-      void rest.promise.then(() => response.end(line('Anna.') + line('', true)))
+      response.write(line('Hello, ') + line('Anna.'))
+      void rest.promise.then(() => response.end(line('', true)))
     }
     const { model: ollama } = await setUp(chat, { now: () => now })
     const pieces = ollama.reply(PROMPT, live())
     expect((await pieces.next()).value?.text).toBe('Hello, ')
     now += 3_600_000
-    const next = pieces.next()
+    expect((await pieces.next()).value?.text).toBe('Anna.')
+    const end = pieces.next()
     const until = performance.now() + 20
     while (performance.now() < until) await settled()
     rest.resolve()
-    expect((await next).value?.text).toBe('Anna.')
+    expect((await end).done).toBe(true)
   })
 
   test('an abort closes the connection and throws its reason; Ollama is not blamed', async () => {

@@ -1,7 +1,7 @@
 /** Stages for tests: each answers at once with something that shows what it was given, and records its calls. */
 import type { Stages } from '../turn-events.ts'
-import type { Prompt } from './llm.ts'
-import type { Said } from './memory.ts'
+import type { Prompt } from '../stages/llm.ts'
+import type { Said } from '../stages/memory.ts'
 
 export type FakeStages = {
   readonly stages: Stages

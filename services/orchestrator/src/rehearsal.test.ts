@@ -1,0 +1,70 @@
+import { afterEach, expect, test } from 'vitest'
+import { rehearse } from './rehearsal.ts'
+import { fakeStages } from './testing/fake-stages.ts'
+import { sendJson, startStub } from './testing/http-stub.ts'
+import type { Answer, HttpStub } from './testing/http-stub.ts'
+
+const stubs: HttpStub[] = []
+afterEach(async () => {
+  for (const stub of stubs.splice(0)) await stub.close()
+})
+const stubWith = async (answer: Answer): Promise<HttpStub> => {
+  const stub = await startStub(answer)
+  stubs.push(stub)
+  return stub
+}
+const LIMITS = { othersMs: 60_000, totalMs: 60_000, turns: 3 }
+const live = (): AbortSignal => new AbortController().signal
+
+function logOf() {
+  const told: string[] = []
+  const log = {
+    info: (_: unknown, message?: string) => void told.push(message ?? ''),
+    warn: (_: unknown, message?: string) => void told.push(message ?? ''),
+  }
+  return { told, log }
+}
+
+test('waits for the language model and the other services, then holds whole turns with its own voice', async () => {
+  const steps: string[] = []
+  let looks = 0
+  const other = await stubWith((response) => {
+    looks++
+    steps.push('looked')
+    sendJson(response, {}, looks < 3 ? 503 : 200)
+  })
+  const self = await stubWith((response) => {
+    steps.push('turn')
+    sendJson(response, {})
+  })
+  const { told, log } = logOf()
+  const { stages, spoken } = fakeStages()
+  let asked = 0
+  const isReady = () => ++asked > 2
+  await rehearse({ isReady, others: [other.url], tts: stages.tts, base: self.url, log, limits: LIMITS }, live())
+  expect(steps).toEqual(['looked', 'looked', 'looked', 'turn', 'turn', 'turn'])
+  expect(spoken).toEqual(['Good morning.'])
+  expect(self.asked[0]).toMatchObject({ method: 'POST', path: '/generate', body: /RIFF/ })
+  expect(told).toEqual(['rehearsed'])
+})
+
+test.each([
+  ['the others never come', 503, 200],
+  ['a turn fails', 200, 500],
+])('when %s it is told, and no harm is done', async (_, othersStatus, turnStatus) => {
+  const other = await stubWith((response) => sendJson(response, {}, othersStatus))
+  const self = await stubWith((response) => sendJson(response, {}, turnStatus))
+  const { told, log } = logOf()
+  const { tts } = fakeStages().stages
+  const limits = { ...LIMITS, othersMs: othersStatus === 503 ? 20 : 60_000 }
+  await rehearse({ isReady: () => true, others: [other.url], tts, base: self.url, log, limits }, live())
+  expect(told).toEqual(['ready without a rehearsal'])
+})
+
+test('an end of the service ends the wait', async () => {
+  const stop = new AbortController()
+  const { tts } = fakeStages().stages
+  const waiting = rehearse({ isReady: () => false, others: [], tts, base: '', log: logOf().log }, stop.signal)
+  stop.abort(new Error('stopping'))
+  await expect(waiting).rejects.toThrow('aborted')
+})

@@ -1,0 +1,81 @@
+/**
+ * Hearth speaks with itself before it says that it is ready: a sentence from its own voice goes through whole turns, until the
+ * path that a first caller takes has been taken. Code is compiled as it is used, and its first passes cost several times the tenth.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Log } from '@hearth/shared/telemetry'
+import { wavHeader } from '@hearth/shared/wav'
+import { within } from './stages/limit.ts'
+import type { TextToSpeech } from './stages/tts.ts'
+
+export type Rehearsal = {
+  /** Whether the language model can answer. */
+  readonly isReady: () => boolean
+  /** Base addresses of the other services. */
+  readonly others: readonly string[]
+  readonly tts: TextToSpeech
+  /** This service's own base address. */
+  readonly base: string
+  readonly log: Pick<Log, 'info' | 'warn'>
+  readonly limits?: RehearsalLimits
+}
+
+export type RehearsalLimits = {
+  /** How long the other services may take to become ready once the language model is; then there is no rehearsal. */
+  readonly othersMs: number
+  /** No turn begins after that; real models are slow, and lose little by a cold path around them. */
+  readonly totalMs: number
+  readonly turns: number
+}
+
+const LIMITS: RehearsalLimits = { othersMs: 15_000, totalMs: 3000, turns: 12 }
+const LOOK_EVERY_MS = 50
+const LOOK_LIMIT_MS = 2000
+/** It states nothing about anybody, so memory keeps nothing of it. */
+const SENTENCE = 'Good morning.'
+
+/** Resolves when the rehearsal is over. What goes wrong in it is told and harms nothing; throws only the signal's reason. */
+export async function rehearse(rehearsal: Rehearsal, signal: AbortSignal): Promise<void> {
+  const { isReady, others, log, limits = LIMITS } = rehearsal
+  while (!isReady()) await pause(LOOK_EVERY_MS, undefined, { signal })
+  try {
+    await within(limits.othersMs, signal, (limit) => untilReady(others, limit))
+    const turns = await within(limits.totalMs * 2, signal, (limit) => holdTurns(rehearsal, limits, limit))
+    log.info({ turns }, 'rehearsed')
+  } catch (err) {
+    signal.throwIfAborted()
+    log.warn({ err }, 'ready without a rehearsal')
+  }
+}
+
+async function untilReady(others: readonly string[], signal: AbortSignal): Promise<void> {
+  const answers = async (base: string): Promise<boolean> => {
+    const answer = await fetch(`${base}/ready`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_LIMIT_MS)]),
+    })
+    await answer.arrayBuffer()
+    return answer.ok
+  }
+  for (const base of others)
+    while (!(await answers(base).catch(() => false))) await pause(LOOK_EVERY_MS, undefined, { signal })
+}
+
+/** Whole turns over HTTP, one after another; gives how many. */
+async function holdTurns({ tts, base }: Rehearsal, limits: RehearsalLimits, signal: AbortSignal): Promise<number> {
+  const speech = await tts.speak(SENTENCE, undefined, signal)
+  if (speech === null) throw new Error('expected the voice to say a sentence')
+  const { pcm, sampleRateHz } = speech
+  const wav = Buffer.concat([wavHeader({ sampleRateHz, sampleCount: pcm.length / 2 }), pcm])
+  const start = performance.now()
+  let turns = 0
+  for (; turns < limits.turns && performance.now() - start < limits.totalMs; turns++) await holdTurn(base, wav, signal)
+  return turns
+}
+
+async function holdTurn(base: string, wav: Buffer<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+  const body = new FormData()
+  body.append('file', new Blob([wav], { type: 'audio/wav' }), 'rehearsal.wav')
+  const answer = await fetch(`${base}/generate`, { method: 'POST', body, signal })
+  await answer.arrayBuffer()
+  if (!answer.ok) throw new Error(`expected a turn, got ${answer.status}`)
+}
