@@ -2,6 +2,7 @@
  * What runs inside an engine's thread: takes messages, calls the engine, answers with results and times. Inference may block here
  * as long as it likes; the thread that serves HTTP never waits for it.
  */
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Engine, EngineModule } from './engine.ts'
 import { type FromWorker, type ToWorker, transferables, type WorkerStart } from './engine-protocol.ts'
@@ -13,6 +14,7 @@ type Piece = unknown
 const port = parentPort
 if (!port) throw new Error('this is a bug: engine-worker.ts runs only inside a worker thread')
 const { module, options } = workerData as WorkerStart
+if (process.platform === 'linux') setPriority(10)
 const engines = (await import(module)) as EngineModule<unknown, In, Out, Piece>
 const engine: Engine<In, Out, Piece> = engines.createEngine(options)
 const running = new Map<number, AbortController>()

@@ -43,6 +43,7 @@ test('waits for the language model and the other services, then holds whole turn
   const isReady = () => ++asked > 2
   await rehearse({ isReady, others: [other.url], tts: stages.tts, base: self.url, log, limits: LIMITS }, live())
   expect(steps).toEqual(['looked', 'looked', 'looked', 'turn', 'turn', 'turn'])
+  expect(asked).toBe(3)
   expect(spoken).toEqual(['Good morning.'])
   expect(self.asked[0]).toMatchObject({ method: 'POST', path: '/generate', body: /RIFF/ })
   expect(told).toEqual(['rehearsed'])
@@ -61,10 +62,17 @@ test.each([
   expect(told).toEqual(['ready without a rehearsal'])
 })
 
-test('an end of the service ends the wait', async () => {
+test.each([
+  ['its language model', false],
+  ['the other services', true],
+])('an end of the service ends the wait for %s', async (_, isReady) => {
   const stop = new AbortController()
-  const { tts } = fakeStages().stages
-  const waiting = rehearse({ isReady: () => false, others: [], tts, base: '', log: logOf().log }, stop.signal)
-  stop.abort(new Error('stopping'))
+  const other = await stubWith((response) => {
+    sendJson(response, {}, 503)
+    stop.abort()
+  })
+  const rehearsal = { isReady: () => isReady, others: [other.url], tts: fakeStages().stages.tts, base: other.url }
+  const waiting = rehearse({ ...rehearsal, log: logOf().log }, stop.signal)
+  if (!isReady) stop.abort()
   await expect(waiting).rejects.toThrow('aborted')
 })
