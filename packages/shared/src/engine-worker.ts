@@ -14,7 +14,9 @@ type Piece = unknown
 const port = parentPort
 if (!port) throw new Error('this is a bug: engine-worker.ts runs only inside a worker thread')
 const { module, options } = workerData as WorkerStart
-if (process.platform === 'linux') setPriority(10)
+// On Linux a thread has a priority of its own, and those it starts inherit it: inference takes what serving leaves
+// (docs/decisions/0004). Elsewhere this would slow the whole process down.
+if (process.platform === 'linux') setPriority(19)
 const engines = (await import(module)) as EngineModule<unknown, In, Out, Piece>
 const engine: Engine<In, Out, Piece> = engines.createEngine(options)
 const running = new Map<number, AbortController>()

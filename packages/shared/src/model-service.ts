@@ -37,6 +37,8 @@ export type ModelService<In, Out, Prepared> = Pick<
 
 /** The HTTP path is compiled as it is used: its first passes cost several times the tenth. */
 const REHEARSALS = 10
+/** No rehearsal begins after that: real models are slow, and lose little by a cold path around them. */
+const REHEARSAL_MS = 2000
 const REHEARSAL_LIMIT_MS = 20_000
 
 /**
@@ -111,7 +113,9 @@ async function rehearse<In, Out, Prepared>(
 ): Promise<void> {
   const signal = AbortSignal.timeout(REHEARSAL_LIMIT_MS)
   try {
-    for (let count = 0; count < REHEARSALS; count++) await wholeAnswer(await send(`http://127.0.0.1:${port}`, signal))
+    const until = performance.now() + REHEARSAL_MS
+    for (let count = 0; count < REHEARSALS && performance.now() < until; count++)
+      await wholeAnswer(await send(`http://127.0.0.1:${port}`, signal))
   } catch (err) {
     log.warn({ err }, 'rehearsal failed')
   }

@@ -3,12 +3,11 @@
  * that can be refused is refused before the first byte of sound; after it a failure can only cut the connection.
  */
 import { AppError } from '@hearth/shared/errors'
-import { requestSignal, setTimings } from '@hearth/shared/http'
+import { replyStream, requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readJson } from '@hearth/shared/request-body'
-import type { Log } from '@hearth/shared/telemetry'
 import { wavHeader } from '@hearth/shared/wav'
 import type { Context, Hono } from 'hono'
 import { cutFragments } from './fragments.ts'
@@ -51,12 +50,11 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
     const voice = chooseVoice(voiceName(request.voice), options)
     if (request.instructions !== undefined) c.header('x-ignored', 'instructions')
 
-    const stop = new AbortController()
-    const signal = AbortSignal.any([requestSignal(c), stop.signal])
-    const spoken = speak(cutFragments(text), { voice, speed: request.speed }, submit, signal)
+    const spoken = speak(cutFragments(text), { voice, speed: request.speed }, submit, requestSignal(c))
     const first = await firstSound(spoken)
     if (request.response_format === 'wav') return wavReply(c, first, spoken)
-    return pcmReply(c, first, spoken, { log, stop })
+    setTimings(c, first)
+    return c.body(replyStream(c, soundOf(first, spoken), log), 200, { 'content-type': 'audio/pcm' })
   })
 
   app.get('/v1/audio/voices', async (c) => {
@@ -79,8 +77,8 @@ function chooseVoice(name: string | undefined, { voices, defaultVoice }: TtsAppO
 
 /** The first fragment that has a sound. Throws `nothing_to_speak` when none has. */
 async function firstSound(spoken: AsyncGenerator<SpokenFragment, void>): Promise<SpokenFragment> {
-  const fragment = await nextSound(undefined, spoken)
-  if (fragment) return fragment
+  for (let next = await spoken.next(); !next.done; next = await spoken.next())
+    if (next.value.bytes.length > 0) return next.value
   throw new AppError('nothing_to_speak', 'input has nothing an English voice can say', { param: 'input' })
 }
 
@@ -103,41 +101,16 @@ async function wavReply(
   return c.body(body, 200, { 'content-type': 'audio/wav', 'content-length': String(body.length) })
 }
 
-/** Samples as they are made, a fragment at a time and only as fast as the caller reads; times are the first fragment's. */
-function pcmReply(
-  c: Context<AppEnv>,
+/** Samples as they are made, a fragment at a time and only as fast as the caller reads. */
+async function* soundOf(
   first: SpokenFragment,
   rest: AsyncGenerator<SpokenFragment, void>,
-  { log, stop }: { log: Log; stop: AbortController },
-): Response {
-  setTimings(c, first)
-  let pending: SpokenFragment | void = first
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const fragment = await nextSound(pending, rest).catch((error: unknown) => {
-          if (!stop.signal.aborted && !requestSignal(c).aborted) {
-            log.warn({ requestId: c.get('requestId'), err: error }, 'speech cut short')
-          }
-          throw error
-        })
-        pending = undefined
-        if (fragment) controller.enqueue(fragment.bytes)
-        else controller.close()
-      },
-      cancel: () => stop.abort(),
-    },
-    { highWaterMark: 0 },
-  )
-  return c.body(body, 200, { 'content-type': 'audio/pcm' })
-}
-
-/** `pending` or the next fragment that has a sound; undefined at the end. */
-async function nextSound(
-  pending: SpokenFragment | void,
-  rest: AsyncGenerator<SpokenFragment, void>,
-): Promise<SpokenFragment | void> {
-  let fragment = pending ?? (await rest.next()).value
-  while (fragment?.bytes.length === 0) fragment = (await rest.next()).value
-  return fragment
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield first.bytes
+    for await (const { bytes } of rest) if (bytes.length > 0) yield bytes
+  } finally {
+    // A reader may leave before the loop has begun.
+    await rest.return()
+  }
 }

@@ -2,6 +2,7 @@
  * A text's fragments spoken one after the other, one ahead of the reader: while fragment n is sent, n+1 is made. What
  * comes out are PCM bytes that join without a click.
  */
+import { AppError } from '@hearth/shared/errors'
 import { pcm16 } from '@hearth/shared/audio'
 import type { BatchResult } from '@hearth/shared/batcher'
 import type { Speech, SpeechInput } from './speech.ts'
@@ -20,25 +21,31 @@ export type SpokenFragment = {
   readonly model: string
 }
 
-/** Speaks `fragments` in order; `signal` stops the one in the making. Throws what `submit` throws. */
+/** Speaks `fragments` in order; `signal`, or a reader that leaves, stops the one in the making. Throws what `submit` throws. */
 export async function* speak(
   fragments: readonly string[],
   how: { readonly voice: string; readonly speed: number },
   submit: Submit,
   signal: AbortSignal,
 ): AsyncGenerator<SpokenFragment, void, void> {
+  const left = new AbortController()
+  const either = AbortSignal.any([signal, left.signal])
   const start = (index: number): Promise<Spoken> | undefined => {
     const text = fragments[index]
-    const spoken = text === undefined ? undefined : submit({ text, ...how }, signal)
+    const spoken = text === undefined ? undefined : submit({ text, ...how }, either)
     spoken?.catch(() => {}) // awaited below, or nobody waits for it any more
     return spoken
   }
-  let next = start(0)
-  for (const [index, text] of fragments.entries()) {
-    const spoken = await next
-    if (spoken === undefined) return
-    next = start(index + 1)
-    yield asBytes(spoken, index + 1 < fragments.length ? pauseMs(text, how.speed) : null)
+  try {
+    let next = start(0)
+    for (const [index, text] of fragments.entries()) {
+      const spoken = await next
+      if (spoken === undefined) return
+      next = start(index + 1)
+      yield asBytes(spoken, index + 1 < fragments.length ? pauseMs(text, how.speed) : null)
+    }
+  } finally {
+    left.abort(new AppError('cancelled', 'nobody listens any more'))
   }
 }
 
