@@ -36,7 +36,7 @@ export type ModelService<In, Out, Prepared> = Pick<
 }
 
 /** The HTTP path is compiled as it is used: its first passes cost several times the tenth. */
-const REHEARSALS = 10
+const REHEARSALS = 30
 /** No rehearsal begins after that: real models are slow, and lose little by a cold path around them. */
 const REHEARSAL_MS = 2000
 const REHEARSAL_LIMIT_MS = 20_000
