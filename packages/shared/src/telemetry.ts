@@ -49,7 +49,8 @@ export class Metrics {
       labelNames: ['model', 'state'],
       registers: [this.registry],
     })
-    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 10 })
+    // Pauses of the event loop are watched below; prom-client's own watch would wake an idle process a hundred times a second.
+    collectDefaultMetrics({ register: this.registry, eventLoopMonitoringPrecision: 1000 })
     this.resetEventLoopDelay = watchEventLoop(this.registry)
   }
 
