@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { concat, fromPcm16, mixToMono, pcm16, resample } from './audio.ts'
+import { concat, fromPcm16, mixToMono, pcm16, resample, resampleInTurns } from './audio.ts'
+import { never } from './testing/signals.ts'
 
 const tone = (hz: number, sampleRateHz: number, seconds = 1) =>
   Float32Array.from({ length: sampleRateHz * seconds }, (_, at) => Math.sin((2 * Math.PI * hz * at) / sampleRateHz))
@@ -89,6 +90,21 @@ describe('resample', () => {
     const { samples } = resample({ samples: new Float32Array(9600).fill(0.5), sampleRateHz: 48_000 }, 16_000)
     expect(Math.abs((samples[1600] ?? 0) - 0.5)).toBeLessThan(1e-6)
     expect(resample({ samples: new Float32Array(0), sampleRateHz: 48_000 }, 16_000).samples.length).toBe(0)
+  })
+})
+
+describe('resampling in turns', () => {
+  test('gives the same samples', async () => {
+    const audio = { samples: tone(1000, 44_100), sampleRateHz: 44_100 }
+    expect(await resampleInTurns(audio, 16_000, never)).toEqual(resample(audio, 16_000))
+  })
+
+  test('lets the event loop turn meanwhile, and an abort ends it there', async () => {
+    const controller = new AbortController()
+    const audio = { samples: new Float32Array(48_000 * 60), sampleRateHz: 48_000 }
+    const converted = resampleInTurns(audio, 16_000, controller.signal)
+    setImmediate(() => controller.abort(new Error('gone')))
+    await expect(converted).rejects.toThrow('gone')
   })
 })
 

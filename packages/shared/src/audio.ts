@@ -3,12 +3,13 @@
  * exists only at borders. Resampling is a low-pass filter first: what the lower rate can't hold is removed, not folded back.
  */
 import { AppError } from './errors.ts'
+import { eventLoopTurns } from './waits.ts'
 
 export type Audio = { readonly samples: Float32Array; readonly sampleRateHz: number }
 
 /** Rates that Hearth takes: from coarse telephony to the highest studio rate. */
-export const MIN_SAMPLE_RATE_HZ = 4000
-export const MAX_SAMPLE_RATE_HZ = 384_000
+const MIN_SAMPLE_RATE_HZ = 4000
+const MAX_SAMPLE_RATE_HZ = 384_000
 
 /** Zero crossings of the sinc on each side of its centre: more is a steeper filter and more work. */
 const ZERO_CROSSINGS = 32
@@ -19,6 +20,8 @@ const TRANSITION = (STOP_BAND_DB - 7.95) / (14.36 * 2 * ZERO_CROSSINGS)
 /** Above this many coefficients the exact phases give way to `BLEND_STEPS` per zero crossing, blended (error below -110 dB). */
 const MAX_COEFFICIENTS = 65_536
 const BLEND_STEPS = 512
+/** Output samples of one step: less than a millisecond of work for the usual rates. */
+const STEP_SAMPLES = 1024
 
 /** One kernel of `taps` coefficients for each of `phases` positions between two input samples, and one more to blend with. */
 type Kernel = {
@@ -42,6 +45,25 @@ export function checkSampleRate(rateHz: number): void {
  * Outside the input is silence. The same rate gives the same samples. Throws `unsupported_sample_rate`.
  */
 export function resample(audio: Audio, toRateHz: number): Audio {
+  const steps = resampling(audio, toRateHz)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+  }
+}
+
+/** `resample` for the thread that serves: ten minutes of sound take a second, in which the event loop turns. Rejects with the signal's reason. */
+export async function resampleInTurns(audio: Audio, toRateHz: number, signal: AbortSignal): Promise<Audio> {
+  const turn = eventLoopTurns(signal)
+  const steps = resampling(audio, toRateHz)
+  for (;;) {
+    const step = steps.next()
+    if (step.done) return step.value
+    await turn()
+  }
+}
+
+function* resampling(audio: Audio, toRateHz: number): Generator<void, Audio> {
   const { samples, sampleRateHz } = audio
   checkSampleRate(sampleRateHz)
   checkSampleRate(toRateHz)
@@ -49,14 +71,22 @@ export function resample(audio: Audio, toRateHz: number): Audio {
   const divisor = greatestCommonDivisor(sampleRateHz, toRateHz)
   const up = toRateHz / divisor
   const down = sampleRateHz / divisor
-  return { samples: filter(samples, up, down, buildKernel(up, down)), sampleRateHz: toRateHz }
+  const kernel = buildKernel(up, down)
+  const output = new Float32Array(Math.ceil((samples.length * up) / down))
+  for (let from = 0; from < output.length; from += STEP_SAMPLES) {
+    filter(samples, { up, down }, kernel, { output, from, to: Math.min(output.length, from + STEP_SAMPLES) })
+    yield
+  }
+  return { samples: output, sampleRateHz: toRateHz }
 }
 
-/** Output n lies at n * down / up input samples: a whole number of them, and a fraction that chooses the phase. */
-function filter(samples: Float32Array, up: number, down: number, kernel: Kernel): Float32Array {
+type Ratio = { readonly up: number; readonly down: number }
+type Part = { readonly output: Float32Array; readonly from: number; readonly to: number }
+
+/** Fills a part of the output. Output n lies at n * down / up input samples: a whole number of them, and a fraction that chooses the phase. */
+function filter(samples: Float32Array, { up, down }: Ratio, kernel: Kernel, { output, from, to }: Part): void {
   const { taps, phases, isExact, coefficients } = kernel
-  const output = new Float32Array(Math.ceil((samples.length * up) / down))
-  for (let n = 0; n < output.length; n++) {
+  for (let n = from; n < to; n++) {
     const position = n * down
     const whole = Math.floor(position / up)
     const phase = ((position - whole * up) * phases) / up
@@ -66,7 +96,6 @@ function filter(samples: Float32Array, up: number, down: number, kernel: Kernel)
     const blend = phase - row
     output[n] = isExact ? here : here + blend * (dot(samples, first, coefficients, (row + 1) * taps, taps) - here)
   }
-  return output
 }
 
 /** The sum of `taps` products; two sums because one would wait for its own last addition. */

@@ -363,6 +363,19 @@ describe('failing', () => {
     expect(runs.map((run) => run.inputs)).toEqual([[1, 2], [11], [12]])
   })
 
+  test('an input that a failed run can not give back is not tried again', async () => {
+    const { runs, submit } = setUp()
+    const [kept, lost] = [submit(1), submit(2)]
+    await settle()
+    runs[0]?.giveBack([11])
+    runs[0]?.fail(new Error('batch'))
+    await expect(lost).rejects.toMatchObject({ code: 'engine_failed' })
+    await settle()
+    runs[1]?.finish()
+    expect((await kept).output).toBe('out 11')
+    expect(runs.map((run) => run.inputs)).toEqual([[1, 2], [11]])
+  })
+
   test('the second try leaves out whoever has left, and its wait counts the first', async () => {
     const { clock, runs, submit, queue } = setUp()
     const controller = new AbortController()

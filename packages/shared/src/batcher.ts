@@ -213,9 +213,11 @@ export class Batcher<In, Out, Piece = never> {
 
 const isCrash = (error: unknown): boolean => error instanceof AppError && error.details['crashed'] === true
 
-function refill<In>(batch: readonly { input: In }[], inputs: readonly In[]): void {
+/** An input that did not come back was emptied for good: a second try would run on nothing, and succeed. */
+function refill<In, Out, Piece>(batch: readonly BatchEntry<In, Out, Piece>[], inputs: readonly In[]): void {
   batch.forEach((entry, index) => {
     const input = inputs[index]
     if (input !== undefined) entry.input = input
+    else entry.reject(new AppError('engine_failed', 'the engine failed, and what it was to work on is gone'))
   })
 }

@@ -39,6 +39,11 @@ export class Connections {
     return [...this.#replies].some(([reply, to]) => to === socket && reply.headersSent)
   }
 
+  /** Nothing moved on this socket for a while: it is closed, unless its reply is still in the making or its request still coming. */
+  stalled(socket: Socket): void {
+    if (socket.writableLength > 0 || !this.#isBusy(socket)) socket.destroy()
+  }
+
   /** Refuses new connections, lets replies finish for at most `limitMs`, resolves when every socket is closed. */
   async drain(limitMs: number): Promise<void> {
     this.#isDraining = true

@@ -4,6 +4,7 @@
  */
 import { AppError } from './errors.ts'
 import type { Log } from './telemetry.ts'
+import type { SetTimer } from './waits.ts'
 
 const MAX_BACK_OFF_MS = 30_000
 
@@ -18,7 +19,7 @@ export type HubOptions = {
   /** A pause between attempts. */
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
   /** A limit on a wait; returns its cancel. */
-  readonly setTimer: (fire: () => void, ms: number) => () => void
+  readonly setTimer: SetTimer
   readonly log: Pick<Log, 'info' | 'warn'>
 }
 

@@ -85,17 +85,15 @@ function createModel<In, Out, Prepared>(
   const store = storeOptions(config, settings, parts.log)
   return new Model<In, Out>({
     name,
+    id: spec.id,
     maxBatchSize: service.maxBatchSize,
     ...(service.cost && { cost: service.cost }),
     ...(service.maxCost !== undefined && { maxCost: service.maxCost }),
     ...(service.windowMs !== undefined && { windowMs: service.windowMs }),
     maxQueueSize: settings.maxQueueSize,
     coldHoldMs: settings.coldHoldMs,
-    fetch: async (onProgress, signal) => {
-      const files = await fetchModel(spec, store, onProgress, signal)
-      onPrepared(await service.prepare(files))
-      return files
-    },
+    fetch: (onProgress, signal) => fetchModel(spec, store, onProgress, signal),
+    prepare: async (files) => onPrepared(await service.prepare(files)),
     createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
     onDamaged: (files) => discardModel(files, store.cacheDir),
     ...parts,

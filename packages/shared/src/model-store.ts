@@ -21,6 +21,7 @@ import {
 import { fetchSnapshot, type Progress } from './hub-snapshot.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Log } from './telemetry.ts'
+import { systemTimer } from './waits.ts'
 
 export type ModelFiles = {
   readonly dir: string
@@ -177,14 +178,9 @@ function hubOptions(options: StoreOptions): HubOptions {
     stallTimeoutMs: options.stallTimeoutMs ?? 30_000,
     retries: options.retries ?? 5,
     wait: options.wait ?? ((ms, signal) => pause(ms, undefined, { signal })),
-    setTimer: options.setTimer ?? startTimer,
+    setTimer: options.setTimer ?? systemTimer,
     log: options.log,
   }
-}
-
-function startTimer(fire: () => void, ms: number): () => void {
-  const timer = setTimeout(fire, ms)
-  return () => clearTimeout(timer)
 }
 
 function storageError(error: unknown, id: string): unknown {

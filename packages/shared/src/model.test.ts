@@ -95,6 +95,11 @@ describe('loading', () => {
     ])
   })
 
+  test('has the name of the model it looks for from the start', () => {
+    const { model } = setUp({}, { id: 'org/wanted' })
+    expect(model.status).toMatchObject({ id: 'org/wanted', state: 'idle' })
+  })
+
   test('starts once, however often it is told to', async () => {
     const { model, seen, threads } = setUp()
     model.start()
@@ -361,6 +366,22 @@ describe('files that can not be loaded', () => {
     clock.advance(100)
     await model.ready(never)
     expect(logged).toContainEqual({ model: 'org/fake', err: new Error('read-only') })
+  })
+
+  test('are suspected too when the serving side can not read them, and no engine is started on them', async () => {
+    const damaged: string[] = []
+    const reads = [Promise.reject(new SyntaxError('no JSON')), Promise.resolve()]
+    reads[0]?.catch(() => undefined)
+    const { model, clock, seen, threads, until } = setUp(
+      {},
+      { prepare: () => reads.shift() ?? Promise.resolve(), onDamaged: async ({ id }) => void damaged.push(id) },
+    )
+    model.start()
+    await until('failed')
+    expect([damaged, threads.seen.created]).toEqual([['org/fake'], 0])
+    clock.advance(100)
+    await model.ready(never)
+    expect([seen.fetches, threads.seen.created]).toEqual([2, 1])
   })
 
   test('are not suspected when it was the fetch that failed, or the warm-up', async () => {

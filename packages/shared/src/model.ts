@@ -31,10 +31,14 @@ export type ModelOptions<In, Out, Piece> = Pick<
 > & {
   /** The service the model belongs to: `stt`. */
   name: string
+  /** What the model is called until its files say so: it may turn out to be the demo. The service's name unless told. */
+  id?: string
   fetch: (
     onProgress: (progress: { bytes: number; totalBytes: number }) => void,
     signal: AbortSignal,
   ) => Promise<ModelFiles>
+  /** Reads what the serving side needs of the files, before the engine loads them. That it fails may be the files' fault too. */
+  prepare?: (files: ModelFiles) => Promise<unknown>
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
   /** Called once when files from the cache or the hub could not be loaded, so that the next fetch brings them anew. */
   onDamaged?: (files: ModelFiles) => Promise<unknown>
@@ -76,7 +80,7 @@ export class Model<In, Out, Piece = never> {
     this.#now = options.now ?? (() => performance.now())
     this.#setTimer = options.setTimer ?? systemTimer
     this.#held = new WaitingRoom(this.#setTimer)
-    this.#status = idleStatus(options.name)
+    this.#status = idleStatus(options.id ?? options.name)
   }
 
   get status(): ModelStatus {
@@ -161,6 +165,7 @@ export class Model<In, Out, Piece = never> {
         signal,
       )
       this.#to('loading', { id: files.id, source: files.source, warning: files.warning, progress: null })
+      await orAborted(this.#options.prepare?.(files) ?? Promise.resolve(), signal)
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
       this.#to('warming', { loadMs })
@@ -209,7 +214,7 @@ export class Model<In, Out, Piece = never> {
     void this.#failed(error, undefined)
   }
 
-  /** Files that an engine could not load may be damaged: they are fetched anew, once. Then, and for all else, back-off. */
+  /** Files that could not be loaded may be damaged: they are fetched anew, once. Then, and for all else, back-off. */
   async #failed(error: unknown, suspect: ModelFiles | undefined): Promise<void> {
     if (this.#closing.signal.aborted) return
     const { code, message, cause } = toAppError(error)

@@ -69,10 +69,12 @@ export async function readBytes(c: Context): Promise<Uint8Array<ArrayBuffer>> {
 /** Exactly one value of a form field, or undefined. Throws `duplicate_field`. */
 export function oneField(form: FormData, name: string): FormDataEntryValue | undefined {
   const values = form.getAll(name)
-  if (values.length > 1)
-    throw new AppError('duplicate_field', `the field ${name} came ${values.length} times, expected once`, {
-      param: name,
+  if (values.length > 1) {
+    const shown = name.slice(0, 80)
+    throw new AppError('duplicate_field', `the field ${shown} came ${values.length} times, expected once`, {
+      param: shown,
     })
+  }
   return values[0]
 }
 

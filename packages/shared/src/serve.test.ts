@@ -288,6 +288,31 @@ test('the signal of a request stays still when the reply is complete', async () 
   expect(signal?.aborted).toBe(false)
 })
 
+test('a reader that stops reading is cut off; a reply that is long in the making is not', async () => {
+  const [left, hold] = [gate(), gate()]
+  const { port, base } = await start(
+    (app) => {
+      app.get('/large', (c) => {
+        requestSignal(c).addEventListener('abort', () => left.resolve())
+        return c.body(new Uint8Array(64 * 1024 * 1024))
+      })
+      app.get('/slow', async (c) => {
+        await hold.promise
+        return c.text('done')
+      })
+    },
+    [],
+    { limits: { stallTimeout: 50 } },
+  )
+  const slow = fetch(`${base}/slow`)
+  const { socket } = openSocket(port, 'GET /large HTTP/1.1\r\nhost: x\r\n\r\n')
+  socket.pause()
+  await left.promise
+  hold.resolve()
+  expect(await (await slow).text()).toBe('done')
+  socket.destroy()
+})
+
 test('a body that breaks off is a client error, and the next request works', async () => {
   const { base, port } = await start(withRoutes)
   const socket = connect(port, '127.0.0.1')

@@ -42,6 +42,8 @@ const LIMITS = {
   headersTimeout: 10_000,
   requestTimeout: 120_000,
   keepAliveTimeout: 5_000,
+  /** Between two bytes of a reply that its reader takes. */
+  stallTimeout: 30_000,
   connectionsCheckingInterval: 2_000,
   maxHeaderSize: 16_384,
   maxHeadersCount: 100,
@@ -69,6 +71,7 @@ function createHttpServer({ app, log, limits }: ServeOptions): { server: Server;
   server.maxHeadersCount = all.maxHeadersCount
   server.maxRequestsPerSocket = all.maxRequestsPerSocket
   server.maxConnections = all.maxConnections
+  server.timeout = all.stallTimeout
   const connections = new Connections(server)
   const fetch = (request: Request, env: object): Response | Promise<Response> =>
     connections.isDraining ? errorResponse(stopping(), crypto.randomUUID()) : app.fetch(request, env)
@@ -77,6 +80,7 @@ function createHttpServer({ app, log, limits }: ServeOptions): { server: Server;
     connections.began(incoming, outgoing)
     void listener(incoming, outgoing)
   }
+  server.on('timeout', (socket: Socket) => connections.stalled(socket))
   server.on('request', answer)
   // A client that asks before it sends its body is told to go on when somebody reads it (request-body.ts), or gets the refusal at once.
   server.on('checkContinue', answer)

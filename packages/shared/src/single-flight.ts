@@ -2,6 +2,7 @@
  * Work that several callers want at once is done once, and stops only when nobody wants it any more.
  * The idea: a caller's signal ends that caller's wait; the work has a signal of its own, which aborts when the last has left.
  */
+import { orAborted } from './waits.ts'
 
 type Flight<Result, Progress> = {
   readonly result: Promise<Result>
@@ -34,7 +35,7 @@ export class SingleFlight<Result, Progress> {
     flight.listeners.add(listener)
     if (flight.latest !== undefined) onProgress(flight.latest)
     try {
-      return await untilAborted(flight.result, signal)
+      return await orAborted(flight.result, signal)
     } finally {
       flight.listeners.delete(listener)
       flight.callers -= 1
@@ -65,16 +66,5 @@ export class SingleFlight<Result, Progress> {
 
   #forget(key: string, flight: Flight<Result, Progress>): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
-  }
-}
-
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { abortListeners, gate, ManualClock, never, settle } from './testing/signals.ts'
-import { orAborted, WaitingRoom, within } from './waits.ts'
+import { eventLoopTurns, orAborted, WaitingRoom, within } from './waits.ts'
 
 const silent = new Promise<never>(() => undefined)
 const tooLate = () => new Error('too late')
@@ -31,6 +31,29 @@ describe('work that may ignore its signal', () => {
     expect(await orAborted(Promise.resolve(1), signal)).toBe(1)
     await expect(orAborted(Promise.reject(new Error('broken')), signal)).rejects.toThrow('broken')
     expect(abortListeners(signal)).toBe(0)
+  })
+})
+
+describe('long work on the thread that serves', () => {
+  test('lets the event loop turn when its time is up, not before', async () => {
+    const clock = new ManualClock()
+    const turn = eventLoopTurns(never, clock.now)
+    let turns = 0
+    setImmediate(() => turns++)
+    for (let step = 0; step < 100; step++) await turn()
+    expect(turns).toBe(0)
+    clock.advance(5)
+    await turn()
+    expect(turns).toBe(1)
+  })
+
+  test('ends there when its signal has aborted', async () => {
+    const clock = new ManualClock()
+    const controller = new AbortController()
+    const turn = eventLoopTurns(controller.signal, clock.now)
+    controller.abort(new Error('gone'))
+    clock.advance(5)
+    await expect(turn()).rejects.toThrow('gone')
   })
 })
 

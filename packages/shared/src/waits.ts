@@ -1,5 +1,7 @@
 /** Every wait has a limit: the few ways in which Hearth waits, on a clock that tests can move. */
 
+import { setImmediate as nextTurn } from 'node:timers/promises'
+
 /** Calls `done` after `ms`; the returned function cancels. */
 export type SetTimer = (done: () => void, ms: number) => () => void
 
@@ -22,6 +24,23 @@ export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promi
   signal.addEventListener('abort', abort, { once: true })
   if (signal.aborted) abort()
   return Promise.race([work, aborted.promise]).finally(() => signal.removeEventListener('abort', abort))
+}
+
+/** How long work may keep the event loop. */
+const TURN_MS = 5
+
+/**
+ * For long work on the thread that serves: awaited between its steps, it lets the event loop turn once 5 ms have gone. Rejects then with the
+ * signal's reason, if there is one.
+ */
+export function eventLoopTurns(signal: AbortSignal, now = () => performance.now()): () => Promise<void> {
+  let turnEnds = now() + TURN_MS
+  return async () => {
+    if (now() < turnEnds) return
+    await nextTurn()
+    signal.throwIfAborted()
+    turnEnds = now() + TURN_MS
+  }
 }
 
 type Waiter = { resolve(): void; reject(reason: unknown): void }

@@ -137,6 +137,7 @@ describe('a bad request is refused before the queue, with the one error body:', 
     ['no input', { model: 'demo/minilm' }, 400, 'invalid_request', 'input'],
     ['an empty text', { input: '' }, 400, 'empty_text', 'input: expected'],
     ['an empty text among others', { input: ['a', 'b', ''] }, 400, 'empty_text', 'input[2]'],
+    ['a blank text among others', { input: ['a', ' \n\t'] }, 400, 'empty_text', 'input[1]'],
     ['an empty list', { input: [] }, 400, 'invalid_request', 'at least one'],
     ['too many texts', { input: Array(41).fill('a') }, 413, 'batch_too_large', 'at most 40 texts, got 41'],
     [

@@ -21,8 +21,6 @@ const SECTIONS = {
   }),
 }
 
-export type EmbeddingsConfig = ReturnType<typeof readEmbeddingsConfig>
-
 /** Throws `invalid_config` that names every variable at fault. */
 export const readEmbeddingsConfig = (env: Readonly<Record<string, string | undefined>> = process.env) =>
   readConfig(SECTIONS, env)

@@ -221,6 +221,7 @@ describe('a bad request is refused before the queue, with the one error body:', 
     ['an unknown model', () => form(wav(), { model: 'whisper-huge' }), 404, 'model_not_found', 'model'],
     ['an unknown language', () => form(wav(), { language: 'klingon' }), 400, 'invalid_request', 'language'],
     ['an unknown field', () => form(wav(), { colour: 'red' }), 400, 'unknown_field', 'colour'],
+    ['a field called __proto__', () => form(wav(), Object.fromEntries([['__proto__', 'x']])), 400, 'unknown_field'],
     ['an unknown format', () => form(wav(), { response_format: 'xml' }), 400, 'invalid_request', 'response_format'],
     [
       'a format that is not there yet',
@@ -259,6 +260,16 @@ describe('a bad request is refused before the queue, with the one error body:', 
     const body = form()
     body.append('model', 'demo/whisper')
     await expectError(await post(setUp().app, body), 400, 'duplicate_field')
+  })
+
+  test.each([
+    ['text, twice', 'duplicate_field', ['x', 'y']],
+    ['a file', 'invalid_request', [new Blob(['x'])]],
+  ] as const)('a field with an endless name (%s), which is not echoed', async (_what, code, values) => {
+    const body = form()
+    for (const value of values) body.append('n'.repeat(10_000), value)
+    const { message, param } = await expectError(await post(setUp().app, body), 400, code)
+    expect(`${message}${param}`.length).toBeLessThan(300)
   })
 
   test('a form that breaks off, or is none', async () => {

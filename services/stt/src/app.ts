@@ -3,7 +3,7 @@
  * a request is found before it takes a place in the queue.
  */
 import type { Transcription } from '@hearth/shared/api'
-import { durationSeconds, resample } from '@hearth/shared/audio'
+import { durationSeconds, resampleInTurns } from '@hearth/shared/audio'
 import { AppError } from '@hearth/shared/errors'
 import { requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
@@ -41,9 +41,10 @@ export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
     requireModel(request.model)
     const audio = decodeWav(request.file, { maxSeconds })
     const seconds = durationSeconds(audio)
-    const { samples } = resample(audio, SAMPLE_RATE_HZ)
-    const language = await chooseLanguage(request.language, options, requestSignal(c))
-    const heard = await transcribe(samples, language, (input, until) => model.submit(input, until), requestSignal(c))
+    const signal = requestSignal(c)
+    const { samples } = await resampleInTurns(audio, SAMPLE_RATE_HZ, signal)
+    const language = await chooseLanguage(request.language, options, signal)
+    const heard = await transcribe(samples, language, (input, until) => model.submit(input, until), signal)
     setTimings(c, heard)
     const ignored = (['prompt', 'temperature'] as const).filter((field) => request[field] !== undefined)
     if (ignored.length > 0) c.header('x-ignored', ignored.join(', '))

@@ -22,8 +22,6 @@ const SECTIONS = {
   }),
 }
 
-export type SttConfig = ReturnType<typeof readSttConfig>
-
 /** Throws `invalid_config` that names every variable at fault. */
 export const readSttConfig = (env: Readonly<Record<string, string | undefined>> = process.env) =>
   readConfig(SECTIONS, env)

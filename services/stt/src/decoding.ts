@@ -72,7 +72,7 @@ export async function choose(
   })
 }
 
-export const endToken = ({ eos_token_id: id }: GenerationSettings): number => (typeof id === 'number' ? id : id[0])
+const endToken = ({ eos_token_id: id }: GenerationSettings): number => (typeof id === 'number' ? id : id[0])
 
 function advance(row: Row, logits: Float32Array, endOfText: number): void {
   const token = indexOfLargest(logits)

@@ -19,7 +19,7 @@ export type EngineOptions = WhisperFiles & {
 
 export const SAMPLE_RATE_HZ = 16_000
 const WINDOW_FRAMES = 3000
-export const WINDOW_SAMPLES = WINDOW_FRAMES * HOP_SAMPLES
+const WINDOW_SAMPLES = WINDOW_FRAMES * HOP_SAMPLES
 /** A fitted window keeps 0.3 s of silence behind the longest clip, so that the last word is heard to its end. */
 const TAIL_SAMPLES = 4800
 /** Whisper's encoder halves the frames, so their number is even; below a second nothing is gained. */

@@ -35,16 +35,19 @@ export type TranscriptionRequest = z.infer<typeof Fields> & { readonly file: Uin
  * every field, empty where nothing is meant: those count as absent.
  */
 export async function readTranscriptionRequest(form: FormData): Promise<TranscriptionRequest> {
-  const fields: Record<string, string> = {}
+  // Not an object yet: one would take a field called __proto__ in silence.
+  const fields = new Map<string, string>()
   for (const key of new Set(form.keys())) {
     if (key === 'file') continue
     const isList = key.endsWith('[]')
     const value = isList ? form.getAll(key)[0] : oneField(form, key)
     const name = isList ? key.slice(0, -2) : key
-    if (value !== undefined && typeof value !== 'string')
-      throw new AppError('invalid_request', `${name}: expected text, got a file`, { param: name })
-    if (value) fields[name] = value
+    if (value !== undefined && typeof value !== 'string') {
+      const shown = name.slice(0, 80)
+      throw new AppError('invalid_request', `${shown}: expected text, got a file`, { param: shown })
+    }
+    if (value) fields.set(name, value)
   }
-  const request = check(fields, Fields)
+  const request = check(Object.fromEntries(fields), Fields)
   return { ...request, file: await fileBytes(form, 'file') }
 }

@@ -2,7 +2,6 @@
 import * as z from 'zod'
 
 const FORMATS = ['wav', 'pcm'] as const
-export type SpeechFormat = (typeof FORMATS)[number]
 
 /** The names under which callers know this model, beside its own. */
 export const MODEL_ALIASES = ['kokoro', 'tts-1', 'tts-1-hd', 'gpt-4o-mini-tts'] as const

@@ -4,7 +4,7 @@
  */
 
 /** Kokoro's limit, without the token before and the one after. */
-export const MAX_RUN_TOKENS = 510
+const MAX_RUN_TOKENS = 510
 
 /** A cut at a mark is taken only behind this part of a full run, or runs would get very short. */
 const LATE_ENOUGH = 0.4

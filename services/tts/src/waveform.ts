@@ -46,7 +46,7 @@ export function shapeFragment(samples: Float32Array, { sampleRateHz, pauseMs: pa
 const isAudible = (sample: number): boolean => Math.abs(sample) > AUDIBLE
 
 /** A straight ramp over `length` samples at both ends, in place. */
-export function fadeEdges(samples: Float32Array, length: number): void {
+function fadeEdges(samples: Float32Array, length: number): void {
   for (let i = 0; i < length; i++) {
     const gain = i / length
     samples[i] = (samples[i] ?? 0) * gain
