@@ -36,9 +36,9 @@ export async function* eventBytes(
   } catch (thrown) {
     // Before the first bytes there is no stream yet: the status can still tell.
     if (!hasBegun) throw thrown
-    onError(thrown)
     const error = toAppError(thrown)
     if (error.code === 'cancelled') return
+    onError(thrown)
     yield encoder.encode(frame('error', errorBody(error, requestId)))
   }
 }

@@ -53,7 +53,8 @@ describe('options', () => {
   test.each(forms)('in %s reach the stages', async (_, path, init) => {
     const { request, prompts, remembered, languages } = hearing()
     const response = await request(path, init())
-    expect([response.status, await response.json()]).toMatchObject([200, { transcript: 'Guten Tag.' }])
+    const [turn, session] = ['x-turn', 'x-session'].map((name) => response.headers.get(name))
+    expect([response.status, await response.json()]).toMatchObject([200, { turn, session, transcript: 'Guten Tag.' }])
     expect(prompts).toMatchObject([{ instructions: 'Rhyme.', maxTokens: 7, temperature: 0.5 }])
     expect(remembered).toMatchObject([{ user: 'anna' }])
     expect(languages).toEqual(['de'])

@@ -120,7 +120,9 @@ async function requireVoice(voice: string | undefined, { tts }: Stages, signal: 
 async function whole(c: Context<AppEnv>, turn: BegunTurn, kind: 'json' | 'wav'): Promise<Response> {
   const held = await collectTurn({ turn: turn.turn, session: turn.session }, turn.events)
   for (const [stage, ms] of stageTimes(held.done)) addServerTiming(c, `${stage};dur=${ms}`)
-  return kind === 'wav' ? wavReply(held) : c.json(jsonBody(held), 200, { 'x-turn': held.turn })
+  return kind === 'wav'
+    ? wavReply(held)
+    : c.json(jsonBody(held), 200, { 'x-turn': held.turn, 'x-session': held.session })
 }
 
 function eventsOf(

@@ -39,6 +39,9 @@ import type { Stages } from './turn-events.ts'
 
 type ChatModel = Model<Prompt, Written, string>
 
+/** Open WebUI asks for these without a key. */
+const OPEN_PATHS = ['/v1/audio/voices', '/v1/audio/models']
+
 async function main(): Promise<void> {
   const config = readOrchestratorConfig()
   const log = createLogger({ service: 'orchestrator', level: config.log.level })
@@ -62,6 +65,7 @@ async function main(): Promise<void> {
     jobs: jobs?.queue,
     dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,
+    access: { ...config.hearth, openPaths: OPEN_PATHS },
     ...config.orchestrator,
     maxUploadBytes: uploadLimit(config),
     log,

@@ -81,6 +81,7 @@ async function holdTurns(
 
 type Door = Pick<Rehearsal, 'base' | 'apiKey'>
 
+/** A turn in a session of its own, which nobody is to find later. */
 async function holdTurn({ base, apiKey }: Door, wav: Buffer<ArrayBuffer>, signal: AbortSignal): Promise<void> {
   const body = new FormData()
   body.append('file', new Blob([wav], { type: 'audio/wav' }), 'rehearsal.wav')
@@ -88,4 +89,10 @@ async function holdTurn({ base, apiKey }: Door, wav: Buffer<ArrayBuffer>, signal
   const answer = await fetch(`${base}/generate`, { method: 'POST', body, headers, signal })
   await answer.arrayBuffer()
   if (!answer.ok) throw new Error(`expected a turn, got ${answer.status}`)
+  const forgotten = await fetch(`${base}/sessions/${answer.headers.get('x-session')}`, {
+    method: 'DELETE',
+    headers,
+    signal,
+  })
+  await forgotten.arrayBuffer()
 }

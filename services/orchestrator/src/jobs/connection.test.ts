@@ -43,7 +43,7 @@ describe('asking Redis', () => {
     const address = hole.address()
     const port = typeof address === 'object' ? address?.port : 0
     const connection = await connected(`redis://127.0.0.1:${port}`)
-    const work = vi.fn(never)
+    const work = vi.fn<() => Promise<never>>(never)
     await expect(askRedis(connection, inTime(), work)).rejects.toMatchObject({
       code: 'dependency_unavailable',
       retryAfterMs: 1000,
