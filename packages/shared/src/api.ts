@@ -67,15 +67,33 @@ export const HEADERS = {
 
 export const PORTS = { orchestrator: 8080, stt: 8081, tts: 8082, embeddings: 8083, redis: 6379 } as const
 
-/** `POST /generate` with a JSON body. */
-export const GenerateRequest = z.strictObject({
-  text: z.string(),
-  session: z
-    .string()
-    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
-    .optional(),
+const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+
+/** What may stand beside the words or the sound of `POST /generate`: in JSON, as fields of a form, or in the address. */
+export const GenerateFields = z.strictObject({
+  session: name.optional(),
+  /** Whose memory it is. */
+  user: name.optional(),
   voice: z.string().min(1).max(64).optional(),
+  /** The language that is spoken to the service: a code or an English name. Without it, it is detected. */
+  language: z
+    .string()
+    .regex(/^[A-Za-z][A-Za-z -]{1,31}$/, 'expected a code of a language or its English name')
+    .optional(),
+  /** The system text for the language model, instead of the configured one. */
+  instructions: z.string().max(8000).optional(),
+  response_format: z.enum(['json', 'wav', 'pcm'], 'expected json, wav or pcm').optional(),
+  /** False: the reply is text only. */
+  speak: z.boolean().optional(),
+  /** False: nothing of this turn is kept for other sessions. */
+  remember: z.boolean().optional(),
+  max_tokens: z.int().min(1).max(100_000).optional(),
+  temperature: z.number().min(0).max(2).optional(),
 })
+export type GenerateFields = z.infer<typeof GenerateFields>
+
+/** `POST /generate` with a JSON body: either a `text`, or a whole WAV file as base64 in `audio`. */
+export const GenerateRequest = GenerateFields.extend({ text: z.string().optional(), audio: z.string().optional() })
 export type GenerateRequest = z.infer<typeof GenerateRequest>
 
 /** The name of each stage's model, and what had to be left out. */
@@ -88,6 +106,8 @@ export const TurnModels = z.object({
 export type TurnModels = z.infer<typeof TurnModels>
 
 export const GenerateReply = z.object({
+  /** For `GET /turns/:id`. */
+  turn: z.string(),
   session: z.string(),
   transcript: z.string(),
   reply: z.string(),
@@ -97,5 +117,11 @@ export const GenerateReply = z.object({
   models: TurnModels,
   /** Stages that failed without ending the turn. */
   degraded: z.array(z.string()),
+  /** True when the language model broke off, and what it had said is the reply. */
+  incomplete: z.literal(true).optional(),
+  /** Language models that were to answer before the one that did, and why they did not. */
+  fallbacks: z.readonly(z.array(z.object({ model: z.string(), code: z.string() }))).optional(),
+  /** Tokens and their times, as far as the language model tells them. */
+  usage: z.record(z.string(), z.number()).optional(),
 })
 export type GenerateReply = z.infer<typeof GenerateReply>

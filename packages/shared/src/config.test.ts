@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { bool, describeConfig, int, number, port, readConfig, secret, text, url } from './config.ts'
+import { bool, describeConfig, int, list, number, port, readConfig, secret, text, url } from './config.ts'
 
 const sections = {
   stt: z.object({
@@ -103,4 +103,12 @@ test('a password inside an address is not printed', () => {
   expect(describeConfig(config)).toEqual({ REDIS_URL: 'redis://[redacted]@host:6379/0' })
   const strict = { stt: z.object({ url: url() }) }
   expect(() => readConfig(strict, { STT_URL: 'ftp://user:hunter2@host' })).toThrow('got "ftp://[redacted]@host"')
+})
+
+test('a list is separated by commas', () => {
+  const schema = { hearth: z.object({ allowedOrigins: list().default([]) }) }
+  expect(
+    readConfig(schema, { HEARTH_ALLOWED_ORIGINS: 'https://a.example, https://b.example,' }).hearth.allowedOrigins,
+  ).toEqual(['https://a.example', 'https://b.example'])
+  expect(readConfig(schema, {}).hearth.allowedOrigins).toEqual([])
 })

@@ -49,6 +49,14 @@ export const text = () => z.string().min(1)
 export const bool = () => z.stringbool()
 /** An http(s) address without a trailing slash. */
 export const url = () => z.url({ protocol: /^https?$/ }).transform((address) => address.replace(/\/+$/, ''))
+/** Texts separated by commas. */
+export const list = () =>
+  text().transform((value) =>
+    value
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean),
+  )
 /** A text that must not be printed. */
 export const secret = ({ minLength = 1 } = {}) =>
   z

@@ -18,6 +18,7 @@ export function errorResponse(thrown: unknown, requestId: string): Response {
     headers.set('retry-after', String(Math.ceil(retryAfterMs / 1000)))
     headers.set('retry-after-ms', String(Math.ceil(retryAfterMs)))
   }
+  if (error.status === 401) headers.set('www-authenticate', 'Bearer')
   if (error.code === 'method_not_allowed') headers.set('allow', String(error.details['allow']))
   return Response.json(errorBody(error, requestId), { status: error.status, headers })
 }

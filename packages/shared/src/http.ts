@@ -5,6 +5,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { matchedRoutes } from 'hono/route'
+import { type AccessOptions, allowOrigins, requireKey } from './access.ts'
 import type { ModelStatus } from './api.ts'
 import { HEADERS } from './api.ts'
 import { errorResponse } from './error-response.ts'
@@ -18,6 +19,7 @@ export type AppEnv = {
 }
 
 export type AppOptions = GuardOptions & {
+  access?: AccessOptions
   service: string
   /** For `/ready`: ready when every one of them is. */
   models: () => readonly ModelStatus[]
@@ -32,6 +34,8 @@ export type AppOptions = GuardOptions & {
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.use(observe(options))
+  app.use(allowOrigins(options.access ?? {}))
+  app.use(requireKey(options.access ?? {}))
   app.use(guard(options))
   app.onError((error, c) => answerError(c, error, options.log))
   app.notFound((c) => answerUnmatched(app, c, options.log))

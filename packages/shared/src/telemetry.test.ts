@@ -29,6 +29,32 @@ test('a mark is the time since the start, and only the first counts', () => {
   expect(stages.timings()).toEqual({ firstAudioMs: 30, totalMs: 60 })
 })
 
+test('a waterfall tells when each stage worked; short pauses and a hundred pieces do not cut it up', async () => {
+  const { now, advance } = clockOf()
+  const stages = new StageClock(['llm', 'tts'], now)
+  const spend = (ms: number) => async () => advance(ms)
+  advance(10)
+  for (let piece = 0; piece < 3; piece++) {
+    await stages.time('llm', spend(20))
+    advance(1)
+  }
+  await stages.time('tts', spend(7))
+  advance(30)
+  await stages.time('llm', spend(2))
+  expect(stages.spans()).toEqual([
+    { stage: 'llm', startMs: 10, durationMs: 62 },
+    { stage: 'tts', startMs: 73, durationMs: 7 },
+    { stage: 'llm', startMs: 110, durationMs: 2 },
+  ])
+  for (let piece = 0; piece < 100; piece++) {
+    await stages.time('llm', spend(1))
+    advance(10)
+  }
+  const spans = stages.spans().filter(({ stage }) => stage === 'llm')
+  expect(spans).toHaveLength(32)
+  expect(spans.reduce((end, { startMs, durationMs }) => Math.max(end, startMs + durationMs), 0)).toBe(now() - 10)
+})
+
 test('metrics have registries of their own and say which state a model is in', async () => {
   const [one, other] = [createMetrics('one'), createMetrics('other')]
   one.setModelState('stt', 'warming', 'ready')

@@ -73,6 +73,32 @@ export class Metrics {
     this.#modelState.set({ model, state: to }, 1)
   }
 
+  /** A histogram of seconds that one service has; gives what observes milliseconds. */
+  addDuration<Label extends string>(name: string, help: string, labelNames: Label[]) {
+    const histogram = this.#histogram(name, help, labelNames, SECONDS)
+    return (labels: Record<Label, string>, ms: number): void => histogram.observe(labels, ms / 1000)
+  }
+
+  /** A gauge that one service has, read at each scrape; nothing is told of it when `read` fails. */
+  addGauge<Label extends string>(
+    name: string,
+    help: string,
+    labelNames: Label[],
+    read: () => Promise<readonly (readonly [labels: Record<Label, string>, value: number])[]>,
+  ): void {
+    const gauge = new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [this.registry],
+      collect: async () => {
+        const values = await read().catch(() => [])
+        gauge.reset()
+        for (const [labels, value] of values) gauge.set(labels, value)
+      },
+    })
+  }
+
   #histogram<Label extends string>(
     name: string,
     help: string,
@@ -107,6 +133,18 @@ function watchEventLoop(registry: Registry): () => void {
   return () => delay.reset()
 }
 
+/** A stretch of time in which a stage worked; `startMs` counts from the clock's start. */
+export type StageSpan<Stage extends string = string> = {
+  readonly stage: Stage
+  readonly startMs: number
+  readonly durationMs: number
+}
+
+/** Shorter pauses between two stretches of one stage are told as part of it, or a reply would have as many as it has tokens. */
+const SPAN_PAUSE_MS = 5
+/** Of one stage; the last of them takes in what follows. */
+const MOST_SPANS = 32
+
 /**
  * Times the stages of one piece of work. The order of `stages` is the order of the timings, of the `Server-Timing` header and of the labels:
  * there is one list.
@@ -116,6 +154,7 @@ export class StageClock<Stage extends string> {
   readonly #now: () => number
   readonly #startedAt: number
   readonly #spentMs = new Map<Stage, number>()
+  readonly #spans = new Map<Stage, { startMs: number; endMs: number }[]>()
 
   constructor(stages: readonly Stage[], now: () => number = () => performance.now()) {
     this.#stages = stages
@@ -125,11 +164,13 @@ export class StageClock<Stage extends string> {
 
   /** Times `work`, also when it fails. A stage timed twice adds up. */
   async time<T>(stage: Stage, work: () => Promise<T>): Promise<T> {
-    const start = this.#now()
+    const startMs = this.elapsedMs()
     try {
       return await work()
     } finally {
-      this.add(stage, this.#now() - start)
+      const endMs = this.elapsedMs()
+      this.add(stage, endMs - startMs)
+      this.#keep(stage, startMs, endMs)
     }
   }
 
@@ -152,11 +193,28 @@ export class StageClock<Stage extends string> {
     return Object.fromEntries([...entries, ['totalMs', round(this.elapsedMs())]])
   }
 
+  /** When each stage that was timed worked, in the order of their starts: the work's waterfall. */
+  spans(): StageSpan<Stage>[] {
+    return [...this.#spans]
+      .flatMap(([stage, spans]) => spans.map((span) => ({ stage, ...span })))
+      .toSorted((one, other) => one.startMs - other.startMs)
+      .map(({ stage, startMs, endMs }) => ({ stage, startMs: round(startMs), durationMs: round(endMs - startMs) }))
+  }
+
   /** The `Server-Timing` header (W3C): `stt;dur=31.2, total;dur=80.1`. */
   serverTiming(): string {
     return [...this.#entries(), ['total', this.elapsedMs()] as const]
       .map(([stage, ms]) => `${stage};dur=${round(ms)}`)
       .join(', ')
+  }
+
+  #keep(stage: Stage, startMs: number, endMs: number): void {
+    const spans = this.#spans.get(stage) ?? []
+    this.#spans.set(stage, spans)
+    const last = spans.at(-1)
+    if (last && (startMs - last.endMs < SPAN_PAUSE_MS || spans.length >= MOST_SPANS))
+      last.endMs = Math.max(last.endMs, endMs)
+    else spans.push({ startMs, endMs })
   }
 
   #entries(): (readonly [Stage, number])[] {

@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { readOrchestratorConfig } from './config.ts'
+import { describe, expect, test } from 'vitest'
+import { readOrchestratorConfig, uploadLimit } from './config.ts'
 
 test('without settings it is the stack on this machine', () => {
   const config = readOrchestratorConfig({})
@@ -33,4 +33,44 @@ test('tells of every setting that can not be used at once', () => {
   expect(() => readOrchestratorConfig({ STT_URL: 'nowhere', MEMORY_THRESHOLD: '7' })).toThrow(
     /STT_URL(?:.|\n)*MEMORY_THRESHOLD/,
   )
+})
+
+test('uploads may be as large as the stt service takes them, and larger when set', () => {
+  expect(uploadLimit(readOrchestratorConfig({}))).toBe(2 ** 26)
+  expect(uploadLimit(readOrchestratorConfig({ STT_MAX_UPLOAD_BYTES: '99999999' }))).toBe(99_999_999)
+  expect(uploadLimit(readOrchestratorConfig({ ORCHESTRATOR_MAX_UPLOAD_BYTES: '99999999' }))).toBe(99_999_999)
+})
+
+describe('the language models', () => {
+  test('are asked in the order of LLM_CHAIN', () => {
+    expect(readOrchestratorConfig({}).llm.chain).toEqual(['openai', 'ollama', 'embedded'])
+    expect(readOrchestratorConfig({ LLM_CHAIN: 'embedded, ollama' }).llm.chain).toEqual(['embedded', 'ollama'])
+  })
+
+  test.each([{ LLM_CHAIN: 'ollama,gpt' }, { LLM_CHAIN: ',' }, { LLM_URL: 'http://llm/v1' }, { LLM_MODEL: 'm' }])(
+    'are refused with %j',
+    (env) => {
+      expect(() => readOrchestratorConfig(env)).toThrow(/LLM_/)
+    },
+  )
+
+  test('keep their key to themselves', () => {
+    const { llm } = readOrchestratorConfig({ LLM_URL: 'http://llm/v1/', LLM_MODEL: 'm', LLM_API_KEY: 'sk-1' })
+    expect([llm.url, String(llm.apiKey), llm.apiKey?.reveal()]).toEqual(['http://llm/v1', '[redacted]', 'sk-1'])
+  })
+})
+
+test('there is a job queue only where a Redis is named', () => {
+  expect(readOrchestratorConfig({}).redis.url).toBeUndefined()
+  const env = {
+    REDIS_URL: 'redis://redis:6379',
+    STT_URLS: 'http://one:8081, http://two:8081/',
+    QUEUE_DASHBOARD: 'true',
+  }
+  expect(readOrchestratorConfig(env)).toMatchObject({
+    redis: { url: 'redis://redis:6379' },
+    stt: { urls: ['http://one:8081', 'http://two:8081'] },
+    queue: { dashboard: true },
+  })
+  expect(() => readOrchestratorConfig({ REDIS_URL: 'http://redis' })).toThrow(/REDIS_URL: expected redis:/)
 })

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { PORTS } from '@hearth/shared/api'
-import { int, number, port, readConfig, text, url } from '@hearth/shared/config'
+import { bool, int, list, number, port, readConfig, secret, text, url } from '@hearth/shared/config'
 import { COMMON_SECTIONS } from '@hearth/shared/service-settings'
 import * as z from 'zod'
 
@@ -21,7 +21,7 @@ const SECTIONS = {
     host: text().default('127.0.0.1'),
     port: port().default(PORTS.orchestrator),
     instructions: text().default(INSTRUCTIONS),
-    maxUploadBytes: int({ min: 1024, max: 1024 * MEBIBYTE }).default(25 * MEBIBYTE),
+    maxUploadBytes: int({ min: 1024, max: 1024 * MEBIBYTE }).default(64 * MEBIBYTE),
     maxTextChars: int({ min: 1, max: 1_000_000 }).default(8000),
     /** Turns at the same time. */
     maxTurns: int({ min: 1, max: 10_000 }).default(64),
@@ -33,7 +33,29 @@ const SECTIONS = {
     idleMs: limitMs(30 * MINUTE_MS),
   }),
   /** `limitMs` is for one answer. Without a transcript there is no turn, so stt may hold it for two minutes while its model loads. */
-  stt: z.object({ url: local(PORTS.stt), limitMs: limitMs(150 * SECOND_MS) }),
+  stt: z.object({
+    url: local(PORTS.stt),
+    limitMs: limitMs(150 * SECOND_MS),
+    /** The service's own setting: its uploads also come through here. */
+    maxUploadBytes: int({ min: 1024, max: 1024 * MEBIBYTE }).default(64 * MEBIBYTE),
+    /** The replicas that jobs go to, instead of all addresses that the name in `url` has. */
+    urls: list().pipe(z.array(url()).min(1)).optional(),
+  }),
+  /** Without one there is no job queue, and the stt service is asked directly. */
+  redis: z.object({ url: z.url({ protocol: /^rediss?$/, error: 'expected redis://host:port' }).optional() }),
+  jobs: z.object({
+    /** That wait or run; more are refused. */
+    maxDepth: int({ min: 1, max: 100_000 }).default(1000),
+    keepSeconds: int({ min: 60, max: 7 * 86_400 }).default(3600),
+    /** How long the first job of a batch waits for others. */
+    windowMs: int({ min: 0, max: 50 }).default(0),
+    spoolMaxBytes: int({ min: MEBIBYTE, max: 2 ** 40 }).default(1024 * MEBIBYTE),
+    spoolMaxAgeMs: limitMs(15 * MINUTE_MS),
+  }),
+  queue: z.object({
+    /** Bull Board under /queues. */
+    dashboard: bool().default(false),
+  }),
   tts: z.object({ url: local(PORTS.tts), limitMs: limitMs(60 * SECOND_MS), voicesLimitMs: limitMs(2 * SECOND_MS) }),
   embeddings: z.object({ url: local(PORTS.embeddings), limitMs: limitMs(5 * SECOND_MS) }),
   memory: z.object({
@@ -48,6 +70,24 @@ const SECTIONS = {
     totalMs: limitMs(30 * SECOND_MS),
     loadMs: limitMs(5 * MINUTE_MS),
   }),
+  /** Any OpenAI-compatible server, and the order in which the language models are asked. */
+  llm: z
+    .object({
+      /** With the version: `http://127.0.0.1:8000/v1`. */
+      url: url().optional(),
+      model: text().optional(),
+      apiKey: secret().optional(),
+      chain: list()
+        .pipe(z.array(z.enum(['openai', 'ollama', 'embedded'])).min(1))
+        .default(['openai', 'ollama', 'embedded']),
+      /** Offers the built-in tools; the servers' models have to know tools. */
+      tools: bool().default(false),
+      stallMs: limitMs(10 * SECOND_MS),
+      totalMs: limitMs(30 * SECOND_MS),
+    })
+    .refine(({ url: address, model }) => (address === undefined) === (model === undefined), {
+      error: 'expected LLM_URL and LLM_MODEL together',
+    }),
   chat: z.object({
     /** Another model of the hub with the same files. */
     model: text().optional(),
@@ -57,7 +97,13 @@ const SECTIONS = {
     maxTokens: int({ min: 1, max: 4096 }).default(160),
     threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
   }),
-  hearth: z.object({ home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))) }),
+  hearth: z.object({
+    home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
+    /** Asked of every request but the probes and the list of voices, once it is set. */
+    apiKey: secret({ minLength: 16 }).optional(),
+    /** Origins whose pages may call, separated by commas. */
+    allowedOrigins: list().default([]),
+  }),
 }
 
 export type OrchestratorConfig = ReturnType<typeof readOrchestratorConfig>
@@ -65,3 +111,7 @@ export type OrchestratorConfig = ReturnType<typeof readOrchestratorConfig>
 /** Throws `invalid_config` that names every variable at fault. */
 export const readOrchestratorConfig = (env: Readonly<Record<string, string | undefined>> = process.env) =>
   readConfig(SECTIONS, env)
+
+/** Never less than the stt service takes. */
+export const uploadLimit = ({ orchestrator, stt }: OrchestratorConfig): number =>
+  Math.max(orchestrator.maxUploadBytes, stt.maxUploadBytes)

@@ -9,6 +9,7 @@ const DONE: TurnDone = {
   reply: 'Grüße. Tschüss.',
   timings: { llmMs: 1, totalMs: 2 },
   models: { stt: null, embeddings: 'e', llm: 'l', tts: 't' },
+  ending: {},
   degraded: new Map(),
 }
 const audio = (...samples: number[]): TurnEvent => {
@@ -20,7 +21,7 @@ async function collect(...events: TurnEvent[]) {
   async function* stream() {
     yield* events
   }
-  return collectTurn('s1', stream())
+  return collectTurn({ turn: 'turn_1', session: 's1' }, stream())
 }
 
 describe('the JSON reply', () => {

@@ -7,9 +7,11 @@ import { AppError } from '@hearth/shared/errors'
 import { wavHeader } from '@hearth/shared/wav'
 import type { TurnDone, TurnEvent } from './turn-events.ts'
 
+/** The names by which a client can ask for more. */
+export type TurnIds = { readonly turn: string; readonly session: string }
+
 /** A whole turn, with its fragments of sound. */
-export type HeldTurn = {
-  readonly session: string
+export type HeldTurn = TurnIds & {
   readonly transcript: string
   readonly done: TurnDone
   /** s16le mono, one for each fragment; null when there is no voice or nothing to say. */
@@ -21,7 +23,7 @@ const HEADER_TEXT_BYTES = 4096
 const SILENT_RATE_HZ = 24_000
 
 /** Reads a turn to its end. A voice that failed in mid-reply counts as none: half a spoken answer would mislead. */
-export async function collectTurn(session: string, events: AsyncIterable<TurnEvent>): Promise<HeldTurn> {
+export async function collectTurn(ids: TurnIds, events: AsyncIterable<TurnEvent>): Promise<HeldTurn> {
   let transcript = ''
   let sampleRateHz = 0
   const pcm: Uint8Array[] = []
@@ -33,33 +35,30 @@ export async function collectTurn(session: string, events: AsyncIterable<TurnEve
     }
     if (event.type !== 'done') continue
     const isSpoken = pcm.length > 0 && !event.degraded.has('tts')
-    return { session, transcript, done: event, audio: isSpoken ? { pcm, sampleRateHz } : null }
+    return { ...ids, transcript, done: event, audio: isSpoken ? { pcm, sampleRateHz } : null }
   }
   throw new Error('expected a turn to end with done: this is a bug')
 }
 
-export function jsonBody({ session, transcript, done, audio }: HeldTurn): GenerateReply {
-  const { reply, timings, models, degraded } = done
+export function jsonBody({ turn, session, transcript, done, audio }: HeldTurn): GenerateReply {
+  const { reply, timings, models, degraded, ending } = done
   const sound = audio && {
     format: 'wav' as const,
     sampleRateHz: audio.sampleRateHz,
     base64: wavFile(audio).toString('base64'),
   }
-  return { session, transcript, reply, audio: sound, timings, models, degraded: [...degraded.keys()] }
+  return { turn, session, transcript, reply, ...ending, audio: sound, timings, models, degraded: [...degraded.keys()] }
 }
 
 /** The WAV and its headers; without a word spoken, a WAV of no samples. Throws `stage_failed` when the voice failed. */
-export function wavReply({ session, transcript, done, audio }: HeldTurn): Response {
-  const failure = done.degraded.get('tts')
-  if (failure) {
-    const message = 'tts: there is no sound to send; ask for application/json to get the reply as text'
-    throw new AppError('stage_failed', message, { cause: failure, details: { stage: 'tts' } })
-  }
+export function wavReply({ turn, session, transcript, done, audio }: HeldTurn): Response {
+  requireSound(done)
   const body = wavFile(audio ?? { pcm: [], sampleRateHz: SILENT_RATE_HZ })
   return new Response(body, {
     headers: {
       'content-type': 'audio/wav',
       'content-length': String(body.length),
+      'x-turn': turn,
       'x-session': session,
       'x-transcript': extValue(transcript),
       'x-reply': extValue(done.reply),
@@ -68,6 +67,34 @@ export function wavReply({ session, transcript, done, audio }: HeldTurn): Respon
       'x-degraded': [...done.degraded.keys()].join(', '),
     },
   })
+}
+
+/**
+ * The sound of a turn while it is made, its first bytes with the first clause: s16le, or a WAV whose header leaves its length open. Throws
+ * `stage_failed` when the voice fails: half a spoken answer must not look whole.
+ */
+export async function* soundBytes(
+  events: AsyncIterable<TurnEvent>,
+  format: 'wav' | 'pcm',
+): AsyncGenerator<Uint8Array, void, void> {
+  let hasHeader = format === 'pcm'
+  for await (const event of events) {
+    if (event.type === 'audio') {
+      if (!hasHeader) yield wavHeader({ sampleRateHz: event.sampleRateHz, sampleCount: 'stream' })
+      hasHeader = true
+      yield event.pcm
+    }
+    if (event.type !== 'done') continue
+    requireSound(event)
+    if (!hasHeader) yield wavHeader({ sampleRateHz: SILENT_RATE_HZ, sampleCount: 0 })
+  }
+}
+
+function requireSound({ degraded }: TurnDone): void {
+  const failure = degraded.get('tts')
+  if (!failure) return
+  const message = 'tts: there is no sound to send; ask for application/json to get the reply as text'
+  throw new AppError('stage_failed', message, { cause: failure, details: { stage: 'tts' } })
 }
 
 function wavFile({ pcm, sampleRateHz }: NonNullable<HeldTurn['audio']>): Buffer<ArrayBuffer> {

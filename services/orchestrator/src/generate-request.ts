@@ -1,28 +1,19 @@
 /**
- * What `POST /generate` takes, in three forms: JSON with a text, a multipart form with a file, or the bytes of the file itself.
- * Everything that can be refused is refused here, before any other service is asked.
+ * What `POST /generate` takes, in three forms: JSON with a text or a sound, a multipart form, or the bytes of the file itself. The options beside
+ * them are the same everywhere. Everything that can be refused is refused here, before any other service is asked.
  */
-import { GenerateRequest } from '@hearth/shared/api'
+import { GenerateFields, GenerateRequest } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { check, fileBytes, oneField, readBytes, readForm, readJson } from '@hearth/shared/request-body'
 import { decodeWav } from '@hearth/shared/wav'
 import type { Context } from 'hono'
-import type * as z from 'zod'
 import type { TurnInput } from './turn-events.ts'
 
-export type TurnRequest = {
-  readonly said: TurnInput['said']
-  readonly session: string | undefined
-  readonly voice: string | undefined
-}
+/** What to say to, and the client's options by their own names. */
+export type TurnRequest = { readonly said: TurnInput['said']; readonly options: GenerateFields }
 
-/** Fields beside the file, in a form or in the address. */
-const Fields = GenerateRequest.partial({ text: true })
-const Options = GenerateRequest.omit({ text: true })
-
-/** JSON may write a code point as two escapes of six bytes each. */
-const JSON_BYTES_PER_CHAR = 12
-const OTHER_FIELDS_BYTES = 4096
+/** Fields beside the file, in a form. */
+const FormFields = GenerateRequest.omit({ audio: true })
 
 /** Decoding whole files of many minutes would hold up the event loop; a file that begins as sound is left to the stt service. */
 const LOOKED_AT_BYTES = 1_048_576
@@ -35,48 +26,79 @@ export async function readTurnRequest(c: Context, maxTextChars: number): Promise
   const type = (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
   if (type === 'multipart/form-data') return fromForm(await readForm(c), maxTextChars)
   if (/^audio\/|^application\/octet-stream$/.test(type)) return fromBytes(await readBytes(c), c.req.queries())
-  if (/^application\/(?:[\w.+-]+\+)?json$/.test(type)) {
-    requireShort(c, maxTextChars)
-    return fromFields(await readJson(c, GenerateRequest), maxTextChars)
-  }
+  if (/^application\/(?:[\w.+-]+\+)?json$/.test(type)) return fromJson(await readJson(c, GenerateRequest), maxTextChars)
   throw new AppError(
     'unsupported_content_type',
     `expected application/json, multipart/form-data or audio/wav, got ${type.slice(0, 80) || 'no content type'}`,
   )
 }
 
-/** A body that can't hold a text of this length is refused before it is read and parsed. */
-function requireShort(c: Context, maxTextChars: number): void {
-  const length = Number(c.req.header('content-length') ?? 0)
-  if (length <= maxTextChars * JSON_BYTES_PER_CHAR + OTHER_FIELDS_BYTES) return
-  throw new AppError('text_too_long', `text may have ${maxTextChars} characters, got a body of ${length} bytes`, {
-    param: 'text',
-  })
+function fromJson({ text, audio, ...options }: GenerateRequest, maxTextChars: number): TurnRequest {
+  if (text !== undefined && audio === undefined) return { said: words(text, maxTextChars), options }
+  if (audio !== undefined && text === undefined) return { said: soundOf(audio), options }
+  const got = text === undefined ? 'neither' : 'both'
+  throw new AppError('invalid_request', `expected either a text or an audio, got ${got}`, { param: 'text' })
 }
 
 async function fromForm(form: FormData, maxTextChars: number): Promise<TurnRequest> {
   const names = new Set(form.keys())
   names.delete('file')
-  const fields = check(Object.fromEntries([...names].map((name) => [name, oneField(form, name)])), Fields)
-  const { text } = fields
-  if (text === undefined) return fromFile(await fileBytes(form, 'file'), fields)
-  if (!form.has('file')) return fromFields({ ...fields, text }, maxTextChars)
+  const fields = Object.fromEntries([...names].map((name) => [name, oneField(form, name)]))
+  const { text, ...options } = check(fromTexts(fields), FormFields)
+  if (text === undefined) return { said: sound(await fileBytes(form, 'file')), options }
+  if (!form.has('file')) return { said: words(text, maxTextChars), options }
   throw new AppError('invalid_request', 'expected either a file or a text, got both', { param: 'text' })
 }
 
 function fromBytes(wav: Uint8Array, query: Record<string, string[]>): TurnRequest {
   const twice = Object.keys(query).find((name) => (query[name]?.length ?? 0) > 1)
   if (twice !== undefined) throw new AppError('duplicate_field', `expected ${twice} once`, { param: twice })
-  const single = Object.entries(query).map(([name, values]) => [name, values[0]])
-  return fromFile(wav, check(Object.fromEntries(single), Options))
+  const fields = Object.fromEntries(Object.entries(query).map(([name, values]) => [name, values[0]]))
+  return { said: sound(wav), options: check(fromTexts(fields), GenerateFields) }
 }
 
-function fromFile(wav: Uint8Array, { session, voice }: z.infer<typeof Options>): TurnRequest {
+const readFlag = (text: string): unknown => (text === 'true' ? true : text === 'false' ? false : text)
+const readNumber = (text: string): unknown => (/^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : text)
+const READERS = new Map([
+  ['speak', readFlag],
+  ['remember', readFlag],
+  ['max_tokens', readNumber],
+  ['temperature', readNumber],
+])
+
+/** Fields of a form or an address are texts; what isn't readable as what it should be is left for the schema to refuse. */
+const fromTexts = (fields: Record<string, unknown>): unknown =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => {
+      const read = READERS.get(name)
+      return [name, read && typeof value === 'string' ? read(value) : value]
+    }),
+  )
+
+function sound(wav: Uint8Array): TurnInput['said'] {
   decodeWav(wav.subarray(0, LOOKED_AT_BYTES))
-  return { said: { wav }, session, voice }
+  return { wav }
 }
 
-function fromFields({ text, session, voice }: GenerateRequest, maxTextChars: number): TurnRequest {
+/** The field is named in what is wrong with the file in it. */
+function soundOf(audio: string): TurnInput['said'] {
+  try {
+    return sound(fromBase64(audio))
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error
+    throw new AppError(error.code, error.message, { cause: error.cause, param: 'audio' })
+  }
+}
+
+function fromBase64(text: string): Uint8Array {
+  const bytes = Buffer.from(text, 'base64')
+  // Node's decoder skips what is not base64; a regular expression would need a stack as long as the file.
+  const length = text.endsWith('==') ? text.length - 2 : text.endsWith('=') ? text.length - 1 : text.length
+  if (length % 4 !== 1 && bytes.length === Math.floor((length * 3) / 4)) return bytes
+  throw new AppError('invalid_request', 'audio: expected base64 without line breaks')
+}
+
+function words(text: string, maxTextChars: number): TurnInput['said'] {
   const param = 'text'
   const length = countCharacters(text)
   if (length > maxTextChars)
@@ -84,7 +106,7 @@ function fromFields({ text, session, voice }: GenerateRequest, maxTextChars: num
   const visible = withoutControls(text)
   if (!/[\p{L}\p{N}\p{P}\p{S}]/u.test(visible))
     throw new AppError('empty_text', 'expected a text with at least one visible character', { param })
-  return { said: { text: visible, model: null }, session, voice }
+  return { text: visible, model: null }
 }
 
 function countCharacters(text: string): number {

@@ -1,6 +1,6 @@
 /**
- * Starts the orchestrator: settings, stages, HTTP, in this order. The embedded chat model is fetched and loaded only once Ollama
- * has been looked for and not found.
+ * Starts the orchestrator: settings, stages, HTTP, in this order. The embedded chat model is fetched and loaded only once no
+ * language model before it can answer.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -17,25 +17,30 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import packageFile from '../package.json' with { type: 'json' }
 import { createOrchestratorApp } from './app.ts'
-import { readOrchestratorConfig } from './config.ts'
+import { readOrchestratorConfig, uploadLimit } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
 import spec from './model.json' with { type: 'json' }
+import { createQueuedStt } from './jobs/queued-stt.ts'
+import { startJobs } from './jobs/start-jobs.ts'
+import type { Jobs } from './jobs/start-jobs.ts'
 import { rehearse } from './rehearsal.ts'
 import { Sessions } from './sessions.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
-import { createEmbeddedChat } from './stages/embedded.ts'
 import { createEmbeddingsClient } from './stages/embeddings.ts'
-import { firstOf } from './stages/llm.ts'
+import { createLanguageModels } from './stages/language-models.ts'
+import type { LanguageModels } from './stages/language-models.ts'
 import type { Prompt } from './stages/llm.ts'
 import { openMemory } from './stages/memory-sqlite.ts'
 import { createMemory } from './stages/memory.ts'
 import type { MemoryStore } from './stages/memory.ts'
-import { OllamaModel } from './stages/ollama.ts'
 import { createSttClient } from './stages/stt.ts'
 import { createTtsClient } from './stages/tts.ts'
 import type { Stages } from './turn-events.ts'
 
 type ChatModel = Model<Prompt, Written, string>
+
+/** Open WebUI asks for these without a key. */
+const OPEN_PATHS = ['/v1/audio/voices', '/v1/audio/models']
 
 async function main(): Promise<void> {
   const config = readOrchestratorConfig()
@@ -44,11 +49,10 @@ async function main(): Promise<void> {
   const metrics = createMetrics('orchestrator')
   const store = openStore(config.hearth.home)
   const chat = createChatModel(config, log, metrics)
-  const ollama = createOllama(config, log, (isUsable) => {
-    if (!isUsable) chat.start()
-  })
-  const stages = createStages(config, { store, ollama, chat, log })
-  const current = () => ollama.status ?? chat.status
+  const llm = createLanguageModels(config, chat, log)
+  const jobs = openJobs(config, log, metrics)
+  const stages = createStages(config, { store, llm, jobs })
+  const current = () => llm.status
   const closing = new AbortController()
   let isRehearsed = false
 
@@ -57,23 +61,30 @@ async function main(): Promise<void> {
     stages,
     sessions: createSessions(config),
     models: () => [isRehearsed ? current() : stillWarming(current())],
+    services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
+    jobs: jobs?.queue,
+    dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,
+    access: { ...config.hearth, openPaths: OPEN_PATHS },
     ...config.orchestrator,
+    maxUploadBytes: uploadLimit(config),
     log,
     metrics,
   })
   const { port, host: hostname } = config.orchestrator
   const onDrain = () => closing.abort()
-  const close = [() => ollama.close(), () => chat.close(), async () => store.close()]
+  const close = [async () => jobs?.close(), () => llm.close(), () => chat.close(), async () => store.close()]
   const server = await serve({ app, port, hostname, log, onDrain, close })
-  await ollama.watch()
+  await llm.start()
 
   const isReady = () => current().state === 'ready'
   const others = [config.stt.url, config.tts.url, config.embeddings.url]
   const base = `http://127.0.0.1:${server.port}`
-  await rehearse({ isReady, others, tts: stages.tts, base, log }, closing.signal).catch((error: unknown) => {
-    if (!closing.signal.aborted) throw error
-  })
+  await rehearse({ isReady, others, tts: stages.tts, base, apiKey: config.hearth.apiKey, log }, closing.signal).catch(
+    (error: unknown) => {
+      if (!closing.signal.aborted) throw error
+    },
+  )
   isRehearsed = true
 }
 
@@ -86,27 +97,28 @@ function openStore(home: string): MemoryStore {
   return openMemory(join(folder, 'memory.sqlite'))
 }
 
-type Parts = { readonly store: MemoryStore; readonly ollama: OllamaModel; readonly chat: ChatModel; readonly log: Log }
+type Parts = { readonly store: MemoryStore; readonly llm: LanguageModels; readonly jobs: Jobs | undefined }
 
-function createStages(config: OrchestratorConfig, { store, ollama, chat, log }: Parts): Stages {
+function createStages(config: OrchestratorConfig, { store, llm, jobs }: Parts): Stages {
   const { stt, tts, embeddings, memory } = config
   const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings })
+  const direct = createSttClient({ stage: 'stt', ...stt })
   return {
-    stt: createSttClient({ stage: 'stt', ...stt }),
+    stt: jobs ? createQueuedStt({ queue: jobs.queue, direct, limitMs: stt.limitMs }) : direct,
     memory: createMemory({ embedder, store, ...memory }),
-    llm: firstOf([ollama, createEmbeddedChat(chat)], (from, { code, cause }) =>
-      log.warn({ model: from, code, err: cause }, 'the language model failed before it said a word'),
-    ),
+    llm,
     tts: createTtsClient({ stage: 'tts', ...tts }, { voicesLimitMs: tts.voicesLimitMs }),
   }
 }
 
+function openJobs({ redis, hearth, jobs, stt }: OrchestratorConfig, log: Log, metrics: Metrics): Jobs | undefined {
+  if (redis.url === undefined) return undefined
+  const replicas = { urls: stt.urls ?? [stt.url], limitMs: stt.limitMs }
+  return startJobs({ redisUrl: redis.url, home: hearth.home, jobs, stt: replicas, log, metrics })
+}
+
 const createSessions = ({ session: { max, ...limits } }: OrchestratorConfig): Sessions =>
   new Sessions({ ...limits, maxSessions: max, maxWaiting: 16 })
-
-function createOllama({ ollama }: OrchestratorConfig, log: Log, onChange: (isUsable: boolean) => void): OllamaModel {
-  return new OllamaModel({ ...ollama, probeMs: 2000, probeEveryMs: 5000, maxTokens: 400, log, onChange })
-}
 
 function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics): ChatModel {
   const store = storeOptions(config, config.chat, log)

@@ -33,16 +33,16 @@ test('waits for the language model and the other services, then holds whole turn
     steps.push('looked')
     sendJson(response, {}, looks < 3 ? 503 : 200)
   })
-  const self = await stubWith((response) => {
-    steps.push('turn')
-    sendJson(response, {})
+  const self = await stubWith((response, { method, path }) => {
+    steps.push(method === 'DELETE' ? path : 'turn')
+    sendJson(response, {}, 200, { 'x-session': 's1' })
   })
   const { told, log } = logOf()
   const { stages, spoken } = fakeStages()
   let asked = 0
   const isReady = () => ++asked > 2
   await rehearse({ isReady, others: [other.url], tts: stages.tts, base: self.url, log, limits: LIMITS }, live())
-  expect(steps).toEqual(['looked', 'looked', 'looked', 'turn', 'turn', 'turn'])
+  expect(steps).toEqual(['looked', 'looked', 'looked', ...[1, 2, 3].flatMap(() => ['turn', '/sessions/s1'])])
   expect(asked).toBe(3)
   expect(spoken).toEqual(['Good morning.'])
   expect(self.asked[0]).toMatchObject({ method: 'POST', path: '/generate', body: /RIFF/ })

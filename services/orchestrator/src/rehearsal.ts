@@ -3,6 +3,7 @@
  * path that a first caller takes has been taken. Code is compiled as it is used, and its first passes cost several times the tenth.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Secret } from '@hearth/shared/config'
 import type { Log } from '@hearth/shared/telemetry'
 import { wavHeader } from '@hearth/shared/wav'
 import { within } from './stages/limit.ts'
@@ -16,6 +17,7 @@ export type Rehearsal = {
   readonly tts: TextToSpeech
   /** This service's own base address. */
   readonly base: string
+  readonly apiKey?: Secret | undefined
   readonly log: Pick<Log, 'info' | 'warn'>
   readonly limits?: RehearsalLimits
 }
@@ -61,21 +63,36 @@ async function untilReady(others: readonly string[], signal: AbortSignal): Promi
 }
 
 /** Whole turns over HTTP, one after another; gives how many. */
-async function holdTurns({ tts, base }: Rehearsal, limits: RehearsalLimits, signal: AbortSignal): Promise<number> {
+async function holdTurns(
+  { tts, base, apiKey }: Rehearsal,
+  limits: RehearsalLimits,
+  signal: AbortSignal,
+): Promise<number> {
   const speech = await tts.speak(SENTENCE, undefined, signal)
   if (speech === null) throw new Error('expected the voice to say a sentence')
   const { pcm, sampleRateHz } = speech
   const wav = Buffer.concat([wavHeader({ sampleRateHz, sampleCount: pcm.length / 2 }), pcm])
   const start = performance.now()
   let turns = 0
-  for (; turns < limits.turns && performance.now() - start < limits.totalMs; turns++) await holdTurn(base, wav, signal)
+  for (; turns < limits.turns && performance.now() - start < limits.totalMs; turns++)
+    await holdTurn({ base, apiKey }, wav, signal)
   return turns
 }
 
-async function holdTurn(base: string, wav: Buffer<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+type Door = Pick<Rehearsal, 'base' | 'apiKey'>
+
+/** A turn in a session of its own, which nobody is to find later. */
+async function holdTurn({ base, apiKey }: Door, wav: Buffer<ArrayBuffer>, signal: AbortSignal): Promise<void> {
   const body = new FormData()
   body.append('file', new Blob([wav], { type: 'audio/wav' }), 'rehearsal.wav')
-  const answer = await fetch(`${base}/generate`, { method: 'POST', body, signal })
+  const headers = apiKey ? { authorization: `Bearer ${apiKey.reveal()}` } : {}
+  const answer = await fetch(`${base}/generate`, { method: 'POST', body, headers, signal })
   await answer.arrayBuffer()
   if (!answer.ok) throw new Error(`expected a turn, got ${answer.status}`)
+  const forgotten = await fetch(`${base}/sessions/${answer.headers.get('x-session')}`, {
+    method: 'DELETE',
+    headers,
+    signal,
+  })
+  await forgotten.arrayBuffer()
 }

@@ -16,11 +16,24 @@ export type SessionsOptions = {
   /** Turns that may wait for one session. */
   readonly maxWaiting: number
   readonly now?: () => number
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number
+}
+
+/** A session as it is listed. */
+export type SessionSummary = {
+  readonly id: string
+  /** Exchanges that are kept of it. */
+  readonly turns: number
+  /** ISO 8601. */
+  readonly lastUsedAt: string
 }
 
 /** A session while a turn has it; `leave` lets the next turn in. */
 export type EnteredSession = {
   readonly id: string
+  /** Aborts with `session_not_found` when the session is deleted; what is added then is lost. */
+  readonly deleted: AbortSignal
   /** Oldest first; a snapshot of the time of reading. */
   readonly history: readonly Exchange[]
   add(exchange: Exchange): void
@@ -28,17 +41,25 @@ export type EnteredSession = {
 }
 
 type Waiter = { enter(): void }
-type Session = { history: readonly Exchange[]; usedAt: number; isBusy: boolean; readonly waiters: Set<Waiter> }
+type Session = {
+  history: readonly Exchange[]
+  usedAt: number
+  isBusy: boolean
+  readonly waiters: Set<Waiter>
+  readonly deleted: AbortController
+}
 
 export class Sessions {
   readonly #options: SessionsOptions
   readonly #now: () => number
+  readonly #wallClock: () => number
   /** In the order of last use, oldest first. */
   readonly #sessions = new Map<string, Session>()
 
   constructor(options: SessionsOptions) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
+    this.#wallClock = options.wallClock ?? Date.now
   }
 
   get size(): number {
@@ -47,22 +68,54 @@ export class Sessions {
 
   /**
    * Waits for its turn in the session named `id`, or in a new one. Throws `overloaded` when too many wait for this session or
-   * every session is in use, or the signal's reason.
+   * every session is in use, `session_not_found` when it is deleted meanwhile, or the signal's reason.
    */
   async enter(id: string | undefined, signal: AbortSignal): Promise<EnteredSession> {
     signal.throwIfAborted()
     const name = id ?? newId()
     const session = this.#touch(name)
-    if (session.isBusy) await this.#wait(session, signal)
+    if (session.isBusy) await this.#wait(session, AbortSignal.any([signal, session.deleted.signal]))
     session.isBusy = true
     return this.#lend(name, session)
+  }
+
+  /** The one used last comes first. */
+  list(): SessionSummary[] {
+    this.#forgetIdle()
+    return [...this.#sessions].map(([id, session]) => this.#summary(id, session)).toReversed()
+  }
+
+  /** Undefined when there is no such session. */
+  read(id: string): (SessionSummary & { readonly history: readonly Exchange[] }) | undefined {
+    this.#forgetIdle()
+    const session = this.#sessions.get(id)
+    return session && { ...this.#summary(id, session), history: session.history }
+  }
+
+  /** Ends the turn that is in it and those that wait for it. False when there is no such session. */
+  delete(id: string): boolean {
+    const session = this.#sessions.get(id)
+    this.#sessions.delete(id)
+    session?.deleted.abort(new AppError('session_not_found', 'the session was deleted', { param: 'session' }))
+    return session !== undefined
+  }
+
+  #summary(id: string, { history, usedAt }: Session): SessionSummary {
+    const lastUsedAt = new Date(this.#wallClock() - (this.#now() - usedAt)).toISOString()
+    return { id, turns: history.length, lastUsedAt }
   }
 
   #touch(id: string): Session {
     this.#forgetIdle()
     const known = this.#sessions.get(id)
     if (!known) this.#makeRoom()
-    const session = known ?? { history: [], usedAt: 0, isBusy: false, waiters: new Set() }
+    const session = known ?? {
+      history: [],
+      usedAt: 0,
+      isBusy: false,
+      waiters: new Set(),
+      deleted: new AbortController(),
+    }
     session.usedAt = this.#now()
     this.#sessions.delete(id)
     this.#sessions.set(id, session)
@@ -87,9 +140,11 @@ export class Sessions {
 
   #lend(id: string, session: Session): EnteredSession {
     const { maxTurns } = this.#options
+    const deleted = session.deleted.signal
     let hasLeft = false
     return {
       id,
+      deleted,
       get history() {
         return session.history
       },

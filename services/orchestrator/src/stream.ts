@@ -90,3 +90,31 @@ export async function* eachTimed<T>(
     await iterator.return?.()
   }
 }
+
+/** `items`, and `end` once nobody takes any more, however that came about. They must have begun: see `startingWith`. */
+export async function* endingWith<T>(
+  items: AsyncGenerator<T, void, void>,
+  end: () => void,
+): AsyncGenerator<T, void, void> {
+  try {
+    yield* items
+  } finally {
+    end()
+  }
+}
+
+/** `first` and then `rest`, which has begun already, so that `return` runs to its end even when nobody takes a second item. */
+export function startingWith<T>(
+  first: IteratorResult<T, void>,
+  rest: AsyncGenerator<T, void, void>,
+): AsyncIterator<T, void, void> {
+  let isFirst = true
+  return {
+    async next() {
+      if (!isFirst) return rest.next()
+      isFirst = false
+      return first
+    },
+    return: () => rest.return(),
+  }
+}

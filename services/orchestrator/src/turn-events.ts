@@ -2,7 +2,7 @@
 import type { TurnModels } from '@hearth/shared/api'
 import type { AppError } from '@hearth/shared/errors'
 import type { StageClock } from '@hearth/shared/telemetry'
-import type { LanguageModel } from './stages/llm.ts'
+import type { LanguageModel, Prompt, ReplyPiece } from './stages/llm.ts'
 import type { Memory } from './stages/memory.ts'
 import type { SpeechToText } from './stages/stt.ts'
 import type { TextToSpeech } from './stages/tts.ts'
@@ -15,7 +15,7 @@ export type Stages = {
 }
 
 /** Stages that can fail without ending the turn. */
-export type OptionalStage = 'memory' | 'tts'
+export type OptionalStage = 'queue' | 'memory' | 'tts'
 
 /** Measured in this order. `firstToken` and `firstAudio` are counted from the turn's start. */
 export const TURN_STAGES = ['stt', 'memory', 'firstToken', 'llm', 'firstAudio', 'tts'] as const
@@ -40,8 +40,16 @@ export type TurnInput = {
   /** Whose memory it is. */
   readonly user: string
   readonly voice?: string | undefined
-  /** The system text for the language model; the same for every turn. */
+  /** The language of the sound; detected when it is left out. */
+  readonly language?: string | undefined
+  /** The system text for the language model. */
   readonly instructions: string
+  /** How the language model writes. */
+  readonly writing?: Pick<Prompt, 'maxTokens' | 'temperature'>
+  /** False: the reply is written only. */
+  readonly speak?: boolean | undefined
+  /** False: memory keeps nothing of what was said. */
+  readonly remember?: boolean | undefined
 }
 
 export type TurnEvent =
@@ -60,11 +68,15 @@ export type TurnEvent =
 
 export type TurnEvents = AsyncGenerator<TurnEvent, void, void>
 
+/** How the reply ended: what it took, which models were passed over, whether it is whole. */
+export type TurnEnding = Omit<ReplyPiece, 'text' | 'model'>
+
 export type TurnDone = {
   readonly type: 'done'
   readonly reply: string
   readonly timings: TurnTimings
   readonly models: TurnModels
+  readonly ending: TurnEnding
   /** The stages that the turn went on without, and why. */
   readonly degraded: Map<OptionalStage, AppError>
 }

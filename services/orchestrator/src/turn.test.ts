@@ -232,6 +232,13 @@ describe('a stage that fails', () => {
     expect(done.reply).toBe('Hello there, Anna. How are you?')
   })
 
+  test('the job queue: the turn was heard without it and says so', async () => {
+    const unqueued = new AppError('dependency_unavailable', 'no Redis')
+    const stt = { transcribe: async () => ({ text: 'Hello.', language: 'en', model: 'fake/ear', unqueued }) }
+    const done = doneOf(await hold(fakeStages({ stt }).stages, inputOf({ wav: new Uint8Array(8) })))
+    expect([...done.degraded]).toEqual([['queue', unqueued]])
+  })
+
   test('the voice: the whole reply comes as text, and it is not asked again', async () => {
     let asked = 0
     const speak = async (): Promise<never> => {

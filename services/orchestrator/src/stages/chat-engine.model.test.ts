@@ -53,6 +53,12 @@ test('sends the reply piece by piece, and the pieces are the reply', async () =>
   expect(tokens).toBeGreaterThanOrEqual(pieces.length)
 })
 
+test('says the likeliest at temperature 0, and something else at a very high one', async () => {
+  const prompt = { user: 'What is three plus four?', maxTokens: 12 }
+  expect((await ask({ ...prompt, temperature: 0 })).text).toBe('Three plus four is seven.')
+  expect((await ask({ ...prompt, temperature: 100 })).text).not.toBe('Three plus four is seven.')
+})
+
 test('stops at the next token when it is aborted', async () => {
   const stop = new AbortController()
   const pieces: string[] = []

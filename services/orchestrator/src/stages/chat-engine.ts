@@ -29,7 +29,7 @@ export type ChatEngineOptions = {
 }
 
 /** The whole reply; its pieces were emitted before. */
-export type Written = { readonly text: string; readonly tokens: number }
+export type Written = { readonly text: string; readonly tokens: number; readonly promptTokens: number }
 
 /** On two cores a longer prompt costs seconds before the first word. */
 const LONGEST_CONTEXT = 4096
@@ -80,7 +80,7 @@ class ChatEngine implements Engine<Prompt, Written, string> {
     const maxTokens = Math.min(prompt.maxTokens ?? this.#options.maxTokens, contextTokens >> 1)
     const messages = this.#options.form === 'facts' ? factsMessages(prompt) : fencedMessages(prompt)
     const ids = fitContext(messages, contextTokens - maxTokens, (shorter) => tokenize(tokenizer, shorter))
-    return generate({ model, tokenizer, ids, maxTokens, signal, emit })
+    return generate({ model, tokenizer, ids, maxTokens, temperature: prompt.temperature ?? 0, signal, emit })
   }
 }
 
@@ -139,12 +139,14 @@ type Generation = {
   readonly tokenizer: PreTrainedTokenizer
   readonly ids: readonly number[]
   readonly maxTokens: number
+  readonly temperature: number
   readonly signal: AbortSignal
   readonly emit: (piece: string) => void
 }
 
-/** Greedy decoding. Stops at the next token when `signal` aborts, and then throws its reason. */
-async function generate({ model, tokenizer, ids, maxTokens, signal, emit }: Generation): Promise<Written> {
+/** Greedy decoding at temperature 0. Stops at the next token when `signal` aborts, and then throws its reason. */
+async function generate(generation: Generation): Promise<Written> {
+  const { model, tokenizer, ids, maxTokens, temperature, signal, emit } = generation
   let text = ''
   let tokens = 0
   const streamer = new TextStreamer(tokenizer, {
@@ -165,7 +167,7 @@ async function generate({ model, tokenizer, ids, maxTokens, signal, emit }: Gene
       input_ids: asTensor(ids),
       attention_mask: asTensor(ids.map(() => 1)),
       max_new_tokens: maxTokens,
-      do_sample: false,
+      ...(temperature > 0 ? { do_sample: true, temperature } : { do_sample: false }),
       streamer,
       stopping_criteria: stopping,
     })
@@ -173,7 +175,7 @@ async function generate({ model, tokenizer, ids, maxTokens, signal, emit }: Gene
     signal.removeEventListener('abort', stop)
   }
   signal.throwIfAborted()
-  return { text, tokens }
+  return { text, tokens, promptTokens: ids.length }
 }
 
 /** [1, ids] */

@@ -20,7 +20,13 @@ const modelWith = (submit: ChatModel['submit']): ChatModel => ({
     error: null,
   },
 })
-const result = { output: { text: '', tokens: 1 }, queueMs: 0, inferenceMs: 1, batchSize: 1, model: 'demo/chat' }
+const result = {
+  output: { text: '', tokens: 1, promptTokens: 9 },
+  queueMs: 0,
+  inferenceMs: 1,
+  batchSize: 1,
+  model: 'demo/chat',
+}
 
 async function ask(submit: ChatModel['submit'], signal = new AbortController().signal): Promise<ReplyPiece[]> {
   const pieces: ReplyPiece[] = []
@@ -28,7 +34,7 @@ async function ask(submit: ChatModel['submit'], signal = new AbortController().s
   return pieces
 }
 
-test('the engine\u2019s pieces come out in order, under the name of the model that runs', async () => {
+test('the engine\u2019s pieces come out in order, under the name of the model that runs, and what it took last', async () => {
   const pieces = await ask(async (_, __, onPiece) => {
     onPiece?.('Hello')
     onPiece?.(' there.')
@@ -37,6 +43,7 @@ test('the engine\u2019s pieces come out in order, under the name of the model th
   expect(pieces).toEqual([
     { text: 'Hello', model: 'demo/chat' },
     { text: ' there.', model: 'demo/chat' },
+    { text: '', model: 'demo/chat', usage: { promptTokens: 9, replyTokens: 1 } },
   ])
 })
 

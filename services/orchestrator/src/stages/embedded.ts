@@ -14,6 +14,9 @@ export function createEmbeddedChat(
     get name() {
       return model.status.id
     },
+    get status() {
+      return model.status
+    },
     isUsable: () => true,
     reply: (prompt, signal) =>
       streamOf<ReplyPiece>(UNBOUNDED, signal, async (emit, stop) => {
@@ -21,7 +24,9 @@ export function createEmbeddedChat(
           // It fails only when the reader has left, and then nobody is there to hear of it.
           emit({ text, model: model.status.id }).catch(() => {})
         }
-        await model.submit(prompt, stop, pass)
+        const { output } = await model.submit(prompt, stop, pass)
+        const usage = { promptTokens: output.promptTokens, replyTokens: output.tokens }
+        await emit({ text: '', model: model.status.id, usage })
       }),
   }
 }

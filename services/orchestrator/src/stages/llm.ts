@@ -1,7 +1,7 @@
 /** The mind: what the user said and what is known goes in, a reply comes out piece by piece. */
-import { AppError, toAppError } from '@hearth/shared/errors'
+import type { ModelStatus } from '@hearth/shared/api'
+import type { ErrorCode } from '@hearth/shared/errors'
 import type { Exchange } from '../turn-events.ts'
-import { stageFailed } from './service.ts'
 
 export type Prompt = {
   /** The system text. It never changes between turns, so that a server can keep its prefix. */
@@ -11,58 +11,54 @@ export type Prompt = {
   readonly memories: readonly string[]
   readonly user: string
   readonly maxTokens?: number
+  /** 0 always takes the likeliest word. Without it, each model's own. */
+  readonly temperature?: number
 }
 
-/** A part of the reply, and who wrote it. */
-export type ReplyPiece = { readonly text: string; readonly model: string }
+/** What a reply took, as far as it is known. Thoughts count as tokens of the reply. */
+export type Usage = {
+  readonly promptTokens?: number
+  /** Of them, those that the server still knew from an earlier prompt. */
+  readonly cachedPromptTokens?: number
+  readonly replyTokens?: number
+  /** From the request to the first words. */
+  readonly firstTokenMs?: number
+  /** For each token after the first. */
+  readonly perTokenMs?: number
+}
+
+/** What two answers took together; a rate is the later one's. */
+export function addUsage(one: Usage, other: Usage): Usage {
+  const sum: Record<string, number> = { ...one, ...other }
+  for (const key of ['promptTokens', 'cachedPromptTokens', 'replyTokens'] as const)
+    if (one[key] !== undefined && other[key] !== undefined) sum[key] = one[key] + other[key]
+  return sum
+}
+
+/** A model that was to answer before the one that did, and why it did not. */
+export type Fallback = { readonly model: string; readonly code: ErrorCode }
+
+/** A part of the reply, and who wrote it. The last one of a chain has no text, but tells what the reply took and how it ended. */
+export type ReplyPiece = {
+  readonly text: string
+  readonly model: string
+  readonly usage?: Usage
+  /** The models that were passed over, in the chain's order; left out when there were none. */
+  readonly fallbacks?: readonly Fallback[]
+  /** The model broke off, and what was said so far is the reply. */
+  readonly incomplete?: true
+}
 
 export interface LanguageModel {
   /** Who would write the next reply. */
   readonly name: string
-  /** Throws `dependency_unavailable` before the first piece when it can't answer, `stage_failed` when it breaks off later. */
+  /** Throws `dependency_unavailable` or the signal's reason. */
   reply(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPiece>
 }
 
-export type LanguageModelEntry = LanguageModel & { readonly isUsable: () => boolean }
-
-/**
- * Several language models as one: the first that is usable answers; one that fails before it has said a word hands over to
- * the next, usable or not. `onHandOver` hears of each failure.
- */
-export function firstOf(
-  models: readonly [LanguageModelEntry, ...LanguageModelEntry[]],
-  onHandOver: (from: string, error: AppError) => void,
-): LanguageModel {
-  return {
-    get name() {
-      return (models.find((model) => model.isUsable()) ?? models.at(-1) ?? models[0]).name
-    },
-    async *reply(prompt, signal) {
-      let last: AppError | undefined
-      for (const model of models) {
-        if (!model.isUsable() && model !== models.at(-1)) continue
-        let hasSpoken = false
-        try {
-          for await (const piece of model.reply(prompt, signal)) {
-            const text = hasSpoken ? piece.text : piece.text.trimStart()
-            if (text === '') continue
-            hasSpoken = true
-            yield { ...piece, text }
-          }
-          if (hasSpoken) return
-          throw new Error('expected a reply, got none')
-        } catch (error) {
-          signal.throwIfAborted()
-          if (hasSpoken) throw stageFailed('llm', `${model.name} broke off its reply`, error)
-          last = toAppError(error)
-          onHandOver(model.name, last)
-        }
-      }
-      throw new AppError('dependency_unavailable', 'no language model can answer now', {
-        cause: last,
-        details: { stage: 'llm' },
-        retryAfterMs: last?.retryAfterMs ?? 1000,
-      })
-    },
-  }
+/** A link of a chain (llm-chain.ts). It throws whenever it breaks off; the chain makes an incomplete reply of that. */
+export type LanguageModelEntry = LanguageModel & {
+  readonly isUsable: () => boolean
+  /** For `/ready`. */
+  readonly status: ModelStatus
 }

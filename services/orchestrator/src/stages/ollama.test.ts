@@ -4,7 +4,8 @@ import { sendJson, startStub } from '../testing/http-stub.ts'
 import type { Answer, HttpStub } from '../testing/http-stub.ts'
 import { OllamaModel } from './ollama.ts'
 import type { OllamaOptions } from './ollama.ts'
-import type { Prompt } from './llm.ts'
+import type { Prompt, ReplyPiece } from './llm.ts'
+import { builtInTools } from './tools.ts'
 
 const PROMPT: Prompt = { instructions: 'Be kind.', history: [], memories: ['My name is Anna.'], user: 'Hi.' }
 const live = (): AbortSignal => new AbortController().signal
@@ -62,7 +63,7 @@ describe('looking for Ollama', () => {
     const { model: ollama, stub: server, changes } = await setUp(good)
     expect(ollama.isUsable()).toBe(false)
     await ollama.watch()
-    while (ollama.status?.state !== 'ready') await settled()
+    while (ollama.status.state !== 'ready') await settled()
     expect(server.asked.map(({ path }) => path)).toEqual(['/api/tags', '/api/chat'])
     expect(JSON.parse(server.asked[1]?.body ?? '')).toMatchObject({ messages: [], keep_alive: -1 })
     expect(changes).toEqual([true, true])
@@ -72,7 +73,22 @@ describe('looking for Ollama', () => {
   test('is not usable without the model', async () => {
     const { model: ollama, changes } = await setUp(good, {}, ['other:1b'])
     await ollama.watch()
-    expect([ollama.isUsable(), ollama.status, changes]).toEqual([false, null, [false]])
+    expect([ollama.isUsable(), changes]).toEqual([false, [false]])
+    expect(ollama.status).toMatchObject({ state: 'failed', error: 'ollama is no model' })
+  })
+
+  test('has the system text read before it is ready, so that no turn waits for that', async () => {
+    const { model: ollama, stub: server } = await setUp((response) => sendJson(response, { done: true }), {
+      instructions: 'Be kind.',
+    })
+    await ollama.watch()
+    while (ollama.status.state !== 'ready') await settled()
+    expect(server.asked.map(({ path }) => path)).toEqual(['/api/tags', '/api/chat', '/api/chat'])
+    expect(JSON.parse(server.asked[2]?.body ?? '')).toMatchObject({
+      messages: [{ role: 'system', content: 'Be kind.' }],
+      options: { num_predict: 1 },
+      keep_alive: -1,
+    })
   })
 
   test('takes a name without a tag as the latest', async () => {
@@ -99,6 +115,46 @@ describe('a reply', () => {
     expect(request).toMatchObject({ model: 'llama3.2:3b', stream: true, keep_alive: -1, options: { num_predict: 100 } })
     expect(request.messages[0]).toEqual({ role: 'system', content: 'Be kind.' })
     expect(request.messages.at(-2)).toMatchObject({ role: 'user', content: /My name is Anna\./ })
+  })
+
+  test('keeps to the prompt\u2019s limit and temperature', async () => {
+    const { model: ollama, stub: server } = await setUp(good)
+    for await (const _ of ollama.reply({ ...PROMPT, maxTokens: 7, temperature: 0 }, live()));
+    expect(JSON.parse(server.asked[0]?.body ?? '').options).toEqual({ num_predict: 7, temperature: 0 })
+  })
+
+  test('ends with what it took', async () => {
+    const last = { message: { role: 'assistant', content: '' }, done: true }
+    const counts = { prompt_eval_count: 20, prompt_eval_cached_count: 16, eval_count: 4, eval_duration: 2e8 }
+    const { model: ollama } = await setUp((response) =>
+      response.end(`${line('Hello.')}${JSON.stringify({ ...last, ...counts })}\n`),
+    )
+    const pieces: ReplyPiece[] = []
+    for await (const piece of ollama.reply(PROMPT, live())) pieces.push(piece)
+    const usage = { promptTokens: 20, cachedPromptTokens: 16, replyTokens: 4, perTokenMs: 50 }
+    expect(pieces.at(-1)).toEqual({ text: '', model: 'ollama/llama3.2:3b', usage })
+  })
+
+  test('runs the tools that the model calls, a few times at most', async () => {
+    const tool_calls = [{ function: { name: 'sums', arguments: { expression: '6 * 7' } } }]
+    const call = `${JSON.stringify({ message: { role: 'assistant', content: '', tool_calls }, done: true, eval_count: 5 })}\n`
+    let calls = 1
+    const end = `${JSON.stringify({ message: { role: 'assistant', content: 'It is 42.' }, done: true, eval_count: 4 })}\n`
+    const chat = (response: ServerResponse) => response.end(calls-- > 0 ? call : end)
+    const { model: ollama, stub: server } = await setUp(chat, { tools: builtInTools() })
+    const pieces: ReplyPiece[] = []
+    for await (const piece of ollama.reply(PROMPT, live())) pieces.push(piece)
+    expect(pieces.map(({ text }) => text.trim()).join('')).toBe('It is 42.')
+    expect(pieces.at(-1)?.usage).toEqual({ replyTokens: 9 })
+    const [first, second] = server.asked.map(({ body }) => JSON.parse(body))
+    expect(first.tools).toHaveLength(2)
+    expect(second.messages.slice(first.messages.length)).toEqual([
+      { role: 'assistant', content: '', tool_calls },
+      { role: 'tool', tool_name: 'sums', content: '42' },
+    ])
+    calls = 100
+    expect((await say(ollama)).trim()).toBe('')
+    expect(server.asked.slice(2).map(({ body }) => 'tools' in JSON.parse(body))).toEqual([true, true, true, false])
   })
 
   test('leaves the thoughts out', async () => {
@@ -151,11 +207,14 @@ describe('a reply', () => {
     expect((await pieces.next()).value?.text).toBe('Hello, ')
     now += 3_600_000
     expect((await pieces.next()).value?.text).toBe('Anna.')
-    const end = pieces.next()
+    const end = (async () => {
+      for await (const piece of pieces) if (piece.text !== '') return 'more'
+      return 'ended'
+    })()
     const until = performance.now() + 20
     while (performance.now() < until) await settled()
     rest.resolve()
-    expect((await end).done).toBe(true)
+    expect(await end).toBe('ended')
   })
 
   test('an abort closes the connection and throws its reason; Ollama is not blamed', async () => {

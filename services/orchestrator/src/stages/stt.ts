@@ -1,23 +1,31 @@
 /** The ear: a WAV file in, its words out. */
 import { Transcription } from '@hearth/shared/api'
+import type { AppError } from '@hearth/shared/errors'
 import { callService } from './service.ts'
 import type { Service } from './service.ts'
 
 /** `text` is trimmed, and empty when nobody spoke. */
-export type Heard = { readonly text: string; readonly language: string; readonly model: string }
+export type Heard = {
+  readonly text: string
+  readonly language: string
+  readonly model: string
+  /** Why the job queue had no part in it, where there is one. */
+  readonly unqueued?: AppError
+}
 
 export interface SpeechToText {
-  /** `wav`: the bytes of a whole file. */
-  transcribe(wav: Uint8Array, signal: AbortSignal): Promise<Heard>
+  /** `wav`: the bytes of a whole file. `language`: a code or an English name; detected when it is left out. */
+  transcribe(wav: Uint8Array, signal: AbortSignal, language?: string): Promise<Heard>
 }
 
 /** Hearth's stt service, or any server of OpenAI's `POST /v1/audio/transcriptions`. */
 export function createSttClient(service: Service): SpeechToText {
   return {
-    async transcribe(wav, signal) {
+    async transcribe(wav, signal, language) {
       const body = new FormData()
       body.append('file', new Blob([Uint8Array.from(wav)], { type: 'audio/wav' }), 'speech.wav')
       body.append('response_format', 'json')
+      if (language !== undefined) body.append('language', language)
       const read = async (response: Response): Promise<Heard> => Transcription.parse(await response.json())
       const heard = await callService(service, '/v1/audio/transcriptions', { method: 'POST', body }, read, signal)
       return { ...heard, text: heard.text.trim() }

@@ -1,0 +1,50 @@
+/**
+ * Who may use a service: an API key for everything but the probes, and pages of other origins only where they are named. Without settings
+ * everybody who reaches the port may, and no page of another origin can read an answer.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import type { MiddlewareHandler } from 'hono'
+import { cors } from 'hono/cors'
+import type { Secret } from './config.ts'
+import { AppError } from './errors.ts'
+
+export type AccessOptions = {
+  /** Sent by clients as `Authorization: Bearer <key>`. */
+  apiKey?: Secret | undefined
+  /** Paths that need no key, beside the probes. */
+  openPaths?: readonly string[]
+  /** Origins whose pages may call, such as `https://home.example`; `*` is every page there is. */
+  allowedOrigins?: readonly string[]
+}
+
+const PROBES = ['/health', '/ready']
+
+/** Throws `unauthorized` before anything else is looked at. */
+export function requireKey({ apiKey, openPaths = [] }: AccessOptions): MiddlewareHandler {
+  const open = new Set([...PROBES, ...openPaths])
+  const wanted = apiKey && digest(apiKey.reveal())
+  return async function requireApiKey(c, next) {
+    if (wanted && !open.has(c.req.path) && !isKey(c.req.header('authorization'), wanted))
+      throw new AppError('unauthorized', 'expected the API key as `Authorization: Bearer <key>`')
+    await next()
+  }
+}
+
+/** Answers preflights of the named origins; for all others there are no headers, and the browser refuses. */
+export function allowOrigins({ allowedOrigins = [] }: AccessOptions): MiddlewareHandler {
+  if (allowedOrigins.length === 0) return (_c, next) => next()
+  return cors({
+    origin: [...allowedOrigins],
+    allowHeaders: ['authorization', 'content-type', 'x-request-id', 'idempotency-key'],
+    exposeHeaders: ['*'],
+    maxAge: 600,
+  })
+}
+
+/** Digests have one length and tell nothing of the key, so comparing them takes the same time for each wrong key. */
+const digest = (key: string): Buffer => createHash('sha256').update(key).digest()
+
+function isKey(header: string | undefined, wanted: Buffer): boolean {
+  const [, given] = /^Bearer (\S+)$/i.exec(header ?? '') ?? []
+  return given !== undefined && timingSafeEqual(digest(given), wanted)
+}

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest'
+import { Admission } from './admission.ts'
+
+test('takes so many and refuses more, until one leaves', () => {
+  const admission = new Admission(2)
+  const leave = admission.enter()
+  admission.enter()
+  expect(() => admission.enter()).toThrow(expect.objectContaining({ code: 'overloaded', retryAfterMs: 1000 }))
+  leave()
+  expect(admission.running).toBe(1)
+  admission.enter()
+})
+
+test('leaving twice gives back one place', () => {
+  const admission = new Admission(2)
+  const leave = admission.enter()
+  admission.enter()
+  leave()
+  leave()
+  expect(admission.running).toBe(1)
+})

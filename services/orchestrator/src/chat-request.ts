@@ -1,0 +1,107 @@
+/**
+ * What `POST /v1/chat/completions` takes: OpenAI's body. Fields that we don't know are ignored, as OpenAI's own clients send
+ * new ones every month; what a client would miss in the answer (tools, several choices, images) is refused in words.
+ */
+import { AppError } from '@hearth/shared/errors'
+import * as z from 'zod'
+
+const none = (what: string) => z.array(z.unknown()).max(0, `${what} are not supported yet: expected none`).nullish()
+
+const Part = z.discriminatedUnion(
+  'type',
+  [
+    z.object({ type: z.literal('text'), text: z.string() }),
+    z.object({ type: z.literal('refusal'), refusal: z.string() }),
+    z.object({
+      type: z.literal('input_audio'),
+      input_audio: z.object({
+        data: z.string(),
+        format: z.literal('wav', 'expected wav: no other format is supported'),
+      }),
+    }),
+  ],
+  'expected a part of type text or input_audio: no other is supported',
+)
+
+const asParts = (content: unknown): unknown => {
+  if (typeof content === 'string') return [{ type: 'text', text: content }]
+  return content ?? []
+}
+
+const Message = z.object({
+  role: z.enum(
+    ['system', 'developer', 'user', 'assistant'],
+    'expected system, developer, user or assistant: tools are not supported yet',
+  ),
+  content: z.preprocess(asParts, z.array(Part).max(64)),
+  /** An earlier reply of ours that was spoken. */
+  audio: z.object({ id: z.string() }).nullish(),
+  tool_calls: none('tools'),
+})
+
+const Tokens = z.int().min(1).max(100_000).nullish()
+
+/** Accepted and without effect, which the reply says: see IGNORED. */
+const unused = z.unknown().optional()
+
+export const ChatRequest = z.object({
+  model: z.string().max(200).nullish(),
+  messages: z.array(Message).min(1, 'expected at least one message').max(1000),
+  stream: z.boolean().nullish(),
+  modalities: z
+    .array(z.enum(['text', 'audio'], 'expected text and audio'))
+    .max(2)
+    .nullish(),
+  audio: z
+    .object({
+      voice: z.union([z.string().min(1).max(64), z.object({ id: z.string().min(1).max(64) })]).optional(),
+      format: z.enum(['wav', 'pcm16'], 'expected wav or pcm16: no other format is supported'),
+    })
+    .nullish(),
+  n: z.literal(1, 'expected 1: one choice is all there is').nullish(),
+  max_tokens: Tokens,
+  max_completion_tokens: Tokens,
+  tools: none('tools'),
+  functions: none('functions'),
+  response_format: z.object({ type: z.literal('text', 'expected text: no other format is supported') }).nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
+  top_p: unused,
+  stop: unused,
+  seed: unused,
+  frequency_penalty: unused,
+  presence_penalty: unused,
+  logit_bias: unused,
+  logprobs: unused,
+})
+export type ChatRequest = z.infer<typeof ChatRequest>
+
+const IGNORED = [
+  'top_p',
+  'stop',
+  'seed',
+  'frequency_penalty',
+  'presence_penalty',
+  'logit_bias',
+  'logprobs',
+] as const satisfies readonly (keyof ChatRequest)[]
+
+/** The fields of this request that have no effect. */
+export const ignoredFields = (request: ChatRequest): string[] =>
+  IGNORED.filter((name) => request[name] !== undefined && request[name] !== null)
+
+/** How the reply is to be spoken; null when it is written only. */
+export type Spoken = { readonly voice: string | undefined; readonly format: 'wav' | 'pcm16' }
+
+/** Throws `invalid_request` for sound without `audio`, or for a stream of anything but pcm16. */
+export function spokenAs({ modalities, audio, stream }: ChatRequest): Spoken | null {
+  if (!modalities?.includes('audio')) return null
+  if (!audio) throw invalid('audio', 'expected the voice and format of the sound, because modalities has audio')
+  const { voice, format } = audio
+  if (stream && format !== 'pcm16') throw invalid('audio.format', `expected pcm16 for a stream, got ${format}`)
+  return { voice: typeof voice === 'object' ? voice.id : voice, format }
+}
+
+/** Tells of a field that can not be used. */
+export const invalid = (param: string, message: string): AppError =>
+  new AppError('invalid_request', `${param}: ${message}`, { param })

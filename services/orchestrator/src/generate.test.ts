@@ -1,0 +1,225 @@
+import { EventEmitter } from 'node:events'
+import { AppError } from '@hearth/shared/errors'
+import { serve } from '@hearth/shared/serve'
+import { createLogger } from '@hearth/shared/telemetry'
+import { decodeWav, encodeWav, wavHeader } from '@hearth/shared/wav'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
+import type { Stages } from './turn-events.ts'
+
+const WAV = encodeWav({ samples: new Float32Array(16_000).fill(0.1), sampleRateHz: 16_000 })
+
+describe('options', () => {
+  const OPTIONS = { user: 'anna', language: 'de', instructions: 'Rhyme.', max_tokens: 7, temperature: 0.5 }
+
+  function hearing() {
+    const languages: (string | undefined)[] = []
+    const stt: Stages['stt'] = {
+      async transcribe(_, __, language) {
+        languages.push(language)
+        return { text: 'Guten Tag.', language: 'de', model: 'fake/ear' }
+      },
+    }
+    return { languages, ...turnApp({ stt }) }
+  }
+
+  const forms: [string, string, () => RequestInit][] = [
+    [
+      'JSON',
+      '/generate',
+      () => ({
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ audio: Buffer.from(WAV).toString('base64'), ...OPTIONS }),
+      }),
+    ],
+    [
+      'a form',
+      '/generate',
+      () => {
+        const body = new FormData()
+        body.append('file', new Blob([WAV]), 'a.wav')
+        for (const [name, value] of Object.entries(OPTIONS)) body.append(name, String(value))
+        return { method: 'POST', body }
+      },
+    ],
+    [
+      'the address',
+      '/generate?user=anna&language=de&instructions=Rhyme.&max_tokens=7&temperature=0.5',
+      () => ({ method: 'POST', headers: { 'content-type': 'audio/wav' }, body: WAV }),
+    ],
+  ]
+
+  test.each(forms)('in %s reach the stages', async (_, path, init) => {
+    const { request, prompts, remembered, languages } = hearing()
+    const response = await request(path, init())
+    const [turn, session] = ['x-turn', 'x-session'].map((name) => response.headers.get(name))
+    expect([response.status, await response.json()]).toMatchObject([200, { turn, session, transcript: 'Guten Tag.' }])
+    expect(prompts).toMatchObject([{ instructions: 'Rhyme.', maxTokens: 7, temperature: 0.5 }])
+    expect(remembered).toMatchObject([{ user: 'anna' }])
+    expect(languages).toEqual(['de'])
+  })
+
+  test('speak: false asks no voice, not even whether it exists', async () => {
+    const ask = async (): Promise<never> => {
+      throw new AppError('voice_not_found', 'no')
+    }
+    const app = turnApp({ tts: { speak: ask, requireVoice: ask } })
+    const reply = await jsonOf(await app.ask({ text: 'Hi.', speak: false, voice: 'nobody' }))
+    expect(reply).toMatchObject({ audio: null, degraded: [], reply: 'Hello there, Anna. How are you?' })
+    expect(reply['timings']).not.toHaveProperty('ttsMs')
+  })
+
+  test('remember: false keeps the turn out of memory, but in its session', async () => {
+    const { ask, remembered, sessions } = turnApp()
+    await ask({ text: 'My name is Anna.', remember: false, session: 'a' })
+    expect([remembered, sessions.read('a')?.turns]).toEqual([[], 1])
+  })
+
+  test.each([
+    [{ temperature: 2.1 }, 'temperature'],
+    [{ temperature: '1' }, 'temperature'],
+    [{ max_tokens: 0 }, 'max_tokens'],
+    [{ max_tokens: 1.5 }, 'max_tokens'],
+    [{ speak: 'no' }, 'speak'],
+    [{ response_format: 'mp3' }, 'response_format'],
+    [{ response_format: 'wav', speak: false }, 'speak'],
+    [{ user: '../..' }, 'user'],
+    [{ language: '!' }, 'language'],
+    [{ audio: 'AAAA' }, 'text'],
+  ])('%j are refused', async (fields, param) => {
+    const { ask, prompts, sessions } = turnApp()
+    const response = await ask({ text: 'Hi.', ...fields })
+    expect([response.status, await response.json()]).toMatchObject([400, { error: { code: 'invalid_request', param } }])
+    expect([prompts, sessions.size]).toEqual([[], 0])
+  })
+
+  test.each([
+    ['not base64!', 'invalid_request'],
+    ['AA AA', 'invalid_request'],
+    ['AAAA\n', 'invalid_request'],
+    ['AAAA', 'undecodable_audio'],
+  ])('audio that is %j is refused', async (audio, code) => {
+    const response = await turnApp().ask({ audio })
+    expect([response.status, await response.json()]).toMatchObject([400, { error: { code, param: 'audio' } }])
+  })
+})
+
+describe('sound while it is made', () => {
+  const cases: [object, string, number][] = [
+    [{}, 'audio/pcm', 0],
+    [{ response_format: 'pcm' }, '*/*', 0],
+    [{}, 'audio/wav;stream=true', 44],
+    [{ response_format: 'wav' }, 'audio/wav; stream=true', 44],
+  ]
+
+  test.each(cases)('%j, Accept: %s', async (fields, accept, headerBytes) => {
+    const { ask, request } = turnApp()
+    const response = await ask({ text: 'Hi.', session: 'a', ...fields }, accept)
+    const bytes = new Uint8Array(await response.arrayBuffer())
+    expect(bytes).toHaveLength(headerBytes + 2 * 'Hello there, Anna.How are you?'.length)
+    const wav =
+      headerBytes > 0 ? bytes : Buffer.concat([wavHeader({ sampleRateHz: 24_000, sampleCount: 'stream' }), bytes])
+    expect(decodeWav(wav, { minSeconds: 0 }).samples).toHaveLength(30)
+    expect(response.headers.get('content-type')).toBe(headerBytes > 0 ? 'audio/wav' : 'audio/pcm')
+    expect(response.headers.get('x-session')).toBe('a')
+    const record = await request(`/turns/${response.headers.get('x-turn')}`)
+    expect(await record.json()).toMatchObject({ transcript: 'Hi.', reply: 'Hello there, Anna. How are you?' })
+  })
+
+  test('starts with the first clause; transcript and reply so far are there by then', async () => {
+    const { llm } = endlessMind()
+    const { ask, request, admission } = turnApp({ llm })
+    const response = await ask({ text: 'Hi.' }, 'audio/pcm')
+    const reader = response.body?.getReader()
+    expect((await reader?.read())?.value).toHaveLength(2 * 'One two three four.'.length)
+    const path = `/turns/${response.headers.get('x-turn')}`
+    const record = await jsonOf(await request(path))
+    expect(record).toMatchObject({ status: 'running', transcript: 'Hi.', reply: 'One two three four. ' })
+    // It leaves while it waits for more.
+    void reader?.read()
+    await reader?.cancel()
+    expect(admission.running).toBe(0)
+    expect(await jsonOf(await request(path))).toMatchObject({ status: 'cancelled' })
+  })
+
+  test('of a voice that fails is an error before the first clause, and broken off after it', async () => {
+    let spoken = 0
+    const tts: Stages['tts'] = {
+      async speak() {
+        if (spoken-- <= 0) throw new AppError('stage_failed', 'no')
+        return { pcm: new Uint8Array(2), sampleRateHz: 24_000, model: 'v' }
+      },
+      requireVoice: async () => {},
+    }
+    const { ask } = turnApp({ tts })
+    expect((await ask({ text: 'Hi.' }, 'audio/pcm')).status).toBe(502)
+    spoken = 1
+    const response = await ask({ text: 'Hi.' }, 'audio/pcm')
+    expect(response.status).toBe(200)
+    await expect(response.arrayBuffer()).rejects.toThrow('no sound')
+  })
+
+  test('of silence is none', async () => {
+    const stt: Stages['stt'] = { transcribe: async () => ({ text: '', language: 'en', model: 'm' }) }
+    const { ask } = turnApp({ stt })
+    const response = await ask({ audio: Buffer.from(WAV).toString('base64') }, 'audio/pcm')
+    expect([response.status, (await response.arrayBuffer()).byteLength]).toEqual([200, 0])
+  })
+})
+
+describe('over a real connection', () => {
+  async function listen(stages: Partial<Stages>, keepAliveMs: number) {
+    const parts = turnApp(stages, { keepAliveMs })
+    const { app } = parts
+    const log = createLogger({ service: 'test', level: 'silent' })
+    const host = Object.assign(new EventEmitter(), { exit: () => {} })
+    const { port, close } = await serve({ app, port: 0, hostname: '127.0.0.1', log, close: [], drainMs: 100, host })
+    onTestFinished(close)
+    const stop = new AbortController()
+    const open = async () =>
+      fetch(`http://127.0.0.1:${port}/generate`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+        body: JSON.stringify({ audio: Buffer.from(WAV).toString('base64'), session: 'a' }),
+        signal: stop.signal,
+      })
+    return { ...parts, open, stop }
+  }
+
+  test('events are not held back, and a client that leaves ends the turn', async () => {
+    const { llm, stopped } = endlessMind()
+    const { open, stop, admission, ask } = await listen({ llm }, 60_000)
+    const response = await open()
+    let text = ''
+    for await (const bytes of response.body ?? []) {
+      text += new TextDecoder().decode(bytes)
+      if (text.includes('event: audio')) break
+    }
+    expect(text).toContain('event: transcript')
+    stop.abort()
+    await stopped
+    expect(admission.running).toBe(0)
+    expect((await ask({ text: 'Hi.', session: 'a', max_tokens: 0 })).status).toBe(400)
+  })
+
+  test('while nothing happens the stream says that it is there, from before the transcript', async () => {
+    const gate = Promise.withResolvers<void>()
+    const stt: Stages['stt'] = {
+      async transcribe() {
+        await gate.promise
+        return { text: 'Hi.', language: 'en', model: 'm' }
+      },
+    }
+    const { open } = await listen({ stt }, 10)
+    const response = await open()
+    expect(response.headers.get('x-turn')).toMatch(/^turn_/)
+    let text = ''
+    for await (const bytes of response.body ?? []) {
+      text += new TextDecoder().decode(bytes)
+      if ((text.match(/^: still here$/gm)?.length ?? 0) >= 2) gate.resolve()
+    }
+    expect(text).toMatch(/^(?:: still here\n\n){2,}event: transcript\n/)
+    expect(text).toMatch(/event: done\n.*\n\n$/)
+  })
+})

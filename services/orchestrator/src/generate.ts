@@ -1,0 +1,194 @@
+/**
+ * `POST /generate` holds one turn: all of it in one JSON body, its sound alone, or its events as they happen. The turn itself is turn.ts; here
+ * is only what surrounds it: reading, admission, the session's lock, the deadline, the reply.
+ */
+import type { GenerateFields } from '@hearth/shared/api'
+import { AppError } from '@hearth/shared/errors'
+import { addServerTiming, replyStream, requestSignal } from '@hearth/shared/http'
+import type { AppEnv } from '@hearth/shared/http'
+import { StageClock } from '@hearth/shared/telemetry'
+import type { Log, Metrics } from '@hearth/shared/telemetry'
+import type { Context, Hono } from 'hono'
+import type { Admission } from './admission.ts'
+import { collectTurn, jsonBody, soundBytes, wavReply } from './generate-reply.ts'
+import type { TurnIds } from './generate-reply.ts'
+import { readTurnRequest } from './generate-request.ts'
+import type { TurnRequest } from './generate-request.ts'
+import { eventBytes } from './generate-stream.ts'
+import { replyForm } from './reply-form.ts'
+import type { Sessions } from './sessions.ts'
+import { endingWith, startingWith } from './stream.ts'
+import { runTurn } from './turn.ts'
+import { TURN_STAGES } from './turn-events.ts'
+import type { Stages, TurnDone, TurnEvent, TurnInput } from './turn-events.ts'
+import type { TurnRecorder, Turns } from './turns.ts'
+
+export type GenerateOptions = {
+  readonly stages: Stages
+  readonly sessions: Sessions
+  readonly turns: Turns
+  readonly admission: Admission
+  /** The system text for the language model. */
+  readonly instructions: string
+  /** Longest text in code points. */
+  readonly maxTextChars: number
+  /** For one whole turn, its wait for the session included. */
+  readonly turnLimitMs: number
+  /** A stream of events that has nothing to tell says so that often. */
+  readonly keepAliveMs?: number
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** Who doesn't say who they are shares one memory. */
+const USER = 'default'
+const KEEP_ALIVE_MS = 10_000
+
+/** Adds the route. */
+export function addGenerate(app: Hono<AppEnv>, options: GenerateOptions): void {
+  app.post('/generate', async (c) => {
+    const leave = options.admission.enter()
+    try {
+      const request = await readTurnRequest(c, options.maxTextChars)
+      const form = replyForm(c, request.options)
+      const turn = await beginTurn(c, request, options, leave)
+      if (form.kind === 'events') return await streamed(c, turn, eventsOf(c, turn, options), EVENTS_TYPE, options)
+      if (form.kind === 'sound') {
+        const { format } = form
+        return await streamed(c, turn, soundBytes(turn.events, format), `audio/${format}`, options)
+      }
+      return await whole(c, turn, form.kind)
+    } catch (error) {
+      leave()
+      throw error
+    }
+  })
+}
+
+const EVENTS_TYPE = 'text/event-stream; charset=utf-8'
+
+type BegunTurn = TurnIds & {
+  readonly events: AsyncGenerator<TurnEvent, void, void>
+  /** Ends the turn wherever it is. */
+  readonly stop: () => void
+}
+
+/**
+ * A turn that gives its place and its session back when it has ended, when nobody reads it any more, when its client has left, or when its
+ * session is deleted.
+ */
+async function beginTurn(
+  c: Context<AppEnv>,
+  { said, options: fields }: TurnRequest,
+  options: GenerateOptions,
+  leave: () => void,
+): Promise<BegunTurn> {
+  const { stages, sessions, turns, turnLimitMs } = options
+  const stopping = new AbortController()
+  const asked = AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stopping.signal])
+  if (fields.speak !== false) await requireVoice(fields.voice, stages, asked)
+  const session = await sessions.enter(fields.session, asked)
+  const signal = AbortSignal.any([asked, session.deleted])
+  const clock = new StageClock(TURN_STAGES)
+  const record = turns.begin(session.id, clock)
+  const end = () => {
+    record.end(signal.reason)
+    session.leave()
+    leave()
+  }
+  signal.addEventListener('abort', end, { once: true })
+  const turn = runTurn({ ...inputOf(fields, options), said, session }, stages, clock, signal)
+  const events = endingWith(observed(c, turn, record, options), end)
+  return { turn: record.id, session: session.id, events, stop: () => stopping.abort() }
+}
+
+function inputOf(fields: GenerateFields, { instructions }: GenerateOptions): Omit<TurnInput, 'said' | 'session'> {
+  const { user = USER, voice, language, speak, remember, max_tokens: maxTokens, temperature } = fields
+  const writing = { ...(maxTokens !== undefined && { maxTokens }), ...(temperature !== undefined && { temperature }) }
+  return { user, voice, language, speak, remember, writing, instructions: fields.instructions ?? instructions }
+}
+
+/** A voice that doesn't exist is refused before any work; a voice service that doesn't answer is the turn's to live without. */
+async function requireVoice(voice: string | undefined, { tts }: Stages, signal: AbortSignal): Promise<void> {
+  if (voice === undefined) return
+  await tts.requireVoice(voice, signal).catch((error: unknown) => {
+    signal.throwIfAborted()
+    if (error instanceof AppError && error.status < 500 && error.code !== 'overloaded') throw error
+  })
+}
+
+async function whole(c: Context<AppEnv>, turn: BegunTurn, kind: 'json' | 'wav'): Promise<Response> {
+  const held = await collectTurn({ turn: turn.turn, session: turn.session }, turn.events)
+  for (const [stage, ms] of stageTimes(held.done)) addServerTiming(c, `${stage};dur=${ms}`)
+  return kind === 'wav'
+    ? wavReply(held)
+    : c.json(jsonBody(held), 200, { 'x-turn': held.turn, 'x-session': held.session })
+}
+
+function eventsOf(
+  c: Context<AppEnv>,
+  { turn, session, events }: BegunTurn,
+  { log, keepAliveMs = KEEP_ALIVE_MS }: GenerateOptions,
+): AsyncGenerator<Uint8Array, void, void> {
+  const requestId = c.get('requestId')
+  const onError = (err: unknown) => log.warn({ requestId, err }, 'turn broken off')
+  return eventBytes(events, { turn, session, requestId, keepAliveMs, onError })
+}
+
+/** The first bytes are there before the status goes out, so that what fails before them has a status of its own. */
+async function streamed(
+  c: Context<AppEnv>,
+  { turn, session, stop }: BegunTurn,
+  bytes: AsyncGenerator<Uint8Array, void, void>,
+  type: string,
+  { log }: GenerateOptions,
+): Promise<Response> {
+  const rest = startingWith(await bytes.next(), bytes)
+  const leaving = {
+    next: () => rest.next(),
+    return: async () => {
+      stop()
+      return bytes.return()
+    },
+  }
+  return c.body(replyStream(c, leaving, log), 200, {
+    'content-type': type,
+    'cache-control': 'no-cache',
+    'x-accel-buffering': 'no',
+    'x-turn': turn,
+    'x-session': session,
+  })
+}
+
+const stageTimes = ({ timings }: TurnDone): [string, number][] =>
+  TURN_STAGES.flatMap((stage) => {
+    const ms = timings[`${stage}Ms`]
+    return ms === undefined ? [] : [[stage, ms]]
+  })
+
+/** The turn to its record; times and what was left out to the metrics and the log, but never what was said. */
+async function* observed(
+  c: Context<AppEnv>,
+  events: AsyncIterable<TurnEvent>,
+  record: TurnRecorder,
+  { log, metrics }: GenerateOptions,
+): AsyncGenerator<TurnEvent, void, void> {
+  const requestId = c.get('requestId')
+  let fragments = 0
+  try {
+    for await (const event of events) {
+      record.see(event)
+      if (event.type === 'audio') fragments++
+      if (event.type === 'done') {
+        for (const [stage, ms] of stageTimes(event)) metrics.observeStage(stage, ms)
+        for (const [stage, { code, message, cause }] of event.degraded)
+          log.warn({ requestId, stage, code, err: cause ?? message }, 'turn went on without a stage')
+        log.info({ requestId, turn: record.id, timings: event.timings, models: event.models, fragments }, 'turn')
+      }
+      yield event
+    }
+  } catch (error) {
+    record.end(error)
+    throw error
+  }
+}

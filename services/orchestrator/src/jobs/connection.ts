@@ -1,0 +1,72 @@
+/**
+ * Connections to Redis for the job queue. A worker waits for Redis as long as it takes; a producer answers a caller, so it never
+ * does: each of its commands fails within a second or two, and at once while Redis is known to be away.
+ */
+import { AppError } from '@hearth/shared/errors'
+import type { Log } from '@hearth/shared/telemetry'
+import { Redis } from 'ioredis'
+import type { RedisOptions } from 'ioredis'
+import { within } from '../stages/limit.ts'
+
+const RECONNECT_MS = { first: 50, longest: 1000, jitter: 100 }
+const CONNECT_MS = 2000
+const COMMAND_MS = 2000
+/** For one answer that a caller waits for. */
+const DEADLINE_MS = 1000
+/** At most one log line in this time about a Redis that is away. */
+const LOG_EVERY_MS = 5000
+
+const ROLES = {
+  worker: { maxRetriesPerRequest: null },
+  producer: { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: COMMAND_MS },
+} as const satisfies Record<string, RedisOptions>
+
+/** Starts to connect, and goes on trying for ever; a Redis that is away is logged, never thrown. */
+export function connectRedis(url: string, role: keyof typeof ROLES, log: Log): Redis {
+  const connection = new Redis(url, {
+    ...ROLES[role],
+    connectTimeout: CONNECT_MS,
+    retryStrategy: (times) => reconnectMs(times),
+  })
+  connection.on('error', limitedWarning(log, `redis is away (${role})`))
+  return connection
+}
+
+/** BullMQ's own way to wait grows to 20 s, and the first job after a short outage would wait as long. */
+export const reconnectMs = (times: number, random: () => number = Math.random): number =>
+  Math.min(RECONNECT_MS.first * 2 ** times, RECONNECT_MS.longest) + Math.floor(random() * RECONNECT_MS.jitter)
+
+/** A listener that logs the first error, and then one in five seconds: a Redis that is full fails thousands of times a second. */
+export function limitedWarning(log: Log, message: string, now: () => number = () => performance.now()) {
+  let silentUntil = -Infinity
+  let left = 0
+  return (error: Error): void => {
+    left++
+    if (now() < silentUntil) return
+    log.warn({ err: error, times: left }, message)
+    silentUntil = now() + LOG_EVERY_MS
+    left = 0
+  }
+}
+
+/**
+ * What a caller asks of Redis: settles within a second, whatever Redis does. Throws `dependency_unavailable`, the signal's reason,
+ * or an AppError of `work`.
+ */
+export async function askRedis<T>(connection: Redis, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  // Before the first connection BullMQ would wait without a limit.
+  if (connection.status !== 'ready') throw queueAway(`its connection is in state ${connection.status}`)
+  try {
+    return await within(DEADLINE_MS, signal, work)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof AppError && error.code !== 'deadline_exceeded') throw error
+    throw queueAway('it did not answer', error)
+  }
+}
+
+export const queueAway = (why: string, cause?: unknown): AppError =>
+  new AppError('dependency_unavailable', `expected the job queue's Redis to answer: ${why}`, {
+    retryAfterMs: 1000,
+    ...(cause !== undefined && { cause }),
+  })

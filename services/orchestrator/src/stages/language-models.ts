@@ -1,0 +1,73 @@
+/**
+ * The language models that the settings name, as one chain. The embedded model costs memory and seconds, so it is loaded only
+ * once no model before it can answer.
+ */
+import type { Model } from '@hearth/shared/model'
+import { AppError } from '@hearth/shared/errors'
+import type { Log } from '@hearth/shared/telemetry'
+import type { OrchestratorConfig } from '../config.ts'
+import type { Written } from './chat-engine.ts'
+import { createEmbeddedChat } from './embedded.ts'
+import { firstOf } from './llm-chain.ts'
+import type { LanguageModelChain } from './llm-chain.ts'
+import type { LanguageModelEntry, Prompt } from './llm.ts'
+import { OllamaModel } from './ollama.ts'
+import { OpenAiChat } from './openai-chat.ts'
+import { builtInTools } from './tools.ts'
+
+export type LanguageModels = LanguageModelChain & {
+  /** Resolves once it is known who answers first. */
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+type Config = Pick<OrchestratorConfig, 'llm' | 'ollama' | 'orchestrator'>
+type Chat = Pick<Model<Prompt, Written, string>, 'status' | 'submit' | 'start'>
+
+/** For servers, which write faster than the embedded model. */
+const MAX_TOKENS = 400
+const PROBE = { probeMs: 2000, probeEveryMs: 5000 }
+const REST_MS = 5000
+
+/** In the order of LLM_CHAIN; a server without an address is left out. Throws `invalid_config` when nothing is left. */
+export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat: Chat, log: Log): LanguageModels {
+  const tools = llm.tools ? builtInTools() : []
+  const common = { maxTokens: MAX_TOKENS, tools, log, onChange: () => loadWhenNeeded() }
+  const { instructions } = orchestrator
+  const watched = llm.chain.includes('ollama')
+    ? new OllamaModel({ ...ollama, ...PROBE, ...common, instructions })
+    : undefined
+  const { url, model } = llm
+  const server =
+    url !== undefined && model !== undefined
+      ? new OpenAiChat({ ...llm, ...common, url, model, restMs: REST_MS })
+      : undefined
+  const embedded = createEmbeddedChat(chat)
+  const known: Record<string, LanguageModelEntry | undefined> = { openai: server, ollama: watched, embedded }
+  const [first, ...others] = llm.chain.map((name) => known[name]).filter((entry) => entry !== undefined)
+  if (!first) throw new AppError('invalid_config', 'LLM_CHAIN: expected a model that is configured; LLM_URL is not set')
+  const models = [first, ...others] as const
+  const chain = firstOf(models, {
+    onFailure: (from, { code, cause }, hasSpoken) =>
+      log.warn({ model: from, code, hasSpoken, err: cause }, 'the language model broke off'),
+  })
+
+  function loadWhenNeeded(): void {
+    if (models.find(({ isUsable }) => isUsable()) === embedded) chat.start()
+  }
+
+  return {
+    get name() {
+      return chain.name
+    },
+    get status() {
+      return chain.status
+    },
+    reply: (prompt, signal) => chain.reply(prompt, signal),
+    async start() {
+      await watched?.watch()
+      loadWhenNeeded()
+    },
+    close: async () => watched?.close(),
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * Several language models as one, in a set order. A model that fails before its first word hands over to the next; one that
+ * fails later ends the reply with what was said, marked incomplete: another voice can't finish its sentence.
+ */
+import type { ModelStatus } from '@hearth/shared/api'
+import { AppError, toAppError } from '@hearth/shared/errors'
+import type { Fallback, LanguageModel, LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
+
+export type Models = readonly [LanguageModelEntry, ...LanguageModelEntry[]]
+
+export type ChainOptions = {
+  /** Hears of each failure. */
+  readonly onFailure: (model: string, error: AppError, hasSpoken: boolean) => void
+  readonly now?: () => number
+}
+
+/** One that can say who would answer now. */
+export type LanguageModelChain = LanguageModel & { readonly status: ModelStatus }
+
+/**
+ * The first that is usable answers; one that fails before it has said a word hands over to the next. The last is asked even if
+ * it is not usable. The last piece has `usage` and, when they apply, `fallbacks` and `incomplete`. Throws `dependency_unavailable`
+ * when none can answer, or the signal's reason.
+ */
+export function firstOf(
+  models: Models,
+  { onFailure, now = () => performance.now() }: ChainOptions,
+): LanguageModelChain {
+  const current = () => models.find((model) => model.isUsable()) ?? models.at(-1) ?? models[0]
+  return {
+    get name() {
+      return current().name
+    },
+    get status() {
+      return current().status
+    },
+    async *reply(prompt, signal) {
+      const fallbacks: Fallback[] = []
+      let last: AppError | undefined
+      for (const entry of models) {
+        if (!entry.isUsable() && entry !== models.at(-1)) {
+          fallbacks.push({ model: entry.name, code: 'dependency_unavailable' })
+          continue
+        }
+        const attempt = new Attempt(entry, now)
+        try {
+          yield* attempt.pieces(prompt, signal)
+          yield attempt.summary(fallbacks)
+          return
+        } catch (error) {
+          signal.throwIfAborted()
+          last = toAppError(error)
+          onFailure(entry.name, last, attempt.hasSpoken)
+          if (attempt.hasSpoken) {
+            yield { ...attempt.summary(fallbacks), incomplete: true }
+            return
+          }
+          fallbacks.push({ model: entry.name, code: last.code })
+        }
+      }
+      throw new AppError('dependency_unavailable', 'no language model can answer now', {
+        cause: last,
+        details: { stage: 'llm' },
+        retryAfterMs: last?.retryAfterMs ?? 1000,
+      })
+    },
+  }
+}
+
+/** One model's reply, and what it took. */
+class Attempt {
+  hasSpoken = false
+  readonly #entry: LanguageModelEntry
+  readonly #now: () => number
+  #model: string
+  #usage: Usage = {}
+  /** Waiting before the first word and after it; the reader's own time doesn't count. */
+  #firstMs = 0
+  #restMs = 0
+
+  constructor(entry: LanguageModelEntry, now: () => number) {
+    this.#entry = entry
+    this.#model = entry.name
+    this.#now = now
+  }
+
+  /** Without white space before the first word. Throws when there is none. */
+  async *pieces(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
+    let since = this.#now()
+    for await (const piece of this.#entry.reply(prompt, signal)) {
+      if (this.hasSpoken) this.#restMs += this.#now() - since
+      else this.#firstMs += this.#now() - since
+      this.#model = piece.model
+      this.#usage = { ...this.#usage, ...piece.usage }
+      const text = this.hasSpoken ? piece.text : piece.text.trimStart()
+      if (text !== '') {
+        this.hasSpoken = true
+        yield { text, model: piece.model }
+      }
+      since = this.#now()
+    }
+    if (!this.hasSpoken) throw new AppError('dependency_unavailable', 'expected a reply, got none')
+  }
+
+  summary(fallbacks: readonly Fallback[]): ReplyPiece {
+    const { replyTokens = 0 } = this.#usage
+    const { perTokenMs = replyTokens > 1 ? this.#restMs / (replyTokens - 1) : undefined } = this.#usage
+    const usage = {
+      ...this.#usage,
+      firstTokenMs: tenths(this.#firstMs),
+      ...(perTokenMs !== undefined && { perTokenMs: tenths(perTokenMs) }),
+    }
+    return { text: '', model: this.#model, usage, ...(fallbacks.length > 0 && { fallbacks }) }
+  }
+}
+
+const tenths = (ms: number): number => Math.round(ms * 10) / 10

@@ -1,0 +1,186 @@
+/**
+ * Any OpenAI-compatible server as a language model: `POST {url}/chat/completions` with `stream`. Every wait ends, and a stream
+ * that is cut, has garbage in it or tells of an error is an error. Such servers have no common way to ask how they are, so
+ * one that has failed is simply left alone for a while.
+ */
+import type { ModelStatus } from '@hearth/shared/api'
+import type { Secret } from '@hearth/shared/config'
+import { AppError } from '@hearth/shared/errors'
+import type { Log } from '@hearth/shared/telemetry'
+import { addUsage } from './llm.ts'
+import type { LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
+import { addCall, readChunk, unavailable } from './openai-chunk.ts'
+import type { Call } from './openai-chunk.ts'
+import { fencedMessages } from './prompt.ts'
+import { sseData } from './sse-data.ts'
+import { limitWaits } from './stall-limit.ts'
+import type { LimitedWait, StallLimits } from './stall-limit.ts'
+import { withoutThinking } from './thinking.ts'
+import { runTool, TOOL_LIMITS, toolSpecs } from './tools.ts'
+import type { Tool } from './tools.ts'
+
+export type OpenAiChatOptions = StallLimits & {
+  /** With the version and without a trailing slash: `http://127.0.0.1:8000/v1`. */
+  readonly url: string
+  readonly model: string
+  readonly apiKey?: Secret | undefined
+  readonly maxTokens: number
+  /** Run here when the model calls them; for servers and models that know tools. */
+  readonly tools?: readonly Tool[] | undefined
+  /** How long it is left alone after a failure, as long as another model can answer. */
+  readonly restMs: number
+  readonly log: Pick<Log, 'info' | 'warn'>
+  /** Told when it is left alone, and when it answers again. */
+  readonly onChange?: (isUsable: boolean) => void
+}
+
+type Asked = { readonly prompt: Prompt; readonly messages: readonly object[]; readonly tools: readonly Tool[] }
+type Answer = { readonly calls: readonly Call[]; readonly usage: Usage }
+
+/** The counts come after the last word; nobody waits for them longer than this. */
+const USAGE_WAIT_MS = 500
+
+export class OpenAiChat implements LanguageModelEntry {
+  readonly name: string
+  readonly #options: OpenAiChatOptions
+  readonly #now: () => number
+  #failure: { readonly at: number; readonly error: AppError } | null = null
+
+  constructor(options: OpenAiChatOptions) {
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.name = `openai/${options.model}`
+  }
+
+  readonly isUsable = (): boolean => this.#failure === null || this.#now() - this.#failure.at >= this.#options.restMs
+
+  /** It counts as ready until a reply has failed. */
+  get status(): ModelStatus {
+    const times = { loadMs: null, firstInferenceMs: null, secondInferenceMs: null }
+    const state = this.isUsable() ? 'ready' : 'failed'
+    const error = this.isUsable() ? null : (this.#failure?.error.message ?? null)
+    return { id: this.name, source: null, state, progress: null, ...times, warning: null, error }
+  }
+
+  /** Throws `dependency_unavailable`, `deadline_exceeded`, or the signal's reason. The last piece has the counts, if they came. */
+  async *reply(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
+    let usage: Usage = {}
+    try {
+      const texts = this.#chat(prompt, signal, (counts) => (usage = counts))
+      for await (const text of withoutThinking(texts)) yield { text, model: this.name }
+    } catch (error) {
+      signal.throwIfAborted()
+      throw this.#failed(error)
+    }
+    this.#recovered()
+    yield { text: '', model: this.name, usage }
+  }
+
+  async *#chat(
+    prompt: Prompt,
+    signal: AbortSignal,
+    onUsage: (usage: Usage) => void,
+  ): AsyncGenerator<string, void, void> {
+    const wait = limitWaits(this.#options, signal)
+    const { tools = [] } = this.#options
+    const messages: object[] = fencedMessages(prompt)
+    let total: Usage = {}
+    for (let round = 0; ; round++) {
+      const offered = round < TOOL_LIMITS.rounds ? tools : []
+      const { calls, usage } = yield* this.#answer({ prompt, messages, tools: offered }, wait, signal)
+      onUsage((total = addUsage(total, usage)))
+      if (calls.length === 0) return
+      yield ' '
+      messages.push(...callMessages(calls), ...calls.map((call) => resultMessage(call, tools)))
+    }
+  }
+
+  /** One answer of the server: words, and the tools that it wants called before it goes on. */
+  async *#answer(asked: Asked, wait: LimitedWait, signal: AbortSignal): AsyncGenerator<string, Answer, void> {
+    const stop = new AbortController()
+    const calls: Call[] = []
+    let usage: Usage = {}
+    let isFinished = false
+    try {
+      const bytes = await wait(() => this.#post(asked, AbortSignal.any([signal, stop.signal])))
+      const events = sseData(bytes)
+      for (;;) {
+        const { done, value } = await wait(() => events.next(), isFinished ? USAGE_WAIT_MS : undefined)
+        if (done && !isFinished) throw unavailable('its stream was cut')
+        if (done || value === '[DONE]') break
+        const { text, deltas, ...chunk } = readChunk(value)
+        isFinished ||= chunk.isFinished
+        usage = { ...usage, ...chunk.usage }
+        if (asked.tools.length > 0) for (const delta of deltas) addCall(calls, delta)
+        if (text !== '') yield text
+      }
+    } catch (error) {
+      // All words are there; only the counts and the closing mark are not.
+      if (!isFinished || signal.aborted) throw error
+    } finally {
+      stop.abort()
+    }
+    return { calls: calls.filter(Boolean), usage }
+  }
+
+  async #post({ prompt, messages, tools }: Asked, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const { url, model, apiKey, maxTokens } = this.#options
+    const response = await fetch(`${url}/chat/completions`, {
+      method: 'POST',
+      redirect: 'error',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+        ...(apiKey && { authorization: `Bearer ${apiKey.reveal()}` }),
+      },
+      body: JSON.stringify({
+        model,
+        messages,
+        stream: true,
+        stream_options: { include_usage: true },
+        max_tokens: prompt.maxTokens ?? maxTokens,
+        ...(prompt.temperature !== undefined && { temperature: prompt.temperature }),
+        ...(tools.length > 0 && { tools: toolSpecs(tools) }),
+      }),
+      signal,
+    })
+    if (response.ok && response.body) return response.body
+    await response.body?.cancel()
+    throw unavailable(`it answered ${response.status}`, retryAfterMs(response.headers))
+  }
+
+  #failed(cause: unknown): AppError {
+    const error = cause instanceof AppError ? cause : unavailable("it can't be reached", undefined, cause)
+    const isNew = this.#failure === null
+    this.#failure = { at: this.#now(), error }
+    if (isNew) this.#options.log.warn({ model: this.name, err: error }, 'the language model is left alone for a while')
+    if (isNew) this.#options.onChange?.(false)
+    return error
+  }
+
+  #recovered(): void {
+    if (this.#failure === null) return
+    this.#failure = null
+    this.#options.log.info({ model: this.name }, 'the language model answers again')
+    this.#options.onChange?.(true)
+  }
+}
+
+const callMessages = (calls: readonly Call[]) => [
+  {
+    role: 'assistant',
+    content: null,
+    tool_calls: calls.map(({ id, name, args }) => ({ id, type: 'function', function: { name, arguments: args } })),
+  },
+]
+
+const resultMessage = (call: Call, tools: readonly Tool[]) => ({
+  role: 'tool',
+  tool_call_id: call.id,
+  content: runTool(tools, call),
+})
+
+function retryAfterMs(headers: Headers): number | undefined {
+  const seconds = Number(headers.get('retry-after') ?? Number.NaN)
+  return seconds >= 0 ? Math.min(seconds, 60) * 1000 : undefined
+}
