@@ -8,7 +8,6 @@ import type { Log } from '@hearth/shared/telemetry'
 import { Ollama } from 'ollama'
 import type { ChatResponse, Message, ToolCall as OllamaCall } from 'ollama'
 import * as z from 'zod'
-import { addUsage } from './llm.ts'
 import type { LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
 import { within } from './limit.ts'
 import { createCheckedFetch } from './ollama-fetch.ts'
@@ -16,6 +15,7 @@ import { fencedMessages } from './prompt.ts'
 import { limitWaits } from './stall-limit.ts'
 import type { LimitedWait, StallLimits } from './stall-limit.ts'
 import { withoutThinking } from './thinking.ts'
+import { toolRounds } from './tool-rounds.ts'
 import { runTool, TOOL_LIMITS, toolSpecs } from './tools.ts'
 import type { Tool } from './tools.ts'
 
@@ -106,24 +106,16 @@ export class OllamaModel implements LanguageModelEntry {
     yield { text: '', model: this.name, usage }
   }
 
-  async *#chat(
-    prompt: Prompt,
-    signal: AbortSignal,
-    onUsage: (usage: Usage) => void,
-  ): AsyncGenerator<string, void, void> {
+  #chat(prompt: Prompt, signal: AbortSignal, onUsage: (usage: Usage) => void): AsyncGenerator<string, void, void> {
     const wait = limitWaits(this.#options, signal)
     const { tools = [] } = this.#options
     const messages: Message[] = fencedMessages(prompt)
-    let total: Usage = {}
-    for (let round = 0; ; round++) {
-      const offered = round < TOOL_LIMITS.rounds ? tools : []
-      const { calls, usage } = yield* this.#answer({ prompt, messages, tools: offered }, wait, signal)
-      onUsage((total = addUsage(total, usage)))
-      if (calls.length === 0) return
-      yield ' '
+    const answer = (offered: readonly Tool[]) => this.#answer({ prompt, messages, tools: offered }, wait, signal)
+    const tell = (calls: Answer['calls']) => {
       messages.push({ role: 'assistant', content: '', tool_calls: [...calls] })
       messages.push(...calls.map((call) => resultMessage(call, tools)))
     }
+    return toolRounds(tools, answer, tell, onUsage)
   }
 
   /** One answer: words, and the tools that the model wants called before it goes on. */

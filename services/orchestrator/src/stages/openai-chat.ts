@@ -7,7 +7,6 @@ import type { ModelStatus } from '@hearth/shared/api'
 import type { Secret } from '@hearth/shared/config'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
-import { addUsage } from './llm.ts'
 import type { LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
 import { addCall, readChunk, unavailable } from './openai-chunk.ts'
 import type { Call } from './openai-chunk.ts'
@@ -16,7 +15,8 @@ import { sseData } from './sse-data.ts'
 import { limitWaits } from './stall-limit.ts'
 import type { LimitedWait, StallLimits } from './stall-limit.ts'
 import { withoutThinking } from './thinking.ts'
-import { runTool, TOOL_LIMITS, toolSpecs } from './tools.ts'
+import { toolRounds } from './tool-rounds.ts'
+import { runTool, toolSpecs } from './tools.ts'
 import type { Tool } from './tools.ts'
 
 export type OpenAiChatOptions = StallLimits & {
@@ -76,23 +76,15 @@ export class OpenAiChat implements LanguageModelEntry {
     yield { text: '', model: this.name, usage }
   }
 
-  async *#chat(
-    prompt: Prompt,
-    signal: AbortSignal,
-    onUsage: (usage: Usage) => void,
-  ): AsyncGenerator<string, void, void> {
+  #chat(prompt: Prompt, signal: AbortSignal, onUsage: (usage: Usage) => void): AsyncGenerator<string, void, void> {
     const wait = limitWaits(this.#options, signal)
     const { tools = [] } = this.#options
     const messages: object[] = fencedMessages(prompt)
-    let total: Usage = {}
-    for (let round = 0; ; round++) {
-      const offered = round < TOOL_LIMITS.rounds ? tools : []
-      const { calls, usage } = yield* this.#answer({ prompt, messages, tools: offered }, wait, signal)
-      onUsage((total = addUsage(total, usage)))
-      if (calls.length === 0) return
-      yield ' '
+    const answer = (offered: readonly Tool[]) => this.#answer({ prompt, messages, tools: offered }, wait, signal)
+    const tell = (calls: Answer['calls']) => {
       messages.push(...callMessages(calls), ...calls.map((call) => resultMessage(call, tools)))
     }
+    return toolRounds(tools, answer, tell, onUsage)
   }
 
   /** One answer of the server: words, and the tools that it wants called before it goes on. */
