@@ -3,7 +3,6 @@
  * order. What differs (which files, which engine, which routes) is given.
  */
 import type { Hono } from 'hono'
-import type { ModelStatus } from './api.ts'
 import type { BatcherOptions } from './batcher.ts'
 import { type ConfigOf, describeConfig } from './config.ts'
 import { EngineThread } from './engine-thread.ts'
@@ -11,6 +10,7 @@ import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
 import type { ModelAppOptions } from './model-app.ts'
 import { Model } from './model.ts'
+import { stillWarming } from './model-status.ts'
 import { discardModel, fetchModel, type ModelFiles, type ModelSpec } from './model-store.ts'
 import { type Served, serve } from './serve.ts'
 import { chooseSpec, type COMMON_SECTIONS, type ModelServiceSettings, storeOptions } from './service-settings.ts'
@@ -99,9 +99,6 @@ function createModel<In, Out, Prepared>(
     ...parts,
   })
 }
-
-const stillWarming = (status: ModelStatus): ModelStatus =>
-  status.state === 'ready' ? { ...status, state: 'warming' } : status
 
 /** A rehearsal that fails is told, and the service opens all the same. */
 async function rehearse<In, Out, Prepared>(

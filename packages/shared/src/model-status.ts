@@ -76,3 +76,7 @@ export function keepsFailing({ id, state, error }: ModelStatus, retryAfterMs: nu
     },
   )
 }
+
+/** How a warm model is told while its service still rehearses. */
+export const stillWarming = (status: ModelStatus): ModelStatus =>
+  status.state === 'ready' ? { ...status, state: 'warming' } : status

@@ -16,7 +16,7 @@ export type StreamOptions = TurnIds & {
 }
 
 /** One event as text: `event: reply.delta`, `data: {...}`, an empty line. Sound is base64 of s16le mono. */
-export function eventText(event: TurnEvent, ids: TurnIds): string {
+function eventText(event: TurnEvent, ids: TurnIds): string {
   const { type, ...data } = event
   return frame(type, wireData(event, data, ids))
 }
@@ -47,7 +47,7 @@ export async function* eventBytes(
 const KEEP_ALIVE = ': still here\n\n'
 
 /** `items` as they come, and null for each `everyMs` that passes without one. */
-export async function* orPauses<T>(
+async function* orPauses<T>(
   items: AsyncGenerator<T, void, void>,
   everyMs: number,
 ): AsyncGenerator<T | null, void, void> {

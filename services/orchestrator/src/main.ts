@@ -4,13 +4,13 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ModelStatus } from '@hearth/shared/api'
 import { describeConfig } from '@hearth/shared/config'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
 import { discardModel, fetchModel } from '@hearth/shared/model-store'
 import type { ModelFiles } from '@hearth/shared/model-store'
 import { runService } from '@hearth/shared/model-service'
+import { stillWarming } from '@hearth/shared/model-status'
 import { serve } from '@hearth/shared/serve'
 import { chooseSpec, storeOptions } from '@hearth/shared/service-settings'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
@@ -87,9 +87,6 @@ async function main(): Promise<void> {
   )
   isRehearsed = true
 }
-
-const stillWarming = (status: ModelStatus): ModelStatus =>
-  status.state === 'ready' ? { ...status, state: 'warming' } : status
 
 function openStore(home: string): MemoryStore {
   const folder = join(home, 'memory')

@@ -13,7 +13,7 @@ import type { Hono, MiddlewareHandler } from 'hono'
 import { queueAway } from './connection.ts'
 import type { JobQueue } from './queue.ts'
 
-export const DASHBOARD_PATH = '/queues'
+const DASHBOARD_PATH = '/queues'
 
 const TYPES: Readonly<Record<string, string>> = {
   '.css': 'text/css; charset=utf-8',

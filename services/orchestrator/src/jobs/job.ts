@@ -41,7 +41,7 @@ export function writeFailure(thrown: unknown): string {
 }
 
 /** The error that `writeFailure` wrote; `stage_failed` for what BullMQ itself wrote, as when a job killed its workers. */
-export function readFailure(reason: string): AppError {
+function readFailure(reason: string): AppError {
   const { code, message, param } = Failure.safeParse(parseJson(reason)).data ?? {
     code: '',
     message: reason,

@@ -187,7 +187,7 @@ async function eventOrTime(event: Promise<unknown>, signal: AbortSignal): Promis
 }
 
 /** Of what Redis may take, 0 when that has no limit. A full Redis can't even give out the jobs it has. */
-export function memoryShare(info: string): number {
+function memoryShare(info: string): number {
   const bytes = (field: string) => Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
   const limit = bytes('maxmemory')
   return limit === 0 ? 0 : bytes('used_memory') / limit

@@ -54,7 +54,7 @@ function historyMessages(history: readonly Exchange[]): Message[] {
  * Text that can't be read as a chat template's own marks (`<|im_start|>`, `[INST]`, `<start_of_turn>`, `</s>`): each gets a
  * space behind its first character.
  */
-export const withoutTemplateMarks = (text: string): string =>
+const withoutTemplateMarks = (text: string): string =>
   text.replace(
     /<(?=\||<SYS|\/?(?:s|bos|eos|start_of_turn|end_of_turn|think)>)|\[(?=\/?(?:INST|SYSTEM_PROMPT)\])/gi,
     '$& ',

@@ -41,7 +41,7 @@ export async function callService<T>(
   }
 }
 
-export const stageFailed = (stage: string, why: string, cause: unknown): AppError =>
+const stageFailed = (stage: string, why: string, cause: unknown): AppError =>
   new AppError('stage_failed', `${stage}: ${why}`, { cause, details: { stage } })
 
 async function refusal({ stage }: Service, response: Response): Promise<AppError> {
