@@ -75,7 +75,7 @@ export const GenerateFields = z.strictObject({
   /** Whose memory it is. */
   user: name.optional(),
   voice: z.string().min(1).max(64).optional(),
-  /** The language that is spoken to the service: a code or an English name. Without it, it is detected. */
+  /** What is spoken to the service and what the reply is asked for in: a code or an English name. Without it, it is detected. */
   language: z
     .string()
     .regex(/^[A-Za-z][A-Za-z -]{1,31}$/, 'expected a code of a language or its English name')
@@ -112,13 +112,26 @@ export const GenerateReply = z.object({
   transcript: z.string(),
   reply: z.string(),
   audio: z.object({ format: z.literal('wav'), sampleRateHz: z.number(), base64: z.string() }).nullable(),
+  /** Code of the reply's language, when it is known. */
+  language: z.string().nullable(),
   /** Milliseconds by stage: see StageClock. */
   timings: z.record(z.string(), z.number()),
+  /** When each stage worked, and the gaps between. */
+  waterfall: z.readonly(
+    z.array(
+      z.union([
+        z.object({ stage: z.string(), startMs: z.number(), durationMs: z.number() }),
+        z.object({ gap: z.string(), startMs: z.number(), durationMs: z.number() }),
+      ]),
+    ),
+  ),
   models: TurnModels,
   /** Stages that failed without ending the turn. */
   degraded: z.array(z.string()),
   /** True when the language model broke off, and what it had said is the reply. */
   incomplete: z.literal(true).optional(),
+  /** True when the reply was given before to the same question. */
+  cached: z.literal(true).optional(),
   /** Language models that were to answer before the one that did, and why they did not. */
   fallbacks: z.readonly(z.array(z.object({ model: z.string(), code: z.string() }))).optional(),
   /** Tokens and their times, as far as the language model tells them. */

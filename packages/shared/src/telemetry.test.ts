@@ -1,59 +1,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import { createLogger, createMetrics, StageClock } from './telemetry.ts'
-import { ManualClock } from './testing/signals.ts'
-
-test('stages are timed, also when they fail, and add up when they come twice', async () => {
-  const { now, advance } = clockOf()
-  const stages = new StageClock(['stt', 'llm', 'tts'], now)
-  const spend = (ms: number) => async () => advance(ms)
-  await stages.time('tts', spend(5))
-  await stages.time('stt', spend(20))
-  await stages.time('tts', spend(7))
-  await expect(stages.time('llm', async () => (advance(3), Promise.reject(new Error('broken'))))).rejects.toThrow(
-    'broken',
-  )
-  expect(stages.timings()).toEqual({ sttMs: 20, llmMs: 3, ttsMs: 12, totalMs: 35 })
-  expect(Object.keys(stages.timings())).toEqual(['sttMs', 'llmMs', 'ttsMs', 'totalMs'])
-  expect(stages.serverTiming()).toBe('stt;dur=20, llm;dur=3, tts;dur=12, total;dur=35')
-})
-
-test('a mark is the time since the start, and only the first counts', () => {
-  const { now, advance } = clockOf()
-  const stages = new StageClock(['firstAudio'], now)
-  advance(30)
-  stages.mark('firstAudio')
-  advance(30)
-  stages.mark('firstAudio')
-  expect(stages.timings()).toEqual({ firstAudioMs: 30, totalMs: 60 })
-})
-
-test('a waterfall tells when each stage worked; short pauses and a hundred pieces do not cut it up', async () => {
-  const { now, advance } = clockOf()
-  const stages = new StageClock(['llm', 'tts'], now)
-  const spend = (ms: number) => async () => advance(ms)
-  advance(10)
-  for (let piece = 0; piece < 3; piece++) {
-    await stages.time('llm', spend(20))
-    advance(1)
-  }
-  await stages.time('tts', spend(7))
-  advance(30)
-  await stages.time('llm', spend(2))
-  expect(stages.spans()).toEqual([
-    { stage: 'llm', startMs: 10, durationMs: 62 },
-    { stage: 'tts', startMs: 73, durationMs: 7 },
-    { stage: 'llm', startMs: 110, durationMs: 2 },
-  ])
-  for (let piece = 0; piece < 100; piece++) {
-    await stages.time('llm', spend(1))
-    advance(10)
-  }
-  const spans = stages.spans().filter(({ stage }) => stage === 'llm')
-  expect(spans).toHaveLength(32)
-  expect(spans.reduce((end, { startMs, durationMs }) => Math.max(end, startMs + durationMs), 0)).toBe(now() - 10)
-})
+import { createLogger, createMetrics } from './telemetry.ts'
 
 test('metrics have registries of their own and say which state a model is in', async () => {
   const [one, other] = [createMetrics('one'), createMetrics('other')]
@@ -133,8 +81,3 @@ test('what was logged just before the end of the process is written', async () =
   await once(child, 'close')
   expect(text.trim().split('\n').at(-1)).toContain('last words')
 })
-
-function clockOf() {
-  const clock = new ManualClock()
-  return { now: clock.now, advance: (ms: number) => clock.advance(ms) }
-}

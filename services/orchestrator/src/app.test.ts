@@ -75,7 +75,9 @@ describe('a turn by HTTP', () => {
     })
     const sound = decodeWav(Buffer.from(reply.audio?.base64 ?? '', 'base64'), { minSeconds: 0 })
     expect(sound.samples).toHaveLength('Hello there, Anna.How are you?'.length)
-    expect(response.headers.get('server-timing')).toMatch(/^stt;dur=.*memory;dur=.*llm;dur=.*tts;dur=.*total;dur=/)
+    expect(response.headers.get('server-timing')).toMatch(
+      /^request;dur=.*stt;dur=.*memory;dur=.*llm;dur=.*tts;dur=.*total;dur=/,
+    )
   })
 
   test.each(['audio/wav', 'audio/x-wav; codecs=1', 'application/octet-stream'])(
@@ -130,7 +132,10 @@ describe('a turn by HTTP', () => {
     const fail = async (): Promise<never> => {
       throw new AppError('stage_failed', 'no')
     }
-    const stages = { memory: { recall: fail, remember: fail }, tts: { speak: fail, requireVoice: fail } }
+    const stages = {
+      memory: { recall: fail, remember: fail },
+      tts: { speak: fail, voiceFor: async () => undefined, requireVoice: fail },
+    }
     const app = setUp(stages)
     const response = await app.request('/generate', json({ text: 'Hi.', voice: 'af_demo' }))
     expect([response.status, await response.json()]).toMatchObject([
@@ -213,6 +218,7 @@ describe('bad input', () => {
   test.each(cases)('%s (%s) is refused before any stage works, and the next request is answered', async (...args) => {
     const [, path, init, status, code] = args
     let stageCalls = 0
+    const voiceFor = async () => undefined
     const requireVoice = async (voice: string) => {
       if (voice !== 'af_demo') throw new AppError('voice_not_found', 'no voice of that name', { param: 'voice' })
     }
@@ -221,7 +227,7 @@ describe('bad input', () => {
       return { text: 'Good morning.', language: 'en', model: 'fake/ear' }
     }
     const speak = async (text: string) => ({ pcm: new Uint8Array(text.length * 2), sampleRateHz: 24_000, model: 'v' })
-    const app = setUp({ stt: { transcribe }, tts: { speak, requireVoice } })
+    const app = setUp({ stt: { transcribe }, tts: { speak, voiceFor, requireVoice } })
     const response = await app.request(path, init)
     const body = ErrorBody.parse(await response.json())
     expect([response.status, body.error.code]).toEqual([status, code])
@@ -303,7 +309,7 @@ test('nothing that was said is ever logged', async () => {
       yield { text: 'The reply is canary2. And more.', model: 'fake/mind' }
     },
   }
-  const tts = { speak: fail, requireVoice: fail }
+  const tts = { speak: fail, voiceFor: async () => undefined, requireVoice: fail }
   const app = setUp({ stt: { transcribe: heard }, llm, tts, memory: { recall: fail, remember: fail } }, { log })
   await app.request('/generate?session=canary3', raw(WAV))
   await app.request('/generate', json({ text: 'canary4', voice: 'canary5' }))

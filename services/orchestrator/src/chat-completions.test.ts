@@ -111,7 +111,7 @@ describe('text', () => {
   test('is answered as OpenAI does', async () => {
     const response = await setUp().ask({ model: 'gpt-4o', messages: [HELLO] })
     expect(response.status).toBe(200)
-    expect(response.headers.get('server-timing')).toMatch(/^firstToken;dur=.*llm;dur=/)
+    expect(response.headers.get('server-timing')).toMatch(/^llm.first_token;dur=.*llm;dur=/)
     const body = Completion.parse(await response.json())
     expect(body).toMatchObject({ model: 'fake/mind', created: NOW_S })
     expect(body.choices[0].message).toEqual({ role: 'assistant', content: REPLY, refusal: null })

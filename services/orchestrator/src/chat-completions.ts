@@ -5,10 +5,10 @@
 import { randomUUID } from 'node:crypto'
 import { HEADERS } from '@hearth/shared/api'
 import { toAppError } from '@hearth/shared/errors'
-import { addServerTiming, replyStream, requestSignal } from '@hearth/shared/http'
+import { replyStream, requestSignal } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
 import { readJson } from '@hearth/shared/request-body'
-import { StageClock } from '@hearth/shared/telemetry'
+import { StageClock } from '@hearth/shared/stage-clock'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import type { Context, Hono } from 'hono'
 import type { Admission } from './admission.ts'
@@ -20,6 +20,7 @@ import { ChatRequest, ignoredFields, spokenAs } from './chat-request.ts'
 import type { Spoken } from './chat-request.ts'
 import { spokenReply } from './spoken-reply.ts'
 import type { ReplyEvent } from './spoken-reply.ts'
+import { observeStages, tellStages } from './profile.ts'
 import { endingWith, startingWith } from './stream.ts'
 import { TURN_STAGES } from './turn-events.ts'
 import type { Stages, TurnClock } from './turn-events.ts'
@@ -118,11 +119,7 @@ async function wholeReply(c: Context<AppEnv>, reply: Reply, audio: ChatAudio, op
   const { head, spoken, events, clock } = reply
   const written = await collectReply(events, head)
   if (head.audioId !== null) audio.set(head.audioId, written.text)
-  const timings = clock.timings()
-  for (const stage of TURN_STAGES) {
-    const ms = timings[`${stage}Ms`]
-    if (ms !== undefined) addServerTiming(c, `${stage};dur=${ms}`)
-  }
+  tellStages(c, clock)
   c.header(HEADERS.model, written.model)
   observe(c, clock, options)
   return completionBody(head, written, spoken?.format)
@@ -157,10 +154,7 @@ async function streamReply(
 
 /** Times to the metrics and the log: never what was said. */
 function observe(c: Context<AppEnv>, clock: TurnClock, { log, metrics }: ChatOptions): void {
-  const timings = clock.timings()
-  for (const stage of TURN_STAGES) {
-    const ms = timings[`${stage}Ms`]
-    if (ms !== undefined) metrics.observeStage(stage, ms)
-  }
-  log.info({ requestId: c.get('requestId'), timings }, 'chat completion')
+  observeStages(metrics, clock)
+  const profile = { event: 'profile', timings: clock.timings(), waterfall: clock.waterfall() }
+  log.info({ requestId: c.get('requestId'), ...profile }, '[PROFILING] chat completion')
 }

@@ -47,12 +47,15 @@ describe('the language models', () => {
     expect(readOrchestratorConfig({ LLM_CHAIN: 'embedded, ollama' }).llm.chain).toEqual(['embedded', 'ollama'])
   })
 
-  test.each([{ LLM_CHAIN: 'ollama,gpt' }, { LLM_CHAIN: ',' }, { LLM_URL: 'http://llm/v1' }, { LLM_MODEL: 'm' }])(
-    'are refused with %j',
-    (env) => {
-      expect(() => readOrchestratorConfig(env)).toThrow(/LLM_/)
-    },
-  )
+  test.each([
+    { LLM_CHAIN: 'ollama,gpt' },
+    { LLM_CHAIN: ',' },
+    { LLM_URL: 'http://llm/v1' },
+    { LLM_MODEL: 'm' },
+    { LLM_TOOLS: 'true', LLM_CACHE_SECONDS: '60' },
+  ])('are refused with %j', (env) => {
+    expect(() => readOrchestratorConfig(env)).toThrow(/LLM_/)
+  })
 
   test('keep their key to themselves', () => {
     const { llm } = readOrchestratorConfig({ LLM_URL: 'http://llm/v1/', LLM_MODEL: 'm', LLM_API_KEY: 'sk-1' })

@@ -82,11 +82,16 @@ const SECTIONS = {
         .default(['openai', 'ollama', 'embedded']),
       /** Offers the built-in tools; the servers' models have to know tools. */
       tools: bool().default(false),
+      /** How long the very same question gets the same reply again; 0 never. */
+      cacheSeconds: int({ min: 0, max: 86_400 }).default(0),
       stallMs: limitMs(10 * SECOND_MS),
       totalMs: limitMs(30 * SECOND_MS),
     })
     .refine(({ url: address, model }) => (address === undefined) === (model === undefined), {
       error: 'expected LLM_URL and LLM_MODEL together',
+    })
+    .refine(({ tools, cacheSeconds }) => !(tools && cacheSeconds > 0), {
+      error: 'expected either LLM_TOOLS or LLM_CACHE_SECONDS: what a clock said must not be said again',
     }),
   chat: z.object({
     /** Another model of the hub with the same files. */

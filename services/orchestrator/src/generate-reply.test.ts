@@ -8,6 +8,8 @@ const DONE: TurnDone = {
   type: 'done',
   reply: 'Grüße. Tschüss.',
   timings: { llmMs: 1, totalMs: 2 },
+  language: null,
+  waterfall: [],
   models: { stt: null, embeddings: 'e', llm: 'l', tts: 't' },
   ending: {},
   degraded: new Map(),

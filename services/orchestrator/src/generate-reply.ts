@@ -41,13 +41,14 @@ export async function collectTurn(ids: TurnIds, events: AsyncIterable<TurnEvent>
 }
 
 export function jsonBody({ turn, session, transcript, done, audio }: HeldTurn): GenerateReply {
-  const { reply, timings, models, degraded, ending } = done
+  const { reply, language, timings, waterfall, models, degraded, ending } = done
   const sound = audio && {
     format: 'wav' as const,
     sampleRateHz: audio.sampleRateHz,
     base64: wavFile(audio).toString('base64'),
   }
-  return { turn, session, transcript, reply, ...ending, audio: sound, timings, models, degraded: [...degraded.keys()] }
+  const told = { ...ending, audio: sound, language, timings, waterfall, models, degraded: [...degraded.keys()] }
+  return { turn, session, transcript, reply, ...told }
 }
 
 /** The WAV and its headers; without a word spoken, a WAV of no samples. Throws `stage_failed` when the voice failed. */
@@ -60,25 +61,36 @@ export function wavReply({ turn, session, transcript, done, audio }: HeldTurn): 
       'content-length': String(body.length),
       'x-turn': turn,
       'x-session': session,
-      'x-transcript': extValue(transcript),
-      'x-reply': extValue(done.reply),
-      'x-timings': JSON.stringify(done.timings),
-      'x-models': asciiJson(done.models),
-      'x-degraded': [...done.degraded.keys()].join(', '),
+      ...toldHeaders(transcript, done),
     },
   })
 }
 
+/** What a turn's sound leaves unsaid, as headers, or as trailers of a sound that was sent while it was made. */
+export const TOLD_HEADERS = ['x-transcript', 'x-reply', 'x-timings', 'x-models', 'x-degraded'] as const
+
+const toldHeaders = (transcript: string, { reply, timings, models, degraded }: TurnDone) =>
+  ({
+    'x-transcript': extValue(transcript),
+    'x-reply': extValue(reply),
+    'x-timings': JSON.stringify(timings),
+    'x-models': asciiJson(models),
+    'x-degraded': [...degraded.keys()].join(', '),
+  }) satisfies Record<(typeof TOLD_HEADERS)[number], string>
+
 /**
- * The sound of a turn while it is made, its first bytes with the first clause: s16le, or a WAV whose header leaves its length open. Throws
- * `stage_failed` when the voice fails: half a spoken answer must not look whole.
+ * The sound of a turn while it is made, its first bytes with the first clause: s16le, or a WAV whose header leaves its length open. At its end
+ * `tell` gets what else there is to say, as headers. Throws `stage_failed` when the voice fails: half a spoken answer must not look whole.
  */
 export async function* soundBytes(
   events: AsyncIterable<TurnEvent>,
   format: 'wav' | 'pcm',
+  tell: (told: Readonly<Record<string, string>>) => void,
 ): AsyncGenerator<Uint8Array, void, void> {
   let hasHeader = format === 'pcm'
+  let transcript = ''
   for await (const event of events) {
+    if (event.type === 'transcript') transcript = event.text
     if (event.type === 'audio') {
       if (!hasHeader) yield wavHeader({ sampleRateHz: event.sampleRateHz, sampleCount: 'stream' })
       hasHeader = true
@@ -87,6 +99,7 @@ export async function* soundBytes(
     if (event.type !== 'done') continue
     requireSound(event)
     if (!hasHeader) yield wavHeader({ sampleRateHz: SILENT_RATE_HZ, sampleCount: 0 })
+    tell(toldHeaders(transcript, event))
   }
 }
 

@@ -7,6 +7,7 @@ import { AppError } from '@hearth/shared/errors'
 import { check, fileBytes, oneField, readBytes, readForm, readJson } from '@hearth/shared/request-body'
 import { decodeWav } from '@hearth/shared/wav'
 import type { Context } from 'hono'
+import { detectLanguage } from './detect-language.ts'
 import type { TurnInput } from './turn-events.ts'
 
 /** What to say to, and the client's options by their own names. */
@@ -106,7 +107,7 @@ function words(text: string, maxTextChars: number): TurnInput['said'] {
   const visible = withoutControls(text)
   if (!/[\p{L}\p{N}\p{P}\p{S}]/u.test(visible))
     throw new AppError('empty_text', 'expected a text with at least one visible character', { param })
-  return { text: visible, model: null }
+  return { text: visible, model: null, language: detectLanguage(visible) }
 }
 
 function countCharacters(text: string): number {

@@ -81,8 +81,8 @@ const frame = (name: string, data: object): string => `event: ${name}\ndata: ${J
 function wireData(event: TurnEvent, data: object, { turn, session }: TurnIds): object {
   if (event.type === 'transcript') return { turn, session, ...data }
   if (event.type === 'done') {
-    const { reply, timings, models, degraded, ending } = event
-    return { turn, session, reply, ...ending, timings, models, degraded: [...degraded.keys()] }
+    const { reply, language, timings, waterfall, models, degraded, ending } = event
+    return { turn, session, reply, language, ...ending, timings, waterfall, models, degraded: [...degraded.keys()] }
   }
   if (event.type !== 'audio') return data
   const { text, sampleRateHz, pcm } = event

@@ -1,13 +1,19 @@
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
+import { request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import { GenerateReply } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { serve } from '@hearth/shared/serve'
-import { createLogger } from '@hearth/shared/telemetry'
+import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import { ManualClock } from '@hearth/shared/testing/signals'
 import { decodeWav, encodeWav, wavHeader } from '@hearth/shared/wav'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
 const WAV = encodeWav({ samples: new Float32Array(16_000).fill(0.1), sampleRateHz: 16_000 })
+
+const JSON_TYPE = { 'content-type': 'application/json' }
 
 describe('options', () => {
   const OPTIONS = { user: 'anna', language: 'de', instructions: 'Rhyme.', max_tokens: 7, temperature: 0.5 }
@@ -64,7 +70,7 @@ describe('options', () => {
     const ask = async (): Promise<never> => {
       throw new AppError('voice_not_found', 'no')
     }
-    const app = turnApp({ tts: { speak: ask, requireVoice: ask } })
+    const app = turnApp({ tts: { speak: ask, voiceFor: async () => undefined, requireVoice: ask } })
     const reply = await jsonOf(await app.ask({ text: 'Hi.', speak: false, voice: 'nobody' }))
     expect(reply).toMatchObject({ audio: null, degraded: [], reply: 'Hello there, Anna. How are you?' })
     expect(reply['timings']).not.toHaveProperty('ttsMs')
@@ -150,6 +156,7 @@ describe('sound while it is made', () => {
         if (spoken-- <= 0) throw new AppError('stage_failed', 'no')
         return { pcm: new Uint8Array(2), sampleRateHz: 24_000, model: 'v' }
       },
+      voiceFor: async () => undefined,
       requireVoice: async () => {},
     }
     const { ask } = turnApp({ tts })
@@ -184,7 +191,7 @@ describe('over a real connection', () => {
         body: JSON.stringify({ audio: Buffer.from(WAV).toString('base64'), session: 'a' }),
         signal: stop.signal,
       })
-    return { ...parts, open, stop }
+    return { ...parts, open, stop, port }
   }
 
   test('events are not held back, and a client that leaves ends the turn', async () => {
@@ -201,6 +208,27 @@ describe('over a real connection', () => {
     await stopped
     expect(admission.running).toBe(0)
     expect((await ask({ text: 'Hi.', session: 'a', max_tokens: 0 })).status).toBe(400)
+  })
+
+  test('a streamed sound has what else there is to say in its trailers', async () => {
+    const { port } = await listen({}, 60_000)
+    const sent = httpRequest({
+      port,
+      path: '/generate',
+      method: 'POST',
+      headers: { accept: 'audio/pcm', ...JSON_TYPE },
+    })
+    sent.end(JSON.stringify({ text: 'Grüße, Anna.' }))
+    const response = await once(sent, 'response').then(([first]) => first as IncomingMessage)
+    const bytes = Buffer.concat(await response.toArray())
+    expect(bytes).toHaveLength(2 * 'Hello there, Anna.How are you?'.length)
+    expect(response.headers['trailer']).toContain('x-reply')
+    expect(response.trailers).toMatchObject({
+      'x-transcript': "UTF-8''Gr%C3%BC%C3%9Fe%2C%20Anna.",
+      'x-reply': "UTF-8''Hello%20there%2C%20Anna.%20How%20are%20you%3F",
+      'x-degraded': '',
+    })
+    expect(JSON.parse(response.trailers['x-timings'] ?? '')).toHaveProperty('firstAudioMs')
   })
 
   test('while nothing happens the stream says that it is there, from before the transcript', async () => {
@@ -221,5 +249,67 @@ describe('over a real connection', () => {
     }
     expect(text).toMatch(/^(?:: still here\n\n){2,}event: transcript\n/)
     expect(text).toMatch(/event: done\n.*\n\n$/)
+  })
+})
+
+describe('where the time went', () => {
+  /** Each stage and each gap takes its own number of milliseconds, on a clock that only they move. */
+  async function timedTurn() {
+    const clock = new ManualClock()
+    const parts = turnApp({}, { now: clock.now })
+    const { stt, memory, llm, tts } = parts.stages
+    const after = <T>(ms: number, work: Promise<T>): Promise<T> => (clock.advance(ms), work)
+    const slow: Partial<Stages> = {
+      stt: { transcribe: (wav, signal) => after(400, stt.transcribe(wav, signal)) },
+      memory: {
+        recall: (text, user, signal) => after(30, memory.recall(text, user, signal)),
+        remember: (said, signal) => after(7, memory.remember(said, signal)),
+      },
+      llm: {
+        name: 'slow/mind',
+        async *reply(prompt, signal) {
+          for await (const piece of llm.reply(prompt, signal)) {
+            clock.advance(50)
+            yield piece
+          }
+        },
+      },
+      tts: { ...tts, speak: (text, voice, signal) => after(80, tts.speak(text, voice, signal)) },
+    }
+    const profiles: Record<string, unknown>[] = []
+    const log = createLogger(
+      { service: 'test', level: 'info' },
+      { write: (line) => void profiles.push(JSON.parse(line)) },
+    )
+    const metrics = createMetrics('test')
+    const { ask } = turnApp(slow, { now: clock.now, log, metrics })
+    const started = clock.now()
+    const reply = GenerateReply.parse(await jsonOf(await ask({ audio: Buffer.from(WAV).toString('base64') })))
+    return { reply, wallMs: clock.now() - started, profiles, metrics }
+  }
+
+  test('the stages and the named gaps of the waterfall sum to the wall time', async () => {
+    const { reply, wallMs } = await timedTurn()
+    let reachedMs = 0
+    let sumMs = 0
+    for (const span of reply.waterfall) {
+      const endMs = span.startMs + span.durationMs
+      sumMs += Math.max(0, endMs - Math.max(reachedMs, span.startMs))
+      reachedMs = Math.max(reachedMs, endMs)
+    }
+    expect(wallMs).toBe(400 + 30 + 5 * 50 + 2 * 80 + 7)
+    expect(Math.abs(sumMs - wallMs)).toBeLessThanOrEqual(0.05 * wallMs)
+    expect(reply.timings['totalMs']).toBe(wallMs)
+    expect(reply.timings).toMatchObject({ sttMs: 400, memoryMs: 30, llmFirstTokenMs: 50 })
+  })
+
+  test('is one structured line in the log, and a histogram for each stage', async () => {
+    const { reply, profiles, metrics } = await timedTurn()
+    const told = profiles.filter(({ event }) => event === 'profile')
+    const { timings, waterfall, models } = reply
+    expect(told).toMatchObject([{ msg: '[PROFILING] turn', timings, waterfall, models, fragments: 2 }])
+    const text = await metrics.registry.metrics()
+    for (const stage of ['stt', 'memory', 'llm.first_token', 'llm', 'tts.first_byte', 'tts', 'first_audio', 'total'])
+      expect(text).toContain(`hearth_stage_duration_seconds_count{service="test",stage="${stage}"} 1`)
   })
 })

@@ -4,23 +4,25 @@
  */
 import type { GenerateFields } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { addServerTiming, replyStream, requestSignal } from '@hearth/shared/http'
+import { replyStream, requestSignal } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
-import { StageClock } from '@hearth/shared/telemetry'
+import { nodeOf } from '@hearth/shared/request-guard'
+import { StageClock } from '@hearth/shared/stage-clock'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import type { Context, Hono } from 'hono'
 import type { Admission } from './admission.ts'
-import { collectTurn, jsonBody, soundBytes, wavReply } from './generate-reply.ts'
+import { collectTurn, jsonBody, soundBytes, TOLD_HEADERS, wavReply } from './generate-reply.ts'
 import type { TurnIds } from './generate-reply.ts'
 import { readTurnRequest } from './generate-request.ts'
 import type { TurnRequest } from './generate-request.ts'
 import { eventBytes } from './generate-stream.ts'
+import { observeStages, tellStages } from './profile.ts'
 import { replyForm } from './reply-form.ts'
 import type { Sessions } from './sessions.ts'
 import { endingWith, startingWith } from './stream.ts'
 import { runTurn } from './turn.ts'
 import { TURN_STAGES } from './turn-events.ts'
-import type { Stages, TurnDone, TurnEvent, TurnInput } from './turn-events.ts'
+import type { Stages, TurnClock, TurnEvent, TurnInput } from './turn-events.ts'
 import type { TurnRecorder, Turns } from './turns.ts'
 
 export type GenerateOptions = {
@@ -38,6 +40,8 @@ export type GenerateOptions = {
   readonly keepAliveMs?: number
   readonly log: Log
   readonly metrics: Metrics
+  /** The clock of the app's `startedAt`. */
+  readonly now?: () => number
 }
 
 /** Who doesn't say who they are shares one memory. */
@@ -48,16 +52,19 @@ const KEEP_ALIVE_MS = 10_000
 export function addGenerate(app: Hono<AppEnv>, options: GenerateOptions): void {
   app.post('/generate', async (c) => {
     const leave = options.admission.enter()
+    const clock: TurnClock = new StageClock(TURN_STAGES, options.now, c.get('startedAt'))
     try {
-      const request = await readTurnRequest(c, options.maxTextChars)
+      const request = await clock.time('request', () => readTurnRequest(c, options.maxTextChars))
       const form = replyForm(c, request.options)
-      const turn = await beginTurn(c, request, options, leave)
+      const turn = await beginTurn(c, request, clock, options, leave)
       if (form.kind === 'events') return await streamed(c, turn, eventsOf(c, turn, options), EVENTS_TYPE, options)
       if (form.kind === 'sound') {
         const { format } = form
-        return await streamed(c, turn, soundBytes(turn.events, format), `audio/${format}`, options)
+        c.header('trailer', TOLD_HEADERS.join(', '))
+        const bytes = soundBytes(turn.events, format, (told) => nodeOf(c).outgoing?.addTrailers(told))
+        return await streamed(c, turn, bytes, `audio/${format}`, options)
       }
-      return await whole(c, turn, form.kind)
+      return await whole(c, turn, clock, form.kind)
     } catch (error) {
       leave()
       throw error
@@ -80,16 +87,17 @@ type BegunTurn = TurnIds & {
 async function beginTurn(
   c: Context<AppEnv>,
   { said, options: fields }: TurnRequest,
+  clock: TurnClock,
   options: GenerateOptions,
   leave: () => void,
 ): Promise<BegunTurn> {
   const { stages, sessions, turns, turnLimitMs } = options
   const stopping = new AbortController()
   const asked = AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stopping.signal])
-  if (fields.speak !== false) await requireVoice(fields.voice, stages, asked)
-  const session = await sessions.enter(fields.session, asked)
+  const { voice } = fields
+  if (fields.speak !== false && voice !== undefined) await clock.time('voice', () => requireVoice(voice, stages, asked))
+  const session = await clock.time('session', () => sessions.enter(fields.session, asked))
   const signal = AbortSignal.any([asked, session.deleted])
-  const clock = new StageClock(TURN_STAGES)
   const record = turns.begin(session.id, clock)
   const end = () => {
     record.end(signal.reason)
@@ -98,7 +106,7 @@ async function beginTurn(
   }
   signal.addEventListener('abort', end, { once: true })
   const turn = runTurn({ ...inputOf(fields, options), said, session }, stages, clock, signal)
-  const events = endingWith(observed(c, turn, record, options), end)
+  const events = endingWith(observed(c, turn, { record, clock }, options), end)
   return { turn: record.id, session: session.id, events, stop: () => stopping.abort() }
 }
 
@@ -109,17 +117,16 @@ function inputOf(fields: GenerateFields, { instructions }: GenerateOptions): Omi
 }
 
 /** A voice that doesn't exist is refused before any work; a voice service that doesn't answer is the turn's to live without. */
-async function requireVoice(voice: string | undefined, { tts }: Stages, signal: AbortSignal): Promise<void> {
-  if (voice === undefined) return
+async function requireVoice(voice: string, { tts }: Stages, signal: AbortSignal): Promise<void> {
   await tts.requireVoice(voice, signal).catch((error: unknown) => {
     signal.throwIfAborted()
     if (error instanceof AppError && error.status < 500 && error.code !== 'overloaded') throw error
   })
 }
 
-async function whole(c: Context<AppEnv>, turn: BegunTurn, kind: 'json' | 'wav'): Promise<Response> {
+async function whole(c: Context<AppEnv>, turn: BegunTurn, clock: TurnClock, kind: 'json' | 'wav'): Promise<Response> {
   const held = await collectTurn({ turn: turn.turn, session: turn.session }, turn.events)
-  for (const [stage, ms] of stageTimes(held.done)) addServerTiming(c, `${stage};dur=${ms}`)
+  tellStages(c, clock)
   return kind === 'wav'
     ? wavReply(held)
     : c.json(jsonBody(held), 200, { 'x-turn': held.turn, 'x-session': held.session })
@@ -160,17 +167,11 @@ async function streamed(
   })
 }
 
-const stageTimes = ({ timings }: TurnDone): [string, number][] =>
-  TURN_STAGES.flatMap((stage) => {
-    const ms = timings[`${stage}Ms`]
-    return ms === undefined ? [] : [[stage, ms]]
-  })
-
 /** The turn to its record; times and what was left out to the metrics and the log, but never what was said. */
 async function* observed(
   c: Context<AppEnv>,
   events: AsyncIterable<TurnEvent>,
-  record: TurnRecorder,
+  { record, clock }: { record: TurnRecorder; clock: TurnClock },
   { log, metrics }: GenerateOptions,
 ): AsyncGenerator<TurnEvent, void, void> {
   const requestId = c.get('requestId')
@@ -180,10 +181,12 @@ async function* observed(
       record.see(event)
       if (event.type === 'audio') fragments++
       if (event.type === 'done') {
-        for (const [stage, ms] of stageTimes(event)) metrics.observeStage(stage, ms)
+        observeStages(metrics, clock)
         for (const [stage, { code, message, cause }] of event.degraded)
           log.warn({ requestId, stage, code, err: cause ?? message }, 'turn went on without a stage')
-        log.info({ requestId, turn: record.id, timings: event.timings, models: event.models, fragments }, 'turn')
+        const { timings, waterfall, models, ending, degraded } = event
+        const told = { timings, waterfall, models, usage: ending.usage, degraded: [...degraded.keys()], fragments }
+        log.info({ requestId, turn: record.id, event: 'profile', ...told }, '[PROFILING] turn')
       }
       yield event
     }

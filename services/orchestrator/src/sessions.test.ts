@@ -1,4 +1,4 @@
-import { StageClock } from '@hearth/shared/telemetry'
+import { StageClock } from '@hearth/shared/stage-clock'
 import { describe, expect, test } from 'vitest'
 import { Sessions } from './sessions.ts'
 import type { SessionsOptions } from './sessions.ts'

@@ -33,11 +33,12 @@ export function spokenReply(
 
     async function writeAll(): Promise<void> {
       const splitter = new FragmentSplitter()
+      const askedMs = clock.elapsedMs()
       const forVoice = async (ready: readonly string[]) => {
         if (voice) for (const fragment of ready) await fragments.push(fragment)
       }
       for await (const piece of eachTimed(write(stop), (next) => clock.time('llm', next))) {
-        clock.mark('firstToken')
+        clock.mark('llm.first_token', askedMs)
         await emit({ type: 'text', ...piece })
         await forVoice(splitter.push(piece.text))
       }
@@ -48,9 +49,11 @@ export function spokenReply(
 
     async function speakAll(speak: NonNullable<Voice>): Promise<void> {
       for await (const fragment of fragments) {
+        const askedMs = clock.elapsedMs()
         const speech = await clock.time('tts', () => speak(fragment, stop))
         if (speech === null) continue
-        clock.mark('firstAudio')
+        clock.mark('tts.first_byte', askedMs)
+        clock.mark('first_audio')
         await emit({ type: 'audio', text: fragment, ...speech })
       }
     }

@@ -1,7 +1,7 @@
 /** The words of a turn: what goes in, the stages it passes, and the events that come out. */
 import type { TurnModels } from '@hearth/shared/api'
 import type { AppError } from '@hearth/shared/errors'
-import type { StageClock } from '@hearth/shared/telemetry'
+import type { StageClock, Waterfall } from '@hearth/shared/stage-clock'
 import type { LanguageModel, Prompt, ReplyPiece } from './stages/llm.ts'
 import type { Memory } from './stages/memory.ts'
 import type { SpeechToText } from './stages/stt.ts'
@@ -15,10 +15,26 @@ export type Stages = {
 }
 
 /** Stages that can fail without ending the turn. */
-export type OptionalStage = 'queue' | 'memory' | 'tts'
+export type OptionalStage = 'queue' | 'memory' | 'voice' | 'tts'
 
-/** Measured in this order. `firstToken` and `firstAudio` are counted from the turn's start. */
-export const TURN_STAGES = ['stt', 'memory', 'firstToken', 'llm', 'firstAudio', 'tts'] as const
+/**
+ * Measured and told in this order. `request`, `voice` and `session` come before the turn: reading what was sent, looking the voice up, and
+ * waiting for the session. `llm.first_token` counts from the question to the language model, `tts.first_byte` from the first fragment's,
+ * `first_audio` from the start of all.
+ */
+export const TURN_STAGES = [
+  'request',
+  'voice',
+  'session',
+  'stt',
+  'memory',
+  'llm.first_token',
+  'llm',
+  'tts.first_byte',
+  'tts',
+  'first_audio',
+  'remember',
+] as const
 export type TurnStage = (typeof TURN_STAGES)[number]
 export type TurnClock = StageClock<TurnStage>
 export type TurnTimings = ReturnType<TurnClock['timings']>
@@ -35,12 +51,15 @@ export type TurnSession = {
 
 export type TurnInput = {
   /** A whole WAV file, or the words themselves, which no model had to hear. */
-  readonly said: { readonly wav: Uint8Array } | { readonly text: string; readonly model: null }
+  readonly said:
+    | { readonly wav: Uint8Array }
+    | { readonly text: string; readonly model: null; readonly language?: string | undefined }
   readonly session: TurnSession
   /** Whose memory it is. */
   readonly user: string
+  /** Chosen by the reply's language when it is left out. */
   readonly voice?: string | undefined
-  /** The language of the sound; detected when it is left out. */
+  /** Of what is said and of the reply, a code or an English name; detected when it is left out. */
   readonly language?: string | undefined
   /** The system text for the language model. */
   readonly instructions: string
@@ -74,7 +93,10 @@ export type TurnEnding = Omit<ReplyPiece, 'text' | 'model'>
 export type TurnDone = {
   readonly type: 'done'
   readonly reply: string
+  /** Code of the language that the reply was asked for in; null when it is not known. */
+  readonly language: string | null
   readonly timings: TurnTimings
+  readonly waterfall: Waterfall<TurnStage>
   readonly models: TurnModels
   readonly ending: TurnEnding
   /** The stages that the turn went on without, and why. */

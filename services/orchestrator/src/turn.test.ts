@@ -1,5 +1,5 @@
 import { AppError } from '@hearth/shared/errors'
-import { StageClock } from '@hearth/shared/telemetry'
+import { StageClock } from '@hearth/shared/stage-clock'
 import { describe, expect, test } from 'vitest'
 import { fakeStages } from './testing/fake-stages.ts'
 import type { ReplyPiece } from './stages/llm.ts'
@@ -11,7 +11,9 @@ const live = (): AbortSignal => new AbortController().signal
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 const piece = (text: string): ReplyPiece => ({ text, model: 'fake/mind' })
 
-function inputOf(said: TurnInput['said'] = { text: 'Hi.', model: null }) {
+function inputOf(
+  said: TurnInput['said'] = { text: 'Hi.', model: null },
+): TurnInput & { session: { history: Exchange[] } } {
   const history: Exchange[] = []
   const session = { id: 's1', history, add: (exchange: Exchange) => void history.push(exchange) }
   return { said, session, user: 'default', instructions: 'Be kind.' }
@@ -56,9 +58,8 @@ describe('a turn', () => {
     expect(fragments).toEqual(['Hello there, Anna.', 'How are you?'])
     const done = doneOf(events)
     expect(done.models).toEqual({ stt: 'fake/ear', embeddings: 'fake/vectors', llm: 'fake/mind', tts: 'fake/voice' })
-    expect(Object.keys(done.timings)).toEqual(
-      ['sttMs', 'memoryMs', 'firstTokenMs', 'llmMs', 'firstAudioMs', 'ttsMs', 'totalMs'], //
-    )
+    const before = ['sttMs', 'memoryMs', 'llmFirstTokenMs', 'llmMs', 'ttsFirstByteMs', 'ttsMs']
+    expect(Object.keys(done.timings)).toEqual([...before, 'firstAudioMs', 'rememberMs', 'totalMs'])
     expect(Object.values(done.timings).every((ms) => ms > 0)).toBe(true)
     expect(done.degraded.size).toBe(0)
     expect(prompts).toMatchObject([{ memories: ['My name is Anna.'], user: 'Good morning.', instructions: 'Be kind.' }])
@@ -81,6 +82,62 @@ describe('a turn', () => {
     expect(events.map(({ type }) => type)).toEqual(['transcript', 'done'])
     expect(doneOf(events).reply).toBe('')
     expect(prompts).toEqual([])
+  })
+})
+
+describe('the language of the reply', () => {
+  function speaking(language: string) {
+    const asked: (string | null)[] = []
+    const voices: (string | undefined)[] = []
+    const fakes = fakeStages({
+      stt: { transcribe: async () => ({ text: 'Guten Tag.', language, model: 'fake/ear' }) },
+      tts: {
+        async speak(_, voice) {
+          voices.push(voice)
+          return { pcm: new Uint8Array(2), sampleRateHz: 24_000, model: 'fake/voice' }
+        },
+        async voiceFor(wanted) {
+          asked.push(wanted)
+          return wanted === null ? undefined : `${wanted}_voice`
+        },
+        requireVoice: async () => {},
+      },
+    })
+    return { ...fakes, asked, voices }
+  }
+
+  test('is the one that was heard, asked of the mind and spoken by a voice of its own', async () => {
+    const { stages, prompts, asked, voices } = speaking('german')
+    const done = doneOf(await hold(stages, inputOf({ wav: new Uint8Array(8) })))
+    expect([done.language, prompts[0]?.language, asked, voices]).toEqual(['de', 'de', ['de'], ['de_voice', 'de_voice']])
+  })
+
+  test('is the one that was found in typed text; unknown, it is left to mind and voice', async () => {
+    const { stages, prompts, asked } = speaking('german')
+    await hold(stages, inputOf({ text: 'Bonjour.', model: null, language: 'fr' }))
+    const done = doneOf(await hold(stages))
+    expect(asked).toEqual(['fr', null])
+    expect([prompts[0]?.language, prompts[1]?.language, done.language]).toEqual(['fr', null, null])
+  })
+
+  test('can be chosen, and so can the voice', async () => {
+    const { stages, prompts, asked, voices } = speaking('german')
+    await hold(stages, {
+      ...inputOf({ wav: new Uint8Array(8) }),
+      language: 'Spanish',
+      voice: 'af_demo',
+    })
+    expect([prompts[0]?.language, asked, voices]).toEqual(['es', [], ['af_demo', 'af_demo']])
+  })
+
+  test('that no voice speaks is spoken by the voice there is, and the turn says so', async () => {
+    const { stages, voices } = speaking('de')
+    const voiceFor = async (): Promise<never> => {
+      throw new AppError('voice_not_found', 'no voice')
+    }
+    const turn = hold({ ...stages, tts: { ...stages.tts, voiceFor } }, inputOf({ wav: new Uint8Array(8) }))
+    const { degraded } = doneOf(await turn)
+    expect([[...degraded.keys()], voices]).toEqual([['voice'], [undefined, undefined]])
   })
 })
 
@@ -122,6 +179,7 @@ describe('speaking while writing', () => {
         if (text.startsWith('Hello')) await first.promise
         return { pcm: new Uint8Array(2), sampleRateHz: 24_000, model: 'fake/voice' }
       },
+      voiceFor: async () => undefined,
       requireVoice: async () => {},
     }
     const turn = hold(fakeStages({ tts }).stages)
@@ -169,6 +227,7 @@ describe('stopping', () => {
           signals['tts'] = signal
           return untilAborted(signal)
         },
+        voiceFor: async () => undefined,
         requireVoice: async () => {},
       },
     })
@@ -245,7 +304,9 @@ describe('a stage that fails', () => {
       asked++
       throw new AppError('stage_failed', 'tts: it broke')
     }
-    const events = await hold(fakeStages({ tts: { speak, requireVoice: async () => {} } }).stages)
+    const events = await hold(
+      fakeStages({ tts: { speak, voiceFor: async () => undefined, requireVoice: async () => {} } }).stages,
+    )
     const done = doneOf(events)
     expect(done.degraded.get('tts')?.code).toBe('stage_failed')
     expect(done.reply).toBe('Hello there, Anna. How are you?')
@@ -254,7 +315,11 @@ describe('a stage that fails', () => {
   })
 
   test('a fragment that has nothing to say is no failure', async () => {
-    const tts: Stages['tts'] = { speak: async () => null, requireVoice: async () => {} }
+    const tts: Stages['tts'] = {
+      speak: async () => null,
+      voiceFor: async () => undefined,
+      requireVoice: async () => {},
+    }
     expect(doneOf(await hold(fakeStages({ tts }).stages)).degraded.size).toBe(0)
   })
 

@@ -7,6 +7,7 @@
  * sentence is thought of.
  */
 import { toAppError } from '@hearth/shared/errors'
+import { languageCode } from '@hearth/shared/languages'
 import { spokenReply } from './spoken-reply.ts'
 import type { OptionalStage, Stages, TurnClock, TurnDone, TurnEvents, TurnInput } from './turn-events.ts'
 
@@ -15,7 +16,7 @@ import type { OptionalStage, Stages, TurnClock, TurnDone, TurnEvents, TurnInput 
  * `degraded`. It throws when it can't hear or has nothing to say; then the session's history and the memory are untouched.
  */
 export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnClock, signal: AbortSignal): TurnEvents {
-  const { said, session, user, voice, language, instructions, writing } = input
+  const { said, session, user, instructions, writing } = input
   const { stt, memory, llm, tts } = stages
   const models: TurnDone['models'] = { stt: null, embeddings: null, llm: llm.name, tts: null }
   const degraded: TurnDone['degraded'] = new Map()
@@ -24,31 +25,38 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
     degraded.set(stage, toAppError(error))
     return null
   }
+  const heard = 'wav' in said ? await clock.time('stt', () => stt.transcribe(said.wav, signal, input.language)) : said
+  const { text } = heard
+  models.stt = heard.model
+  if ('unqueued' in heard && heard.unqueued) degraded.set('queue', heard.unqueued)
+  const language = languageCode(input.language ?? heard.language ?? '') ?? null
+
   let reply = ''
   let ending: TurnDone['ending'] = {}
-  const done = (): TurnDone => ({ type: 'done', reply, models, degraded, ending, timings: clock.timings() })
-
-  const heard = 'wav' in said ? await clock.time('stt', () => stt.transcribe(said.wav, signal, language)) : said
-  const { text, model } = heard
-  if ('unqueued' in heard && heard.unqueued) degraded.set('queue', heard.unqueued)
-  models.stt = model
+  const done = (): TurnDone => {
+    const times = { timings: clock.timings(), waterfall: clock.waterfall() }
+    return { type: 'done', reply, language, models, degraded, ending, ...times }
+  }
   yield { type: 'transcript', text }
   if (text === '') {
     yield done()
     return
   }
 
-  const recalled = await clock.time('memory', () => memory.recall(text, user, signal)).catch(goOnWithout('memory'))
+  const speaks = input.speak !== false
+  const [recalled, voice] = await Promise.all([
+    clock.time('memory', () => memory.recall(text, user, signal)).catch(goOnWithout('memory')),
+    input.voice ?? (speaks ? tts.voiceFor(language, signal).catch(goOnWithout('voice')) : null),
+  ])
   const memories = recalled?.memories ?? []
   models.embeddings = recalled?.model ?? null
   yield { type: 'memory', memories }
 
-  const prompt = { ...writing, instructions, history: session.history, memories, user: text }
+  const prompt = { ...writing, instructions, history: session.history, memories, user: text, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
-    degraded.has('tts') ? null : tts.speak(fragment, voice, stop).catch(goOnWithout('tts'))
-  const sound = input.speak === false ? null : speak
+    degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()
-  for await (const event of spokenReply((stop) => llm.reply(prompt, stop), sound, clock, signal)) {
+  for await (const event of spokenReply((stop) => llm.reply(prompt, stop), speaks ? speak : null, clock, signal)) {
     if (event.type === 'audio') {
       models.tts = event.model
       yield { type: 'audio', text: event.text, pcm: event.pcm, sampleRateHz: event.sampleRateHz }
@@ -62,7 +70,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       session.add({ user: text, reply })
       if (input.remember === false) continue
       const forget = (error: unknown) => degraded.set('memory', toAppError(error))
-      remembered = memory.remember({ text, user, session: session.id }, signal).catch(forget)
+      const remember = () => memory.remember({ text, user, session: session.id }, signal)
+      remembered = clock.time('remember', remember).catch(forget)
     }
   }
   await remembered

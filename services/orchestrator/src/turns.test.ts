@@ -1,5 +1,5 @@
 import { AppError } from '@hearth/shared/errors'
-import { StageClock } from '@hearth/shared/telemetry'
+import { StageClock } from '@hearth/shared/stage-clock'
 import { describe, expect, test } from 'vitest'
 import { TURN_STAGES } from './turn-events.ts'
 import type { TurnDone } from './turn-events.ts'
@@ -10,6 +10,8 @@ const DONE: TurnDone = {
   type: 'done',
   reply: 'Good day.',
   timings: {},
+  language: null,
+  waterfall: [],
   models: { stt: null, embeddings: 'e', llm: 'l', tts: 't' },
   ending: { incomplete: true },
   degraded: new Map([['tts', new AppError('stage_failed', 'no')]]),

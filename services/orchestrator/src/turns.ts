@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { TurnModels } from '@hearth/shared/api'
 import { toAppError } from '@hearth/shared/errors'
-import type { StageSpan } from '@hearth/shared/telemetry'
+import type { Waterfall } from '@hearth/shared/stage-clock'
 import type { TurnClock, TurnEnding, TurnEvent, TurnStage, TurnTimings } from './turn-events.ts'
 
 export type TurnRecord = TurnEnding & {
@@ -19,8 +19,10 @@ export type TurnRecord = TurnEnding & {
   readonly transcript: string | null
   readonly memories: readonly string[]
   readonly reply: string
+  /** Code of the reply's language, when it is known. */
+  readonly language: string | null
   readonly timings: TurnTimings
-  readonly waterfall: readonly StageSpan<TurnStage>[]
+  readonly waterfall: Waterfall<TurnStage>
   /** Null until the turn has ended well. */
   readonly models: TurnModels | null
   readonly degraded: readonly string[]
@@ -90,7 +92,7 @@ export class Turns {
 }
 
 function record(session: string, createdAt: string, clock: TurnClock) {
-  const times = () => ({ timings: clock.timings(), waterfall: clock.spans() })
+  const times = () => ({ timings: clock.timings(), waterfall: clock.waterfall() })
   let told: TurnRecord = {
     id: newTurnId(),
     session,
@@ -99,6 +101,7 @@ function record(session: string, createdAt: string, clock: TurnClock) {
     transcript: null,
     memories: [],
     reply: '',
+    language: null,
     ...times(),
     models: null,
     degraded: [],
@@ -114,8 +117,17 @@ function record(session: string, createdAt: string, clock: TurnClock) {
       if (event.type === 'memory') told = { ...told, memories: event.memories }
       if (event.type === 'reply.delta') told = { ...told, reply: told.reply + event.text }
       if (event.type !== 'done') return
-      const { reply, models, degraded, ending } = event
-      end({ ...ending, reply, models, degraded: [...degraded.keys()], status: 'completed' })
+      const { reply, language, models, degraded, ending, timings, waterfall } = event
+      end({
+        ...ending,
+        reply,
+        language,
+        timings,
+        waterfall,
+        models,
+        degraded: [...degraded.keys()],
+        status: 'completed',
+      })
     },
     end(reason) {
       const code = reason === undefined ? 'cancelled' : toAppError(reason).code

@@ -13,7 +13,7 @@ import { readForm } from '@hearth/shared/request-body'
 import { decodeWav } from '@hearth/shared/wav'
 import type { Hono } from 'hono'
 import type { SpeechInput, Transcript } from './speech.ts'
-import { findLanguage, languageName } from './languages.ts'
+import { findLanguage, languageName } from '@hearth/shared/languages'
 import { transcribe } from './transcribe.ts'
 import { MODEL_ALIASES, readTranscriptionRequest } from './transcription-request.ts'
 

@@ -339,8 +339,8 @@ describe('lists', () => {
     const response = await setUp().app.request('/v1/audio/voices')
     expect(await response.json()).toEqual({
       voices: [
-        { id: 'af_demo', name: 'Demo (American, female)' },
-        { id: 'am_demo', name: 'Demo (American, male)' },
+        { id: 'af_demo', name: 'Demo (American, female)', language: 'en-us', default: true },
+        { id: 'am_demo', name: 'Demo (American, male)', language: 'en-us', default: false },
       ],
     })
   })

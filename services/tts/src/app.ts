@@ -16,7 +16,7 @@ import { speak } from './speak.ts'
 import type { SpokenFragment, Submit } from './speak.ts'
 import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
 import { speakableText } from './text.ts'
-import { findVoice, nearestVoice, voiceTitle } from './voices.ts'
+import { findVoice, languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
 export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
   /** The voices that can speak; known once the model's files are there. */
@@ -59,7 +59,9 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
 
   app.get('/v1/audio/voices', async (c) => {
     await model.ready(requestSignal(c))
-    return c.json({ voices: options.voices().map((id) => ({ id, name: voiceTitle(id) })) })
+    const chosen = nearestVoice(options.defaultVoice, options.voices())
+    const told = (id: string) => ({ id, name: voiceTitle(id), language: languageOf(id), default: id === chosen })
+    return c.json({ voices: options.voices().map(told) })
   })
   app.get('/v1/audio/models', (c) => c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] }))
 

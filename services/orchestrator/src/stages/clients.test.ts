@@ -165,4 +165,42 @@ describe('tts', () => {
     expect(stub?.asked).toHaveLength(2)
     await expect(tts.requireVoice('nobody', live())).rejects.toMatchObject({ code: 'voice_not_found' })
   })
+
+  const speaking = (...listed: object[]): Promise<ReturnType<typeof createTtsClient>> =>
+    ttsWith((response) => sendJson(response, { voices: listed }))
+
+  test('a language is given to the default voice if that speaks it, else to the first that does', async () => {
+    const tts = await speaking(
+      { id: 'bf_one', language: 'en-gb' },
+      { id: 'af_two', language: 'en-us', default: true },
+      { id: 'ef_three', language: 'es' },
+      { id: 'em_four', language: 'es' },
+    )
+    expect(await tts.voiceFor('en', live())).toBeUndefined()
+    expect(await tts.voiceFor('es', live())).toBe('ef_three')
+    expect(await tts.voiceFor(null, live())).toBeUndefined()
+    await expect(tts.voiceFor('de', live())).rejects.toMatchObject({ code: 'voice_not_found' })
+  })
+
+  test('a service that tells no languages, or nothing at all, chooses the voice itself', async () => {
+    const silent = await speaking({ id: 'alloy' })
+    expect(await silent.voiceFor('de', live())).toBeUndefined()
+    await stub?.close()
+    const away = await ttsWith((response) => sendJson(response, refusal('internal_error'), 500))
+    expect(await away.voiceFor('de', live())).toBeUndefined()
+  })
+
+  test('an old list of voices serves while a new one is asked for', async () => {
+    const held = Promise.withResolvers<void>()
+    let count = 0
+    const tts = await ttsWith((response) => {
+      const answer = () => sendJson(response, { voices: [{ id: `e${count++}`, language: 'es' }] })
+      if (count === 0) answer()
+      else void held.promise.then(answer)
+    })
+    expect(await tts.voiceFor('es', live())).toBe('e0')
+    now += 31_000
+    expect(await tts.voiceFor('es', live())).toBe('e0')
+    held.resolve()
+  })
 })

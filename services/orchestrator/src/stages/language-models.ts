@@ -10,9 +10,10 @@ import type { Written } from './chat-engine.ts'
 import { createEmbeddedChat } from './embedded.ts'
 import { firstOf } from './llm-chain.ts'
 import type { LanguageModelChain } from './llm-chain.ts'
-import type { LanguageModelEntry, Prompt } from './llm.ts'
+import type { LanguageModel, LanguageModelEntry, Prompt } from './llm.ts'
 import { OllamaModel } from './ollama.ts'
 import { OpenAiChat } from './openai-chat.ts'
+import { cacheReplies } from './reply-cache.ts'
 import { builtInTools } from './tools.ts'
 
 export type LanguageModels = LanguageModelChain & {
@@ -37,7 +38,7 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
   const watched = llm.chain.includes('ollama')
     ? new OllamaModel({ ...ollama, ...PROBE, ...common, instructions })
     : undefined
-  const { url, model } = llm
+  const { url, model, cacheSeconds } = llm
   const server =
     url !== undefined && model !== undefined
       ? new OpenAiChat({ ...llm, ...common, url, model, restMs: REST_MS })
@@ -52,6 +53,11 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
       log.warn({ model: from, code, hasSpoken, err: cause }, 'the language model broke off'),
   })
 
+  const reply: LanguageModel['reply'] =
+    cacheSeconds > 0
+      ? cacheReplies(chain, { keptMs: cacheSeconds * 1000 })
+      : (prompt, signal) => chain.reply(prompt, signal)
+
   function loadWhenNeeded(): void {
     if (models.find(({ isUsable }) => isUsable()) === embedded) chat.start()
   }
@@ -63,7 +69,7 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
     get status() {
       return chain.status
     },
-    reply: (prompt, signal) => chain.reply(prompt, signal),
+    reply,
     async start() {
       await watched?.watch()
       loadWhenNeeded()

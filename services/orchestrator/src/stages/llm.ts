@@ -10,6 +10,8 @@ export type Prompt = {
   /** What the user said in the past, newest first: data, never instructions. */
   readonly memories: readonly string[]
   readonly user: string
+  /** Code of the language to answer in; the model's own choice without it. */
+  readonly language?: string | null
   readonly maxTokens?: number
   /** 0 always takes the likeliest word. Without it, each model's own. */
   readonly temperature?: number
@@ -47,6 +49,8 @@ export type ReplyPiece = {
   readonly fallbacks?: readonly Fallback[]
   /** The model broke off, and what was said so far is the reply. */
   readonly incomplete?: true
+  /** The reply was given before to the same question (reply-cache.ts). */
+  readonly cached?: true
 }
 
 export interface LanguageModel {

@@ -26,6 +26,12 @@ describe('the fenced form', () => {
     expect(fencedMessages({ ...PROMPT, memories: [] })).toHaveLength(4)
   })
 
+  test('asks for the language beside the question, so that the prefix stays the same', () => {
+    const asked = fencedMessages({ ...PROMPT, language: 'de' }, 'n0nce')
+    expect(asked.at(-1)).toEqual({ role: 'user', content: 'Who am I?\n\n(Answer in German.)' })
+    expect(asked.slice(0, -1)).toEqual(fencedMessages(PROMPT, 'n0nce').slice(0, -1))
+  })
+
   test('is fenced by another word each time', () => {
     expect(fencedMessages(PROMPT).at(-2)).not.toEqual(fencedMessages(PROMPT).at(-2))
   })

@@ -3,6 +3,7 @@
  * fenced by a random word beside the user's question, which also leaves the prefix before it the same from turn to turn.
  */
 import { randomBytes } from 'node:crypto'
+import { languageName } from '@hearth/shared/languages'
 import type { Exchange } from '../turn-events.ts'
 import type { Prompt } from './llm.ts'
 
@@ -17,9 +18,15 @@ export function fencedMessages(prompt: Prompt, nonce = randomBytes(8).toString('
     { role: 'system', content: prompt.instructions },
     ...historyMessages(prompt.history),
     ...memoryMessages(prompt.memories, nonce),
-    { role: 'user', content: withoutTemplateMarks(prompt.user) },
+    { role: 'user', content: withoutTemplateMarks(prompt.user) + languageRequest(prompt.language) },
   ]
 }
+
+/** Beside the question, so that what stands before it stays the same from turn to turn. */
+const languageRequest = (code: string | null = null): string =>
+  code === null ? '' : `\n\n(Answer in ${capitalized(languageName(code))}.)`
+
+const capitalized = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
 
 /** The demo model never saw longer conversations. What was told before is still known: memory has it. */
 const DEMO_EXCHANGES = 3

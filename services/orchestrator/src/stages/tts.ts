@@ -1,6 +1,7 @@
 /** The voice: a fragment of text in, its sound out; and which voices there are. */
 import { HEADERS } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
+import { languageName } from '@hearth/shared/languages'
 import * as z from 'zod'
 import { callService } from './service.ts'
 import type { Service } from './service.ts'
@@ -11,6 +12,11 @@ export type Speech = { readonly pcm: Uint8Array; readonly sampleRateHz: number; 
 export interface TextToSpeech {
   /** Null when the text has nothing that can be said, such as a lone emoji. `voice` undefined: the service's own choice. */
   speak(text: string, voice: string | undefined, signal: AbortSignal): Promise<Speech | null>
+  /**
+   * A voice for a language (a code): undefined, the service's own choice, when that speaks it, or when the language or the list of voices is not
+   * known. Throws `voice_not_found` when no voice speaks it.
+   */
+  voiceFor(language: string | null, signal: AbortSignal): Promise<string | undefined>
   /** Throws `voice_not_found` when there is no such voice. */
   requireVoice(voice: string, signal: AbortSignal): Promise<void>
 }
@@ -21,19 +27,24 @@ const VOICES_LIVE_MS = 30_000
 /** What a voice is asked to say to learn whether it exists; spoken only when it does. */
 const PROBE = 'A.'
 
-const Voices = z.object({ voices: z.array(z.object({ id: z.string() })) })
+/** Other servers than Hearth's tell less: then the service chooses. */
+const ListedVoice = z.object({ id: z.string(), language: z.string().optional(), default: z.boolean().optional() })
+type ListedVoice = z.infer<typeof ListedVoice>
+const Voices = z.object({ voices: z.array(ListedVoice) })
 
 /** Hearth's tts service, or any server of OpenAI's `POST /v1/audio/speech`. `voicesLimitMs` bounds the look at the list of voices. */
 export function createTtsClient(
   service: Service,
   { voicesLimitMs, now = () => performance.now() }: { voicesLimitMs: number; now?: () => number },
 ): TextToSpeech {
+  let listed: readonly ListedVoice[] = []
   let known = new Set<string>()
   let knownUntil = -Infinity
 
   async function lookUp(signal: AbortSignal): Promise<void> {
     const read = async (response: Response) => Voices.parse(await response.json()).voices
     const voices = await callService({ ...service, limitMs: voicesLimitMs }, '/v1/audio/voices', {}, read, signal)
+    listed = voices
     known = new Set(voices.map(({ id }) => id))
     knownUntil = now() + VOICES_LIVE_MS
   }
@@ -50,6 +61,15 @@ export function createTtsClient(
 
   return {
     speak,
+    async voiceFor(language, signal) {
+      if (language === null) return undefined
+      if (now() >= knownUntil) {
+        const refreshed = lookUp(signal).catch(() => {})
+        // Voices seldom change: an old list is good enough to go on with.
+        if (listed.length === 0) await refreshed
+      }
+      return chooseVoice(listed, language)
+    },
     async requireVoice(voice, signal) {
       if (now() >= knownUntil) await lookUp(signal)
       if (known.has(voice)) return
@@ -58,6 +78,15 @@ export function createTtsClient(
       known.add(voice)
     },
   }
+}
+
+function chooseVoice(voices: readonly ListedVoice[], language: string): string | undefined {
+  if (voices.every((voice) => voice.language === undefined)) return undefined
+  const speaking = voices.filter((voice) => voice.language?.split('-')[0] === language)
+  if (speaking.some((voice) => voice.default)) return undefined
+  const [first] = speaking
+  if (first) return first.id
+  throw new AppError('voice_not_found', `expected a voice that speaks ${languageName(language)}: there is none`)
 }
 
 async function readSpeech(response: Response): Promise<Speech> {

@@ -33,6 +33,7 @@ export function fakeStages(overrides: Partial<Stages> = {}): FakeStages {
         spoken.push(text)
         return { pcm: new Uint8Array(text.length * 2).fill(1), sampleRateHz: 24_000, model: 'fake/voice' }
       },
+      voiceFor: async () => undefined,
       requireVoice: async () => {},
     },
     ...overrides,

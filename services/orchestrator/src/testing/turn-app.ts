@@ -14,7 +14,8 @@ import { fakeStages } from './fake-stages.ts'
 export function turnApp(overrides: Partial<Stages> = {}, options: Partial<GenerateOptions> = {}) {
   const log = createLogger({ service: 'test', level: 'silent' })
   const metrics = createMetrics('test')
-  const app = createApp({ service: 'test', models: () => [], log, metrics, maxBodyBytes: 200_000 })
+  const { now } = options
+  const app = createApp({ service: 'test', models: () => [], log, metrics, maxBodyBytes: 200_000, ...(now && { now }) })
   const fakes = fakeStages(overrides)
   const admission = new Admission(2)
   const sessions = new Sessions({ maxSessions: 10, maxTurns: 10, idleMs: 60_000, maxWaiting: 0 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { findLanguage, languageName } from './languages.ts'
+import { findLanguage, languageCode, languageName } from './languages.ts'
 
 test('names are the lower-case English ones that OpenAI replies with', () => {
   const names = {
@@ -20,4 +20,10 @@ test('a language is found by code, by code with region, and by name, among the k
   expect(findLanguage('Myanmar', codes)).toBe('my')
   expect(findLanguage('haw', codes)).toBe('haw')
   for (const name of ['de', 'german', '', '<|en|>', 'e']) expect(findLanguage(name, codes)).toBeUndefined()
+})
+
+test('any language has its two-letter code, whatever told it', () => {
+  for (const name of ['german', 'German', 'de', 'de-CH']) expect(languageCode(name)).toBe('de')
+  expect(languageCode('bengali')).toBe('bn')
+  for (const name of ['', 'xx', 'klingon', '../']) expect(languageCode(name)).toBeUndefined()
 })

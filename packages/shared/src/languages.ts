@@ -20,3 +20,10 @@ export function findLanguage(name: string, codes: readonly string[]): string | u
   const [code = ''] = wanted.split(/[-_]/)
   return codes.find((known) => known === code) ?? codes.find((known) => languageName(known) === wanted)
 }
+
+const LETTERS = Array.from('abcdefghijklmnopqrstuvwxyz')
+/** Unicode gives a code it does not know back as it is. */
+const CODES = LETTERS.flatMap((one) => LETTERS.map((other) => one + other)).filter((code) => NAMES.of(code) !== code)
+
+/** The two-letter code (ISO 639-1) of a language told as in `findLanguage`; undefined when it has none. */
+export const languageCode = (name: string): string | undefined => findLanguage(name, CODES)
