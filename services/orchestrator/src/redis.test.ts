@@ -2,9 +2,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { AppError } from '@hearth/shared/errors'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { silent } from '../testing/job-setup.ts'
-import { startRedis, until } from '../testing/redis-server.ts'
-import { askRedis, connectRedis, limitedWarning, reconnectMs } from './connection.ts'
+import { silent } from './testing/job-setup.ts'
+import { startRedis, until } from './testing/redis-server.ts'
+import { askRedis, connectRedis, limitedWarning, reconnectMs } from './redis.ts'
 
 const never = () => new Promise<never>(() => {})
 const inTime = () => AbortSignal.timeout(20_000)
