@@ -4,6 +4,7 @@ import { serve } from '@hearth/shared/serve'
 import { createLogger } from '@hearth/shared/telemetry'
 import { decodeWav, encodeWav, wavHeader } from '@hearth/shared/wav'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { ANYBODY } from './sessions.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
@@ -73,7 +74,7 @@ describe('options', () => {
   test('remember: false keeps the turn out of memory, but in its session', async () => {
     const { ask, remembered, sessions } = turnApp()
     await ask({ text: 'My name is Anna.', remember: false, session: 'a' })
-    expect([remembered, sessions.read('a')?.turns]).toEqual([[], 1])
+    expect([remembered, (await sessions.read(ANYBODY, 'a'))?.turns]).toEqual([[], 1])
   })
 
   test.each([

@@ -16,7 +16,8 @@ import { readTurnRequest } from './generate-request.ts'
 import type { TurnRequest } from './generate-request.ts'
 import { eventBytes } from './generate-stream.ts'
 import { replyForm } from './reply-form.ts'
-import type { Sessions } from './sessions.ts'
+import { ANYBODY } from './sessions.ts'
+import type { EnteredSession, Sessions } from './sessions.ts'
 import { endingWith, startingWith } from './stream.ts'
 import { runTurn } from './turn.ts'
 import { TURN_STAGES } from './turn-events.ts'
@@ -40,8 +41,6 @@ export type GenerateOptions = {
   readonly metrics: Metrics
 }
 
-/** Who doesn't say who they are shares one memory. */
-const USER = 'default'
 const KEEP_ALIVE_MS = 10_000
 
 /** Adds the route. */
@@ -87,10 +86,10 @@ async function beginTurn(
   const stopping = new AbortController()
   const asked = AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stopping.signal])
   if (fields.speak !== false) await requireVoice(fields.voice, stages, asked)
-  const session = await sessions.enter(fields.session, asked)
+  const session = await sessions.enter(fields.user ?? ANYBODY, fields.session, asked)
   const signal = AbortSignal.any([asked, session.deleted])
   const clock = new StageClock(TURN_STAGES)
-  const record = turns.begin(session.id, clock)
+  const record = turns.begin(session, clock)
   const end = () => {
     record.end(signal.reason)
     session.leave()
@@ -98,12 +97,12 @@ async function beginTurn(
   }
   signal.addEventListener('abort', end, { once: true })
   const turn = runTurn({ ...inputOf(fields, options), said, session }, stages, clock, signal)
-  const events = endingWith(observed(c, turn, record, options), end)
+  const events = endingWith(observed(c, turn, { record, session }, options), end)
   return { turn: record.id, session: session.id, events, stop: () => stopping.abort() }
 }
 
 function inputOf(fields: GenerateFields, { instructions }: GenerateOptions): Omit<TurnInput, 'said' | 'session'> {
-  const { user = USER, voice, language, speak, remember, max_tokens: maxTokens, temperature } = fields
+  const { user = ANYBODY, voice, language, speak, remember, max_tokens: maxTokens, temperature } = fields
   const writing = { ...(maxTokens !== undefined && { maxTokens }), ...(temperature !== undefined && { temperature }) }
   return { user, voice, language, speak, remember, writing, instructions: fields.instructions ?? instructions }
 }
@@ -170,13 +169,17 @@ const stageTimes = ({ timings }: TurnDone): [string, number][] =>
 async function* observed(
   c: Context<AppEnv>,
   events: AsyncIterable<TurnEvent>,
-  record: TurnRecorder,
+  { record, session }: { readonly record: TurnRecorder; readonly session: EnteredSession },
   { log, metrics }: GenerateOptions,
 ): AsyncGenerator<TurnEvent, void, void> {
   const requestId = c.get('requestId')
   let fragments = 0
   try {
     for await (const event of events) {
+      if (event.type === 'done') {
+        const trouble = await session.kept()
+        if (trouble) event.degraded.set('sessions', trouble)
+      }
       record.see(event)
       if (event.type === 'audio') fragments++
       if (event.type === 'done') {

@@ -7,6 +7,7 @@ import type { Redis } from 'ioredis'
 import * as z from 'zod'
 import { askRedis } from './redis.ts'
 import { PREFIX, SCRIPTS } from './session-scripts.ts'
+import { withoutIds } from './session-table.ts'
 import type { Conversation, Kept, SessionDetail, SessionName, SessionSummary } from './session-table.ts'
 
 export type SessionRedisOptions = {
@@ -20,9 +21,13 @@ export type SessionRedisOptions = {
 /** What came of asking to enter. */
 export type Taken =
   | { readonly state: 'busy'; readonly born: string }
-  | { readonly state: 'deleted' | 'full' }
+  | { readonly state: 'deleted' }
+  | { readonly state: 'full' }
   | { readonly state: 'known' | 'new'; readonly found: Conversation }
 
+export type Deletions = { readonly now: string; readonly deleted: readonly (SessionName & { readonly born: string })[] }
+
+const NOBODY: SessionName = { owner: '', id: '' }
 /** A turn that waits and hasn't asked for that long has given up. */
 const ASK_MS = 2000
 /** A replica that was cut off for longer may bring back what was deleted meanwhile. */
@@ -38,7 +43,7 @@ const Answers = {
   append: z.union([z.enum(['deleted', 'missing']), z.tuple([z.string()])]),
   read: z.array(z.string()),
   list: z.array(z.tuple([z.string(), z.coerce.number(), z.coerce.number()])),
-  deletions: z.tuple([z.string()], z.string()),
+  deletions: z.tuple([z.string(), z.array(z.string())]),
 }
 
 export class SessionRedis {
@@ -76,7 +81,7 @@ export class SessionRedis {
   async read(name: SessionName, signal: AbortSignal): Promise<SessionDetail | undefined> {
     const [usedAt, summary = '', ...texts] = await this.#run('read', name, [], Answers.read, signal)
     if (usedAt === undefined) return undefined
-    const history = texts.map(exchange)
+    const history = withoutIds(texts.map(exchange))
     return { id: name.id, turns: history.length, lastUsedAt: isoOf(Number(usedAt)), summary, history }
   }
 
@@ -91,8 +96,8 @@ export class SessionRedis {
   }
 
   /** What was deleted from the time `since`, which an earlier call gave, until now. */
-  async deletions(since: string, signal: AbortSignal): Promise<{ now: string; deleted: (SessionName & { born: string })[] }> {
-    const [now, ...names] = await this.#run('deletions', { owner: '', id: '' }, [since], Answers.deletions, signal)
+  async deletions(since: string, signal: AbortSignal): Promise<Deletions> {
+    const [now, names] = await this.#run('deletions', NOBODY, [since], Answers.deletions, signal)
     const deleted = names.map((text) => {
       const [born = '', owner = '', id = ''] = text.split(':')
       return { born, owner, id }
@@ -108,6 +113,10 @@ export class SessionRedis {
   /** Puts the summary in the place of everything up to `last`. False when that isn't there any more. */
   async condense(name: SessionName, born: string, last: Kept, summary: string, signal: AbortSignal): Promise<boolean> {
     return (await this.#run('condense', name, [born, written(last), summary], Flag, signal)) === 1
+  }
+
+  onReady(listener: () => void): void {
+    this.#connection.on('ready', listener)
   }
 
   /** Closes the connection. */
@@ -126,7 +135,8 @@ export class SessionRedis {
     const all = [PREFIX, owner, id, this.#options.idleMs, ...args]
     return askRedis(this.#connection, signal, async () => {
       const told = await this.#connection.evalsha(sha, 1, ...all).catch((error: unknown) => {
-        if (error instanceof Error && error.message.startsWith('NOSCRIPT')) return this.#connection.eval(text, 1, ...all)
+        if (error instanceof Error && error.message.startsWith('NOSCRIPT'))
+          return this.#connection.eval(text, 1, ...all)
         throw error
       })
       return answer.parse(told)

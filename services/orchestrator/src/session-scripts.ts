@@ -151,10 +151,9 @@ redis.call('DEL', key('lease'), key('condensing'))
 return born and 1 or 0
 `
 
-/** What was deleted since ARGV[4], or nothing when that is empty. -> now, ...(born:owner:id) */
+/** What was deleted since ARGV[4], or nothing when that is empty. -> now, (born:owner:id)[] */
 const DELETIONS = `
-if ARGV[4] == '' then return { tostring(now) } end
-return { tostring(now), unpack(redis.call('ZRANGEBYSCORE', deleted, ARGV[4], '+inf', 'LIMIT', 0, 1000)) }
+return { tostring(now), ARGV[4] == '' and {} or redis.call('ZRANGEBYSCORE', deleted, ARGV[4], '+inf') }
 `
 
 /** -> 1 | 0 */

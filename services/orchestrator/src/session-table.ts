@@ -44,7 +44,7 @@ export type SessionSummary = {
   readonly lastUsedAt: string
 }
 
-export type SessionDetail = SessionSummary & { readonly summary: string; readonly history: readonly Kept[] }
+export type SessionDetail = SessionSummary & { readonly summary: string; readonly history: readonly Exchange[] }
 
 type Waiter = { enter(): void }
 
@@ -120,7 +120,7 @@ export class SessionTable {
 
   read(name: SessionName): SessionDetail | undefined {
     const session = this.get(name)
-    return session && { ...this.#summary(session), summary: session.summary, history: session.history }
+    return session && { ...this.#summary(session), summary: session.summary, history: withoutIds(session.history) }
   }
 
   /** Ends the turn that is in it and those that wait for it. */
@@ -188,6 +188,8 @@ const begin = (name: SessionName): KnownSession => ({
   waiters: new Set(),
   deleted: new AbortController(),
 })
+
+export const withoutIds = (history: readonly Kept[]): Exchange[] => history.map(({ user, reply }) => ({ user, reply }))
 
 /** 192 random bits, as 32 characters that fit in an address. */
 export const newId = (): string => randomBytes(24).toString('base64url')

@@ -15,7 +15,7 @@ export type Stages = {
 }
 
 /** Stages that can fail without ending the turn. */
-export type OptionalStage = 'queue' | 'memory' | 'tts'
+export type OptionalStage = 'sessions' | 'queue' | 'memory' | 'tts'
 
 /** Measured in this order. `firstToken` and `firstAudio` are counted from the turn's start. */
 export const TURN_STAGES = ['stt', 'memory', 'firstToken', 'llm', 'firstAudio', 'tts'] as const
@@ -30,6 +30,8 @@ export type Exchange = { readonly user: string; readonly reply: string }
 export type TurnSession = {
   readonly id: string
   readonly history: readonly Exchange[]
+  /** Of what was said before that; '' when the history is all. */
+  readonly summary?: string
   add(exchange: Exchange): void
 }
 

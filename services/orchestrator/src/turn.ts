@@ -43,7 +43,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   models.embeddings = recalled?.model ?? null
   yield { type: 'memory', memories }
 
-  const prompt = { ...writing, instructions, history: session.history, memories, user: text }
+  const { history, summary = '' } = session
+  const prompt = { ...writing, instructions, history, summary, memories, user: text }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice, stop).catch(goOnWithout('tts'))
   const sound = input.speak === false ? null : speak

@@ -9,13 +9,15 @@ import type { OrchestratorConfig } from '../config.ts'
 import type { Written } from './chat-engine.ts'
 import { createEmbeddedChat } from './embedded.ts'
 import { firstOf } from './llm-chain.ts'
-import type { LanguageModelChain } from './llm-chain.ts'
-import type { LanguageModelEntry, Prompt } from './llm.ts'
+import type { ChainOptions, LanguageModelChain } from './llm-chain.ts'
+import type { LanguageModel, LanguageModelEntry, Prompt } from './llm.ts'
 import { OllamaModel } from './ollama.ts'
 import { OpenAiChat } from './openai-chat.ts'
 import { builtInTools } from './tools.ts'
 
 export type LanguageModels = LanguageModelChain & {
+  /** For work that nobody waits for: the servers alone. The embedded model writes one thing at a time, and would keep the next turn waiting. */
+  readonly servers: LanguageModel | undefined
   /** Resolves once it is known who answers first. */
   start(): Promise<void>
   close(): Promise<void>
@@ -47,16 +49,17 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
   const [first, ...others] = llm.chain.map((name) => known[name]).filter((entry) => entry !== undefined)
   if (!first) throw new AppError('invalid_config', 'LLM_CHAIN: expected a model that is configured; LLM_URL is not set')
   const models = [first, ...others] as const
-  const chain = firstOf(models, {
-    onFailure: (from, { code, cause }, hasSpoken) =>
-      log.warn({ model: from, code, hasSpoken, err: cause }, 'the language model broke off'),
-  })
+  const onFailure: ChainOptions['onFailure'] = (from, { code, cause }, hasSpoken) =>
+    log.warn({ model: from, code, hasSpoken, err: cause }, 'the language model broke off')
+  const chain = firstOf(models, { onFailure })
+  const [server1, ...servers] = models.filter((entry) => entry !== embedded)
 
   function loadWhenNeeded(): void {
     if (models.find(({ isUsable }) => isUsable()) === embedded) chat.start()
   }
 
   return {
+    servers: server1 && firstOf([server1, ...servers], { onFailure }),
     get name() {
       return chain.name
     },
