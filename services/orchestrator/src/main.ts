@@ -133,7 +133,7 @@ function createSessions({ session, redis }: OrchestratorConfig, { servers }: Lan
     redis.url === undefined
       ? undefined
       : { connection: connectRedis(redis.url, 'producer', log), leaseMs: LEASE_MS, log }
-  const summaries = servers && { summarise: createSummariser(servers), limitMs: SUMMARY_LIMIT_MS, log }
+  const summaries = servers && { summariser: createSummariser(servers), limitMs: SUMMARY_LIMIT_MS, log }
   return new Sessions({ ...limits, maxSessions, maxWaiting: 16, shared, summaries })
 }
 

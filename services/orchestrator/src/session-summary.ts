@@ -4,15 +4,18 @@
  */
 import { randomBytes } from 'node:crypto'
 import { AppError } from '@hearth/shared/errors'
-import type { LanguageModel } from './stages/llm.ts'
+import type { LanguageModelEntry, Prompt } from './stages/llm.ts'
 import { HISTORY_CHARS } from './stages/prompt.ts'
 import type { Exchange } from './turn-events.ts'
 
-/** Gives what stands for `summary` and `exchanges` from now on. Throws what a language model throws. */
-export type Summarise = (
-  told: { readonly summary: string; readonly exchanges: readonly Exchange[] },
-  signal: AbortSignal,
-) => Promise<string>
+export type Summariser = {
+  /** False: nobody could write one now. */
+  readonly isUsable: () => boolean
+  /** Gives what stands for both from now on. Throws what a language model throws. */
+  readonly shorten: (told: Told, signal: AbortSignal) => Promise<string>
+}
+
+type Told = { readonly summary: string; readonly exchanges: readonly Exchange[] }
 
 const INSTRUCTIONS =
   'You shorten conversations. Write what the user and the assistant said as at most five short sentences in the language of the ' +
@@ -35,33 +38,38 @@ export function tooOld(history: readonly Exchange[], maxTurns: number): number {
   return Math.max(0, history.length - kept)
 }
 
-export function createSummariser(llm: LanguageModel): Summarise {
-  return async ({ summary, exchanges }, signal) => {
-    const prompt = {
-      instructions: INSTRUCTIONS,
-      history: [],
-      memories: [],
-      user: fenced([...(summary === '' ? [] : [`Before: ${summary}`]), ...exchanges.flatMap(linesOf)]),
-      maxTokens: MAX_TOKENS,
-      temperature: 0,
-    }
-    let text = ''
-    for await (const piece of llm.reply(prompt, signal)) {
-      if (piece.incomplete) throw new AppError('dependency_unavailable', 'expected a whole summary')
-      text += piece.text
-    }
-    if (text.trim() === '') throw new AppError('dependency_unavailable', 'expected a summary, got none')
-    return text.trim().slice(0, MAX_CHARS)
+export function createSummariser(llm: Pick<LanguageModelEntry, 'isUsable' | 'reply'>): Summariser {
+  return {
+    isUsable: () => llm.isUsable(),
+    async shorten(told, signal) {
+      let text = ''
+      for await (const piece of llm.reply(promptOf(told), signal)) {
+        if (piece.incomplete) throw new AppError('dependency_unavailable', 'expected a whole summary')
+        text += piece.text
+      }
+      if (text.trim() === '') throw new AppError('dependency_unavailable', 'expected a summary, got none')
+      return cut(text.trim(), MAX_CHARS)
+    },
   }
+}
+
+function promptOf({ summary, exchanges }: Told): Prompt {
+  const before = summary === '' ? [] : [`Before: ${summary}`]
+  const user = fenced([...before, ...exchanges.flatMap(linesOf)])
+  return { instructions: INSTRUCTIONS, history: [], memories: [], user, maxTokens: MAX_TOKENS, temperature: 0 }
 }
 
 function fenced(lines: readonly string[], nonce = randomBytes(8).toString('hex')): string {
   return [`<conversation-${nonce}>`, ...lines, `</conversation-${nonce}>`].join('\n')
 }
 
-const linesOf = ({ user, reply }: Exchange): string[] => [`User: ${short(user)}`, `Assistant: ${short(reply)}`]
+const linesOf = ({ user, reply }: Exchange): string[] => [
+  `User: ${cut(user, MAX_SAID_CHARS)}`,
+  `Assistant: ${cut(reply, MAX_SAID_CHARS)}`,
+]
 
-const short = (text: string): string => (text.length > MAX_SAID_CHARS ? `${text.slice(0, MAX_SAID_CHARS)}\u2026` : text)
+const cut = (text: string, most: number): string =>
+  text.length > most ? `${text.slice(0, most).toWellFormed()}\u2026` : text
 
 const charsOf = (history: readonly Exchange[]): number =>
   history.reduce((chars, { user, reply }) => chars + user.length + reply.length, 0)

@@ -1,5 +1,6 @@
-import { StageClock } from '@hearth/shared/telemetry'
-import { describe, expect, test } from 'vitest'
+import { createLogger, StageClock } from '@hearth/shared/telemetry'
+import { describe, expect, test, vi } from 'vitest'
+import type { Summariser } from './session-summary.ts'
 import { ANYBODY, Sessions } from './sessions.ts'
 import type { SessionsOptions } from './sessions.ts'
 import { fakeStages } from './testing/fake-stages.ts'
@@ -170,4 +171,57 @@ test('50 sessions in random interleavings never see each other in any prompt', a
   }
   const last = prompts.filter(({ prompt }) => prompt.history.length === 7)
   expect(last).toHaveLength(50)
+})
+
+describe('a long session', () => {
+  const shortened = (isUsable: boolean) => {
+    const written = Promise.withResolvers<string>()
+    const summariser = { isUsable: () => isUsable, shorten: vi.fn<Summariser['shorten']>(() => written.promise) }
+    const log = createLogger({ service: 'test', level: 'silent' })
+    const sessions = new Sessions({ ...LIMITS, maxTurns: 4, summaries: { summariser, limitMs: 60_000, log } })
+    const say = async (n: number) => {
+      const session = await sessions.enter(ANYBODY, 'a', live())
+      session.add(exchange(n))
+      session.leave()
+    }
+    return { sessions, say, summariser, write: written.resolve }
+  }
+
+  test('is shortened after a turn, while the next is already in it', async () => {
+    const { sessions, say, summariser, write } = shortened(true)
+    for (const n of [1, 2, 3, 4]) await say(n)
+    expect(summariser.shorten).toHaveBeenCalledTimes(1)
+    const session = await sessions.enter(ANYBODY, 'a', live())
+    session.add(exchange(5))
+    write('One and two.')
+    await settled()
+    expect(session.summary).toBe('One and two.')
+    expect(session.history).toEqual([3, 4, 5].map(exchange))
+  })
+
+  test('just loses its oldest turns when nobody can shorten it', async () => {
+    const { sessions, say, summariser } = shortened(false)
+    for (const n of [1, 2, 3, 4, 5]) await say(n)
+    expect(summariser.shorten).not.toHaveBeenCalled()
+    expect(await sessions.read(ANYBODY, 'a')).toMatchObject({ summary: '', history: [2, 3, 4, 5].map(exchange) })
+  })
+
+  test('does not hold up the end of the process', async () => {
+    const { sessions, say } = shortened(true)
+    for (const n of [1, 2, 3, 4]) await say(n)
+    await sessions.close()
+    expect(await sessions.read(ANYBODY, 'a')).toMatchObject({ turns: 4 })
+  })
+})
+
+test('a session belongs to its owner: the same name of another is another session', async () => {
+  const sessions = new Sessions(LIMITS)
+  const annas = await sessions.enter('anna', 'a', live())
+  annas.add(exchange(1))
+  const bobs = await sessions.enter('bob', 'a', live())
+  expect(bobs.history).toEqual([])
+  expect((await sessions.list('bob')).sessions).toMatchObject([{ id: 'a', turns: 0 }])
+  expect(await sessions.delete('bob', 'a')).toBe(true)
+  expect([bobs.deleted.aborted, annas.deleted.aborted]).toEqual([true, false])
+  expect(await sessions.read('anna', 'a')).toMatchObject({ history: [exchange(1)] })
 })

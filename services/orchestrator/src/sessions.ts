@@ -8,7 +8,7 @@ import type { Redis } from 'ioredis'
 import { SessionRedis } from './session-redis.ts'
 import { SessionShare } from './session-share.ts'
 import { tooOld } from './session-summary.ts'
-import type { Summarise } from './session-summary.ts'
+import type { Summariser } from './session-summary.ts'
 import { SessionTable, newId, withoutIds } from './session-table.ts'
 import type { KnownSession, SessionDetail, SessionSummary, SessionTableOptions } from './session-table.ts'
 import { within } from './stages/limit.ts'
@@ -18,7 +18,7 @@ export type SessionsOptions = SessionTableOptions & {
   /** Left out: sessions are this process' own. `leaseMs`: a turn that has died in a session leaves it after that. */
   readonly shared?: { readonly connection: Redis; readonly leaseMs: number; readonly log: Log } | undefined
   /** Left out: the oldest exchanges of a long session just go. */
-  readonly summaries?: { readonly summarise: Summarise; readonly limitMs: number; readonly log: Log } | undefined
+  readonly summaries?: { readonly summariser: Summariser; readonly limitMs: number; readonly log: Log } | undefined
 }
 
 /** A session while a turn has it; `leave` lets the next turn in. */
@@ -166,17 +166,18 @@ export class Sessions {
   /** What fails leaves the history as it was; it stays bounded by `maxTurns`. */
   async #shorten(session: KnownSession): Promise<void> {
     const { summaries, maxTurns } = this.#options
-    const old = summaries ? session.history.slice(0, tooOld(session.history, maxTurns)) : []
+    if (!summaries?.summariser.isUsable() || this.#shortening.size >= MOST_SUMMARIES) return
+    const old = session.history.slice(0, tooOld(session.history, maxTurns))
     const last = old.at(-1)
-    if (!summaries || !last || this.#shortening.size >= MOST_SUMMARIES || this.#shortening.has(session)) return
+    if (!last || this.#shortening.has(session)) return
     this.#shortening.add(session)
     try {
       const { summary, born } = session
-      const { summarise, limitMs } = summaries
+      const { summariser, limitMs } = summaries
       const claim = await this.#share?.ask(({ redis, signal }) => redis.claimSummary(session, limitMs, signal))
       if (claim === false) return
       const told = { summary, exchanges: old }
-      const text = await within(limitMs, this.#life.signal, (stop) => summarise(told, stop))
+      const text = await within(limitMs, this.#life.signal, (stop) => summariser.shorten(told, stop))
       const isIn = await this.#share?.ask(({ redis, signal }) => redis.condense(session, born, last, text, signal))
       if (isIn === false) return
       session.summary = text

@@ -10,14 +10,17 @@ import type { Written } from './chat-engine.ts'
 import { createEmbeddedChat } from './embedded.ts'
 import { firstOf } from './llm-chain.ts'
 import type { ChainOptions, LanguageModelChain } from './llm-chain.ts'
-import type { LanguageModel, LanguageModelEntry, Prompt } from './llm.ts'
+import type { LanguageModelEntry, Prompt } from './llm.ts'
 import { OllamaModel } from './ollama.ts'
 import { OpenAiChat } from './openai-chat.ts'
 import { builtInTools } from './tools.ts'
 
+/** Undefined when none is set. */
+type Servers = Pick<LanguageModelEntry, 'isUsable' | 'reply'> | undefined
+
 export type LanguageModels = LanguageModelChain & {
-  /** For work that nobody waits for: the servers alone. The embedded model writes one thing at a time, and would keep the next turn waiting. */
-  readonly servers: LanguageModel | undefined
+  /** For work that nobody waits for: not the embedded model, which writes one reply at a time and would keep the next turn waiting. */
+  readonly servers: Servers
   /** Resolves once it is known who answers first. */
   start(): Promise<void>
   close(): Promise<void>
@@ -52,14 +55,18 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
   const onFailure: ChainOptions['onFailure'] = (from, { code, cause }, hasSpoken) =>
     log.warn({ model: from, code, hasSpoken, err: cause }, 'the language model broke off')
   const chain = firstOf(models, { onFailure })
-  const [server1, ...servers] = models.filter((entry) => entry !== embedded)
+  const [firstServer, ...otherServers] = models.filter((entry) => entry !== embedded)
+  const servers = firstServer && firstOf([firstServer, ...otherServers], { onFailure })
 
   function loadWhenNeeded(): void {
     if (models.find(({ isUsable }) => isUsable()) === embedded) chat.start()
   }
 
   return {
-    servers: server1 && firstOf([server1, ...servers], { onFailure }),
+    servers: servers && {
+      isUsable: () => [firstServer, ...otherServers].some(({ isUsable }) => isUsable()),
+      reply: (prompt, signal) => servers.reply(prompt, signal),
+    },
     get name() {
       return chain.name
     },
