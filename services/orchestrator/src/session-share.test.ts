@@ -58,7 +58,11 @@ async function replica(options: Partial<SessionsOptions> = {}, url = server.url)
 async function cuttable(options: Partial<SessionsOptions> = {}) {
   const proxy = await startProxy(server.port)
   onTestFinished(() => proxy.cut())
-  return { ...(await replica(options, `redis://127.0.0.1:${proxy.port}`)), cut: () => proxy.cut(), mend: () => proxy.mend() }
+  return {
+    ...(await replica(options, `redis://127.0.0.1:${proxy.port}`)),
+    cut: () => proxy.cut(),
+    mend: () => proxy.mend(),
+  }
 }
 
 describe('sessions in Redis', () => {
