@@ -184,7 +184,7 @@ describe('turns of one session', () => {
     const entered = vi.fn<(session: EnteredSession) => void>()
     void waiting.then(entered)
     const leftMs = () => looking.pttl(`${PREFIX}lease:${ANYBODY}:a`)
-    for (let renewals = 0, last = await leftMs(); renewals < 10;) {
+    for (let renewals = 0, last = await leftMs(); renewals < 6;) {
       const now = await leftMs()
       if (now > last) renewals++
       last = now
