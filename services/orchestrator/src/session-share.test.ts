@@ -159,22 +159,18 @@ describe('turns of one session', () => {
   })
 
   test('come in the order in which their replicas asked', async () => {
-    const [one, second, third] = [await replica(), await replica(), await replica()]
-    const holder = await one.enter('a')
-    const order: string[] = []
-    const wait = async (name: string, { enter }: Pick<typeof one, 'enter'>, isNth: number) => {
-      const entered = (async () => {
-        const session = await enter('a')
-        order.push(name)
-        session.leave()
-      })()
-      await until(async () => (await looking.zcard(`${PREFIX}line:${ANYBODY}:a`)) === isNth, inTime())
-      return { entered }
-    }
-    const waiting = [await wait('second', second, 1), await wait('third', third, 2)]
-    holder.leave()
-    await Promise.all(waiting.map(({ entered }) => entered))
-    expect(order).toEqual(['second', 'third'])
+    const { connection } = await replica()
+    const redis = new SessionRedis(connection, { ...LIMITS, leaseMs: 60_000 })
+    const [name, known] = [
+      { owner: 'o', id: 'a' },
+      { born: 'b', summary: '', history: [] },
+    ]
+    const take = async (token: string) => (await redis.take(name, token, known, inTime())).state
+    expect([await take('1'), await take('2'), await take('3')]).toEqual(['new', 'busy', 'busy'])
+    await redis.leave(name, '1', inTime())
+    expect([await take('3'), await take('2'), await take('3')]).toEqual(['busy', 'known', 'busy'])
+    await redis.leave(name, '2', inTime())
+    expect(await take('3')).toBe('known')
   })
 
   test('keep it for as long as they live, and no longer', async () => {
@@ -307,6 +303,14 @@ describe('while Redis is away', () => {
     expect(await third.history('a')).toEqual(['1', '3'])
     await until(async () => (await other.say('b', 1)).trouble === undefined, inTime())
     expect((await other.say('a', 4)).before).toEqual(['1', '3'])
+  })
+
+  test('a session that Redis has lost comes back with the next turn in it', async () => {
+    const [one, other] = [await replica(), await replica()]
+    await one.say('a', 1)
+    await looking.flushall()
+    expect(await one.say('a', 2)).toEqual({ before: ['1'], trouble: undefined })
+    expect(await other.history('a')).toEqual(['1', '2'])
   })
 
   test('a turn that waits for another replica goes on alone', async () => {
