@@ -43,7 +43,7 @@ export function limitedWarning(log: Log, message: string, now: () => number = ()
   return (error: Error): void => {
     left++
     if (now() < silentUntil) return
-    log.warn({ err: error, times: left }, message)
+    log.warn({ err: withoutCommand(error), times: left }, message)
     silentUntil = now() + LOG_EVERY_MS
     left = 0
   }
@@ -61,8 +61,14 @@ export async function askRedis<T>(connection: Redis, signal: AbortSignal, work: 
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof AppError && error.code !== 'deadline_exceeded') throw error
-    throw redisAway('it did not answer', error)
+    throw redisAway('it did not answer', withoutCommand(error))
   }
+}
+
+/** ioredis hangs the command on its errors, with all that people said in it, and errors are logged. */
+function withoutCommand(error: unknown): unknown {
+  if (error instanceof Error) Reflect.deleteProperty(error, 'command')
+  return error
 }
 
 export const redisAway = (why: string, cause?: unknown): AppError =>

@@ -313,6 +313,18 @@ describe('while Redis is away', () => {
     expect(await other.history('a')).toEqual(['1', '2'])
   })
 
+  test('one that hangs holds up one turn, not the next, and what it does late is not done twice', async () => {
+    const one = await replica()
+    await one.say('a', 1)
+    await looking.client('PAUSE', 2500)
+    expect((await one.say('a', 2)).trouble).toBe('dependency_unavailable')
+    const asked = vi.spyOn(one.connection, 'evalsha')
+    expect(await one.say('a', 3)).toEqual({ before: ['1', '2'], trouble: 'dependency_unavailable' })
+    expect(asked.mock.calls.filter((call) => call.includes('a'))).toEqual([])
+    await until(async () => (await looking.llen(`${PREFIX}turns:${ANYBODY}:a`)) === 3, inTime())
+    expect((await one.say('a', 4)).before).toEqual(['1', '2', '3'])
+  })
+
   test('a turn that waits for another replica goes on alone', async () => {
     const [one, other] = [await replica(), await cuttable()]
     await one.say('a', 1)
