@@ -7,11 +7,10 @@ import type { Log } from '@hearth/shared/telemetry'
 import type { Redis } from 'ioredis'
 import { SessionRedis } from './session-redis.ts'
 import { SessionShare } from './session-share.ts'
-import { tooOld } from './session-summary.ts'
+import { Shortener } from './session-shortener.ts'
 import type { Summariser } from './session-summary.ts'
 import { SessionTable, newId, withoutIds } from './session-table.ts'
 import type { KnownSession, SessionDetail, SessionSummary, SessionTableOptions } from './session-table.ts'
-import { within } from './stages/limit.ts'
 import type { TurnSession } from './turn-events.ts'
 
 export type SessionsOptions = SessionTableOptions & {
@@ -36,8 +35,6 @@ export type EnteredSession = TurnSession & {
 export const ANYBODY = 'default'
 
 const BEATS_PER_LEASE = 5
-/** Summaries that this process writes at the same time. */
-const MOST_SUMMARIES = 2
 
 export class Sessions {
   readonly #options: SessionsOptions
@@ -45,11 +42,11 @@ export class Sessions {
   readonly #share: SessionShare | undefined
   readonly #listeners: ((born: string) => void)[] = []
   readonly #work = new Set<Promise<void>>()
-  readonly #shortening = new Set<KnownSession>()
+  readonly #shortener: Shortener | undefined
   readonly #life = new AbortController()
 
   constructor(options: SessionsOptions) {
-    const { shared, maxTurns, maxSessions, idleMs } = options
+    const { shared, summaries, maxTurns, maxSessions, idleMs } = options
     this.#options = options
     this.#table = new SessionTable(options)
     this.#share =
@@ -63,6 +60,7 @@ export class Sessions {
         onDeleted: (born) => this.#tellDeleted(born),
         log: shared.log,
       })
+    this.#shortener = summaries && new Shortener({ ...summaries, maxTurns, share: this.#share })
   }
 
   /** Sessions that this process knows. */
@@ -151,7 +149,7 @@ export class Sessions {
 
   #leave(session: KnownSession): void {
     this.#table.leave(session)
-    this.#keepUp(this.#shorten(session))
+    if (this.#shortener) this.#keepUp(this.#shortener.consider(session, this.#life.signal))
   }
 
   #keepUp(work: Promise<void>): void {
@@ -161,32 +159,6 @@ export class Sessions {
 
   #tellDeleted(born: string): void {
     for (const listener of this.#listeners) listener(born)
-  }
-
-  /** What fails leaves the history as it was; it stays bounded by `maxTurns`. */
-  async #shorten(session: KnownSession): Promise<void> {
-    const { summaries, maxTurns } = this.#options
-    if (!summaries?.summariser.isUsable() || this.#shortening.size >= MOST_SUMMARIES) return
-    const old = session.history.slice(0, tooOld(session.history, maxTurns))
-    const last = old.at(-1)
-    if (!last || this.#shortening.has(session)) return
-    this.#shortening.add(session)
-    try {
-      const { summary, born } = session
-      const { summariser, limitMs } = summaries
-      const claim = await this.#share?.ask(({ redis, signal }) => redis.claimSummary(session, limitMs, signal))
-      if (claim === false) return
-      const told = { summary, exchanges: old }
-      const text = await within(limitMs, this.#life.signal, (stop) => summariser.shorten(told, stop))
-      const isIn = await this.#share?.ask(({ redis, signal }) => redis.condense(session, born, last, text, signal))
-      if (isIn === false) return
-      session.summary = text
-      session.history = session.history.slice(session.history.findIndex(({ id }) => id === last.id) + 1)
-    } catch (error) {
-      summaries.log.warn({ code: toAppError(error).code }, 'a session was not summarised')
-    } finally {
-      this.#shortening.delete(session)
-    }
   }
 }
 
