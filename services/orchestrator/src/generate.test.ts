@@ -8,6 +8,7 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { ManualClock } from '@hearth/shared/testing/signals'
 import { decodeWav, encodeWav, wavHeader } from '@hearth/shared/wav'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { ANYBODY } from './sessions.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
@@ -79,7 +80,7 @@ describe('options', () => {
   test('remember: false keeps the turn out of memory, but in its session', async () => {
     const { ask, remembered, sessions } = turnApp()
     await ask({ text: 'My name is Anna.', remember: false, session: 'a' })
-    expect([remembered, sessions.read('a')?.turns]).toEqual([[], 1])
+    expect([remembered, (await sessions.read(ANYBODY, 'a'))?.turns]).toEqual([[], 1])
   })
 
   test.each([

@@ -18,7 +18,8 @@ import type { TurnRequest } from './generate-request.ts'
 import { eventBytes } from './generate-stream.ts'
 import { observeStages, tellStages } from './profile.ts'
 import { replyForm } from './reply-form.ts'
-import type { Sessions } from './sessions.ts'
+import { ANYBODY } from './sessions.ts'
+import type { EnteredSession, Sessions } from './sessions.ts'
 import { endingWith, startingWith } from './stream.ts'
 import { runTurn } from './turn.ts'
 import { TURN_STAGES } from './turn-events.ts'
@@ -44,8 +45,6 @@ export type GenerateOptions = {
   readonly now?: () => number
 }
 
-/** Who doesn't say who they are shares one memory. */
-const USER = 'default'
 const KEEP_ALIVE_MS = 10_000
 
 /** Adds the route. */
@@ -96,9 +95,10 @@ async function beginTurn(
   const asked = AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stopping.signal])
   const { voice } = fields
   if (fields.speak !== false && voice !== undefined) await clock.time('voice', () => requireVoice(voice, stages, asked))
-  const session = await clock.time('session', () => sessions.enter(fields.session, asked))
+  const owner = fields.user ?? ANYBODY
+  const session = await clock.time('session', () => sessions.enter(owner, fields.session, asked))
   const signal = AbortSignal.any([asked, session.deleted])
-  const record = turns.begin(session.id, clock)
+  const record = turns.begin(session, clock)
   const end = () => {
     record.end(signal.reason)
     session.leave()
@@ -106,12 +106,12 @@ async function beginTurn(
   }
   signal.addEventListener('abort', end, { once: true })
   const turn = runTurn({ ...inputOf(fields, options), said, session }, stages, clock, signal)
-  const events = endingWith(observed(c, turn, { record, clock }, options), end)
+  const events = endingWith(observed(c, turn, { record, clock, session }, options), end)
   return { turn: record.id, session: session.id, events, stop: () => stopping.abort() }
 }
 
 function inputOf(fields: GenerateFields, { instructions }: GenerateOptions): Omit<TurnInput, 'said' | 'session'> {
-  const { user = USER, voice, language, speak, remember, max_tokens: maxTokens, temperature } = fields
+  const { user = ANYBODY, voice, language, speak, remember, max_tokens: maxTokens, temperature } = fields
   const writing = { ...(maxTokens !== undefined && { maxTokens }), ...(temperature !== undefined && { temperature }) }
   return { user, voice, language, speak, remember, writing, instructions: fields.instructions ?? instructions }
 }
@@ -171,13 +171,17 @@ async function streamed(
 async function* observed(
   c: Context<AppEnv>,
   events: AsyncIterable<TurnEvent>,
-  { record, clock }: { record: TurnRecorder; clock: TurnClock },
+  { record, clock, session }: { record: TurnRecorder; clock: TurnClock; session: EnteredSession },
   { log, metrics }: GenerateOptions,
 ): AsyncGenerator<TurnEvent, void, void> {
   const requestId = c.get('requestId')
   let fragments = 0
   try {
     for await (const event of events) {
+      if (event.type === 'done') {
+        const trouble = await session.kept()
+        if (trouble) event.degraded.set('sessions', trouble)
+      }
       record.see(event)
       if (event.type === 'audio') fragments++
       if (event.type === 'done') {

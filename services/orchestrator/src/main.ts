@@ -24,6 +24,8 @@ import { createQueuedStt } from './jobs/queued-stt.ts'
 import { startJobs } from './jobs/start-jobs.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { rehearse } from './rehearsal.ts'
+import { connectRedis } from './redis.ts'
+import { createSummariser } from './session-summary.ts'
 import { Sessions } from './sessions.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createEmbeddingsClient } from './stages/embeddings.ts'
@@ -42,6 +44,10 @@ type ChatModel = Model<Prompt, Written, string>
 /** Open WebUI asks for these without a key. */
 const OPEN_PATHS = ['/v1/audio/voices', '/v1/audio/models']
 
+/** A replica that dies in a turn keeps its session from the others for that long. */
+const LEASE_MS = 5000
+const SUMMARY_LIMIT_MS = 20_000
+
 async function main(): Promise<void> {
   const config = readOrchestratorConfig()
   const log = createLogger({ service: 'orchestrator', level: config.log.level })
@@ -52,6 +58,7 @@ async function main(): Promise<void> {
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
   const stages = createStages(config, { store, llm, jobs })
+  const sessions = createSessions(config, llm, log)
   const current = () => llm.status
   const closing = new AbortController()
   let isRehearsed = false
@@ -59,7 +66,7 @@ async function main(): Promise<void> {
   const app = createOrchestratorApp({
     version: packageFile.version,
     stages,
-    sessions: createSessions(config),
+    sessions,
     models: () => [isRehearsed ? current() : stillWarming(current())],
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
     jobs: jobs?.queue,
@@ -73,7 +80,13 @@ async function main(): Promise<void> {
   })
   const { port, host: hostname } = config.orchestrator
   const onDrain = () => closing.abort()
-  const close = [async () => jobs?.close(), () => llm.close(), () => chat.close(), async () => store.close()]
+  const close = [
+    () => sessions.close(),
+    async () => jobs?.close(),
+    () => llm.close(),
+    () => chat.close(),
+    async () => store.close(),
+  ]
   const server = await serve({ app, port, hostname, log, onDrain, close })
   await llm.start()
 
@@ -114,8 +127,15 @@ function openJobs({ redis, hearth, jobs, stt }: OrchestratorConfig, log: Log, me
   return startJobs({ redisUrl: redis.url, home: hearth.home, jobs, stt: replicas, log, metrics })
 }
 
-const createSessions = ({ session: { max, ...limits } }: OrchestratorConfig): Sessions =>
-  new Sessions({ ...limits, maxSessions: max, maxWaiting: 16 })
+function createSessions({ session, redis }: OrchestratorConfig, { servers }: LanguageModels, log: Log): Sessions {
+  const { max: maxSessions, ...limits } = session
+  const shared =
+    redis.url === undefined
+      ? undefined
+      : { connection: connectRedis(redis.url, 'producer', log), leaseMs: LEASE_MS, log }
+  const summaries = servers && { summariser: createSummariser(servers), limitMs: SUMMARY_LIMIT_MS, log }
+  return new Sessions({ ...limits, maxSessions, maxWaiting: 16, shared, summaries })
+}
 
 function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics): ChatModel {
   const store = storeOptions(config, config.chat, log)

@@ -1,6 +1,9 @@
 import { ErrorBody } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { connectRedis } from './redis.ts'
+import { Sessions } from './sessions.ts'
+import { silent } from './testing/job-setup.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
@@ -37,6 +40,38 @@ describe('sessions', () => {
     expect(await codeOf(await request('/sessions/a'))).toEqual([404, 'session_not_found'])
     expect(await codeOf(await request('/sessions/a', { method: 'DELETE' }))).toEqual([404, 'session_not_found'])
     expect(await codeOf(await request(path))).toEqual([404, 'not_found'])
+  })
+
+  test('are their user\u2019s own, whatever they are called', async () => {
+    const { ask, request } = turnApp()
+    await ask({ text: 'One.', session: 'a', user: 'anna' })
+    await ask({ text: 'Two.', session: 'a' })
+    const history = async (query: string) => (await jsonOf(await request(`/sessions/a${query}`)))['history']
+    expect(await history('?user=anna')).toEqual([{ user: 'One.', reply: 'Hello there, Anna. How are you?' }])
+    expect(await history('')).toEqual(await history('?user=default'))
+    expect(await jsonOf(await request('/sessions?user=bob'))).toEqual({ sessions: [] })
+    for (const method of ['GET', 'DELETE'])
+      expect(await codeOf(await request('/sessions/a?user=bob', { method }))).toEqual([404, 'session_not_found'])
+    expect((await request('/sessions/a?user=anna', { method: 'DELETE' })).status).toBe(204)
+    expect((await request('/sessions/a')).status).toBe(200)
+    expect(await codeOf(await request('/sessions?user=..'))).toEqual([400, 'invalid_request'])
+    expect(await codeOf(await request('/sessions?owner=anna'))).toEqual([400, 'unknown_field'])
+  })
+
+  test('go on in this process when Redis is away, and every answer says so', async () => {
+    const connection = connectRedis('redis://127.0.0.1:1', 'producer', silent)
+    const limits = { maxSessions: 10, maxTurns: 10, idleMs: 60_000, maxWaiting: 0 }
+    const sessions = new Sessions({ ...limits, shared: { connection, leaseMs: 5000, log: silent } })
+    onTestFinished(() => sessions.close())
+    const { ask, request, prompts } = turnApp({}, { sessions })
+    const reply = await jsonOf(await ask({ text: 'One.', session: 'a' }))
+    expect(reply['degraded']).toEqual(['sessions'])
+    expect(await jsonOf(await request(`/turns/${String(reply['turn'])}`))).toMatchObject({ degraded: ['sessions'] })
+    const spoken = await ask({ text: 'Two.', session: 'a' }, 'text/event-stream')
+    expect(await spoken.text()).toContain('"degraded":["sessions"]')
+    expect(prompts.at(-1)?.history).toHaveLength(1)
+    expect(await jsonOf(await request('/sessions'))).toMatchObject({ sessions: [{ id: 'a' }], degraded: ['sessions'] })
+    expect(await codeOf(await request('/sessions/b'))).toEqual([503, 'dependency_unavailable'])
   })
 
   test('that are deleted end the turn in them, which creates nothing again', async () => {

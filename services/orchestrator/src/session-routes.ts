@@ -1,27 +1,35 @@
 /** What is kept of conversations, for those who want to see it or to have it forgotten: sessions, and single turns. */
+import { GenerateFields } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { AppEnv } from '@hearth/shared/http'
-import type { Hono } from 'hono'
+import { check } from '@hearth/shared/request-body'
+import type { Context, Hono } from 'hono'
+import * as z from 'zod'
+import { ANYBODY } from './sessions.ts'
 import type { Sessions } from './sessions.ts'
 import type { Turns } from './turns.ts'
 
 export type SessionRoutesOptions = { readonly sessions: Sessions; readonly turns: Turns }
 
-/** Adds `GET /sessions`, `GET` and `DELETE /sessions/:id`, `GET /turns/:id`. */
-export function addSessionRoutes(app: Hono<AppEnv>, { sessions, turns }: SessionRoutesOptions): void {
-  app.get('/sessions', (c) => c.json({ sessions: sessions.list() }))
+const Query = z.strictObject({ user: GenerateFields.shape.user })
 
-  app.get('/sessions/:id', (c) => {
-    const session = sessions.read(c.req.param('id'))
+/** Adds `GET /sessions`, `GET` and `DELETE /sessions/:id`, all of the sessions of `?user=`, and `GET /turns/:id`. */
+export function addSessionRoutes(app: Hono<AppEnv>, { sessions, turns }: SessionRoutesOptions): void {
+  sessions.whenDeleted((born) => turns.forgetSession(born))
+
+  app.get('/sessions', async (c) => {
+    const { sessions: listed, trouble } = await sessions.list(ownerOf(c))
+    return c.json({ sessions: listed, ...(trouble && { degraded: ['sessions'] }) })
+  })
+
+  app.get('/sessions/:id', async (c) => {
+    const session = await sessions.read(ownerOf(c), c.req.param('id'))
     if (!session) throw noSession()
     return c.json(session)
   })
 
-  app.delete('/sessions/:id', (c) => {
-    const id = c.req.param('id')
-    const isDeleted = sessions.delete(id)
-    turns.forgetSession(id)
-    if (!isDeleted) throw noSession()
+  app.delete('/sessions/:id', async (c) => {
+    if (!(await sessions.delete(ownerOf(c), c.req.param('id')))) throw noSession()
     return c.body(null, 204)
   })
 
@@ -31,5 +39,7 @@ export function addSessionRoutes(app: Hono<AppEnv>, { sessions, turns }: Session
     return c.json(turn)
   })
 }
+
+const ownerOf = (c: Context<AppEnv>): string => check(c.req.query(), Query).user ?? ANYBODY
 
 const noSession = () => new AppError('session_not_found', 'there is no such session')

@@ -15,7 +15,7 @@ export type Stages = {
 }
 
 /** Stages that can fail without ending the turn. */
-export type OptionalStage = 'queue' | 'memory' | 'voice' | 'tts'
+export type OptionalStage = 'sessions' | 'queue' | 'memory' | 'voice' | 'tts'
 
 /**
  * Measured and told in this order. `request`, `voice` and `session` come before the turn: reading what was sent, looking the voice up, and
@@ -46,6 +46,8 @@ export type Exchange = { readonly user: string; readonly reply: string }
 export type TurnSession = {
   readonly id: string
   readonly history: readonly Exchange[]
+  /** Of what was said before that; '' when the history is all. */
+  readonly summary?: string
   add(exchange: Exchange): void
 }
 

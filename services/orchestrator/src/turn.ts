@@ -52,7 +52,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   models.embeddings = recalled?.model ?? null
   yield { type: 'memory', memories }
 
-  const prompt = { ...writing, instructions, history: session.history, memories, user: text, language }
+  const { history, summary = '' } = session
+  const prompt = { ...writing, instructions, history, summary, memories, user: text, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()

@@ -20,7 +20,7 @@ const DONE: TurnDone = {
 describe('the record of a turn', () => {
   test('is written while the turn runs', () => {
     const turns = new Turns({ now: () => 0 })
-    const recorder = turns.begin('s1', clock())
+    const recorder = turns.begin({ id: 's1', born: 'b1' }, clock())
     expect(recorder.id).toMatch(/^turn_[\w-]{24}$/)
     expect(turns.get(recorder.id)).toMatchObject({ session: 's1', status: 'running', transcript: null, models: null })
     recorder.see({ type: 'transcript', text: 'Hi.' })
@@ -31,7 +31,7 @@ describe('the record of a turn', () => {
 
   test('tells how the turn ended, and nothing that comes later changes it', () => {
     const turns = new Turns({ now: () => 0 })
-    const recorder = turns.begin('s1', clock())
+    const recorder = turns.begin({ id: 's1', born: 'b1' }, clock())
     recorder.see(DONE)
     recorder.end(new Error('late'))
     const { models } = DONE
@@ -46,7 +46,7 @@ describe('the record of a turn', () => {
     ['cancelled', undefined, 'cancelled'],
   ])('is %s by %s', (status, reason, error) => {
     const turns = new Turns()
-    const recorder = turns.begin('s1', clock())
+    const recorder = turns.begin({ id: 's1', born: 'b1' }, clock())
     recorder.end(reason)
     expect(turns.get(recorder.id)).toMatchObject({ status, error })
   })
@@ -55,14 +55,14 @@ describe('the record of a turn', () => {
 describe('past turns', () => {
   test('are so many at most: the oldest goes', () => {
     const turns = new Turns({ maxTurns: 2 })
-    const ids = [1, 2, 3].map(() => turns.begin('s1', clock()).id)
+    const ids = [1, 2, 3].map(() => turns.begin({ id: 's1', born: 'b1' }, clock()).id)
     expect(ids.map((id) => turns.get(id) !== undefined)).toEqual([false, true, true])
   })
 
   test('are forgotten after their time', () => {
     let now = 0
     const turns = new Turns({ keptMs: 1000, now: () => now })
-    const { id } = turns.begin('s1', clock())
+    const { id } = turns.begin({ id: 's1', born: 'b1' }, clock())
     now = 999
     expect(turns.get(id)).toBeDefined()
     now = 1000
@@ -71,8 +71,11 @@ describe('past turns', () => {
 
   test('go with their session, those of others stay', () => {
     const turns = new Turns()
-    const [one, other] = [turns.begin('s1', clock()), turns.begin('s2', clock())]
-    turns.forgetSession('s1')
+    const [one, other] = [
+      turns.begin({ id: 's1', born: 'b1' }, clock()),
+      turns.begin({ id: 's2', born: 'b2' }, clock()),
+    ]
+    turns.forgetSession('b1')
     one.see(DONE)
     expect([turns.get(one.id), turns.get(other.id)?.session]).toEqual([undefined, 's2'])
   })

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import type { TurnModels } from '@hearth/shared/api'
 import { toAppError } from '@hearth/shared/errors'
 import type { Waterfall } from '@hearth/shared/stage-clock'
+import type { EnteredSession } from './sessions.ts'
 import type { TurnClock, TurnEnding, TurnEvent, TurnStage, TurnTimings } from './turn-events.ts'
 
 export type TurnRecord = TurnEnding & {
@@ -45,7 +46,9 @@ export type TurnRecorder = {
   end(reason: unknown): void
 }
 
-type Kept = { readonly createdMs: number; readonly session: string; readonly read: () => TurnRecord }
+type Kept = { readonly createdMs: number; readonly born: string; readonly read: () => TurnRecord }
+
+type TurnOf = Pick<EnteredSession, 'id' | 'born'>
 
 const MOST_TURNS = 1000
 const HOUR_MS = 3_600_000
@@ -63,10 +66,10 @@ export class Turns {
     this.#now = now
   }
 
-  begin(session: string, clock: TurnClock): TurnRecorder {
+  begin({ id, born }: TurnOf, clock: TurnClock): TurnRecorder {
     const createdMs = this.#now()
-    const { recorder, read } = record(session, new Date(createdMs).toISOString(), clock)
-    this.#turns.set(recorder.id, { createdMs, session, read })
+    const { recorder, read } = record(id, new Date(createdMs).toISOString(), clock)
+    this.#turns.set(recorder.id, { createdMs, born, read })
     this.#sweep()
     return recorder
   }
@@ -77,9 +80,9 @@ export class Turns {
     return this.#turns.get(id)?.read()
   }
 
-  /** Forgets what was said in a session. */
-  forgetSession(session: string): void {
-    for (const [id, kept] of this.#turns) if (kept.session === session) this.#turns.delete(id)
+  /** Forgets what was said in that beginning of a session. */
+  forgetSession(born: string): void {
+    for (const [id, kept] of this.#turns) if (kept.born === born) this.#turns.delete(id)
   }
 
   #sweep(): void {

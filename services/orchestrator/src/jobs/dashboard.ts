@@ -10,7 +10,7 @@ import { HonoAdapter } from '@bull-board/hono'
 import { AppError } from '@hearth/shared/errors'
 import type { AppEnv } from '@hearth/shared/http'
 import type { Hono, MiddlewareHandler } from 'hono'
-import { queueAway } from './connection.ts'
+import { redisAway } from '../redis.ts'
 import type { JobQueue } from './queue.ts'
 
 const DASHBOARD_PATH = '/queues'
@@ -39,7 +39,7 @@ export function addDashboard(app: Hono<AppEnv>, { bull, isReady }: Pick<JobQueue
   })
   // A queue without its Redis would never answer.
   app.use(`${DASHBOARD_PATH}/api/*`, (_c, next) => {
-    if (!isReady()) throw queueAway('its connection is closed')
+    if (!isReady()) throw redisAway('its connection is closed')
     return next()
   })
   app.route(DASHBOARD_PATH, pages)

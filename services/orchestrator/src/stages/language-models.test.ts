@@ -118,3 +118,12 @@ test.each([
 test('a chain of nobody is refused', async () => {
   await expect(setUp({}, { LLM_CHAIN: 'openai' })).rejects.toMatchObject({ code: 'invalid_config' })
 })
+
+test.each([
+  ['a server that is there', { ollama }, {}, true],
+  ['no server that is away', {}, {}, false],
+  ['never the embedded model', {}, { LLM_CHAIN: 'embedded' }, undefined],
+])('work that nobody waits for goes to %s', async (_, servers, env, isUsable) => {
+  const { models: chain } = await setUp(servers, { ...env })
+  expect(chain.servers?.isUsable()).toBe(isUsable)
+})

@@ -9,14 +9,19 @@ import type { OrchestratorConfig } from '../config.ts'
 import type { Written } from './chat-engine.ts'
 import { createEmbeddedChat } from './embedded.ts'
 import { firstOf } from './llm-chain.ts'
-import type { LanguageModelChain } from './llm-chain.ts'
+import type { ChainOptions, LanguageModelChain } from './llm-chain.ts'
 import type { LanguageModel, LanguageModelEntry, Prompt } from './llm.ts'
 import { OllamaModel } from './ollama.ts'
 import { OpenAiChat } from './openai-chat.ts'
 import { cacheReplies } from './reply-cache.ts'
 import { builtInTools } from './tools.ts'
 
+/** Undefined when none is set. */
+type Servers = Pick<LanguageModelEntry, 'isUsable' | 'reply'> | undefined
+
 export type LanguageModels = LanguageModelChain & {
+  /** For work that nobody waits for: not the embedded model, which writes one reply at a time and would keep the next turn waiting. */
+  readonly servers: Servers
   /** Resolves once it is known who answers first. */
   start(): Promise<void>
   close(): Promise<void>
@@ -48,10 +53,11 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
   const [first, ...others] = llm.chain.map((name) => known[name]).filter((entry) => entry !== undefined)
   if (!first) throw new AppError('invalid_config', 'LLM_CHAIN: expected a model that is configured; LLM_URL is not set')
   const models = [first, ...others] as const
-  const chain = firstOf(models, {
-    onFailure: (from, { code, cause }, hasSpoken) =>
-      log.warn({ model: from, code, hasSpoken, err: cause }, 'the language model broke off'),
-  })
+  const onFailure: ChainOptions['onFailure'] = (from, { code, cause }, hasSpoken) =>
+    log.warn({ model: from, code, hasSpoken, err: cause }, 'the language model broke off')
+  const chain = firstOf(models, { onFailure })
+  const [firstServer, ...otherServers] = models.filter((entry) => entry !== embedded)
+  const servers = firstServer && firstOf([firstServer, ...otherServers], { onFailure })
 
   const reply: LanguageModel['reply'] =
     cacheSeconds > 0
@@ -63,6 +69,10 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
   }
 
   return {
+    servers: servers && {
+      isUsable: () => [firstServer, ...otherServers].some(({ isUsable }) => isUsable()),
+      reply: (prompt, signal) => servers.reply(prompt, signal),
+    },
     get name() {
       return chain.name
     },

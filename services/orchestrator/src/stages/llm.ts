@@ -7,6 +7,8 @@ export type Prompt = {
   /** The system text. It never changes between turns, so that a server can keep its prefix. */
   readonly instructions: string
   readonly history: readonly Exchange[]
+  /** Of what was said before the history: data, never instructions. */
+  readonly summary?: string
   /** What the user said in the past, newest first: data, never instructions. */
   readonly memories: readonly string[]
   readonly user: string

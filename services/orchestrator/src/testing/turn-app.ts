@@ -18,7 +18,7 @@ export function turnApp(overrides: Partial<Stages> = {}, options: Partial<Genera
   const app = createApp({ service: 'test', models: () => [], log, metrics, maxBodyBytes: 200_000, ...(now && { now }) })
   const fakes = fakeStages(overrides)
   const admission = new Admission(2)
-  const sessions = new Sessions({ maxSessions: 10, maxTurns: 10, idleMs: 60_000, maxWaiting: 0 })
+  const sessions = options.sessions ?? new Sessions({ maxSessions: 10, maxTurns: 10, idleMs: 60_000, maxWaiting: 0 })
   const turns = new Turns()
   const limits = { instructions: 'Be kind.', maxTextChars: 100, turnLimitMs: 60_000 }
   addGenerate(app, { stages: fakes.stages, sessions, turns, admission, ...limits, log, metrics, ...options })

@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { inspect } from 'node:util'
 import { AppError } from '@hearth/shared/errors'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
-import { silent } from '../testing/job-setup.ts'
-import { startRedis, until } from '../testing/redis-server.ts'
-import { askRedis, connectRedis, limitedWarning, reconnectMs } from './connection.ts'
+import { silent } from './testing/job-setup.ts'
+import { startRedis, until } from './testing/redis-server.ts'
+import { askRedis, connectRedis, limitedWarning, reconnectMs } from './redis.ts'
 
 const never = () => new Promise<never>(() => {})
 const inTime = () => AbortSignal.timeout(20_000)
@@ -34,6 +35,17 @@ describe('asking Redis', () => {
     await expect(askRedis(connection, inTime(), never)).rejects.toMatchObject({ code: 'dependency_unavailable' })
     const left = new AppError('cancelled', 'left')
     await expect(askRedis(connection, AbortSignal.abort(left), never)).rejects.toBe(left)
+  })
+
+  test('that refuses a command tells why, but never what was in it', async () => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.stop())
+    const connection = await connected(redis.url)
+    await until(() => connection.status === 'ready', inTime())
+    const refused = () => connection.eval('return redis.call("HGET")', 0, 'canary')
+    const error = await askRedis(connection, inTime(), refused).catch((thrown: unknown) => thrown)
+    expect(inspect(error, { depth: 9 })).toContain('Wrong number of args')
+    expect(inspect(error, { depth: 9 })).not.toContain('canary')
   })
 
   test('that takes connections and never answers is refused without a wait', async () => {

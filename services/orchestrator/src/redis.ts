@@ -1,12 +1,12 @@
 /**
- * Connections to Redis for the job queue. A worker waits for Redis as long as it takes; a producer answers a caller, so it never
- * does: each of its commands fails within a second or two, and at once while Redis is known to be away.
+ * Connections to Redis. A worker waits for Redis as long as it takes; what answers a caller never does: each of its commands fails
+ * within a second or two, and at once while Redis is known to be away.
  */
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
-import { within } from '../stages/limit.ts'
+import { within } from './stages/limit.ts'
 
 const RECONNECT_MS = { first: 50, longest: 1000, jitter: 100 }
 const CONNECT_MS = 2000
@@ -43,7 +43,7 @@ export function limitedWarning(log: Log, message: string, now: () => number = ()
   return (error: Error): void => {
     left++
     if (now() < silentUntil) return
-    log.warn({ err: error, times: left }, message)
+    log.warn({ err: withoutCommand(error), times: left }, message)
     silentUntil = now() + LOG_EVERY_MS
     left = 0
   }
@@ -55,18 +55,24 @@ export function limitedWarning(log: Log, message: string, now: () => number = ()
  */
 export async function askRedis<T>(connection: Redis, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   // Before the first connection BullMQ would wait without a limit.
-  if (connection.status !== 'ready') throw queueAway(`its connection is in state ${connection.status}`)
+  if (connection.status !== 'ready') throw redisAway(`its connection is in state ${connection.status}`)
   try {
     return await within(DEADLINE_MS, signal, work)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof AppError && error.code !== 'deadline_exceeded') throw error
-    throw queueAway('it did not answer', error)
+    throw redisAway('it did not answer', withoutCommand(error))
   }
 }
 
-export const queueAway = (why: string, cause?: unknown): AppError =>
-  new AppError('dependency_unavailable', `expected the job queue's Redis to answer: ${why}`, {
+/** ioredis hangs the command on its errors, with all that people said in it, and errors are logged. */
+function withoutCommand(error: unknown): unknown {
+  if (error instanceof Error) Reflect.deleteProperty(error, 'command')
+  return error
+}
+
+export const redisAway = (why: string, cause?: unknown): AppError =>
+  new AppError('dependency_unavailable', `expected Redis to answer: ${why}`, {
     retryAfterMs: 1000,
     ...(cause !== undefined && { cause }),
   })
