@@ -7,8 +7,9 @@ export const ErrorBody = z.object({
 })
 export type ErrorBody = z.infer<typeof ErrorBody>
 
-/** Where a model's files came from. `demo` is the small stand-in that ships with Hearth. */
-export const ModelSource = z.enum(['local', 'cache', 'hub', 'demo'])
+export const ModelSource = z
+  .enum(['local', 'cache', 'hub', 'demo'])
+  .describe('Where the files came from; `demo` is the small stand-in that ships with Hearth.')
 export type ModelSource = z.infer<typeof ModelSource>
 
 export const ModelState = z.enum(['idle', 'fetching', 'loading', 'warming', 'ready', 'failed', 'draining', 'stopped'])
@@ -21,9 +22,8 @@ export const ModelStatus = z.object({
   state: ModelState,
   progress: z.object({ bytes: z.number(), totalBytes: z.number() }).nullable(),
   loadMs: z.number().nullable(),
-  /** The first and second inference of the warm-up: what a cold request would have paid, and what a warm one pays. */
-  firstInferenceMs: z.number().nullable(),
-  secondInferenceMs: z.number().nullable(),
+  firstInferenceMs: z.number().nullable().describe('Of the warm-up: what a cold request would have paid.'),
+  secondInferenceMs: z.number().nullable().describe('What a warm request pays.'),
   warning: z.string().nullable(),
   error: z.string().nullable(),
 })
@@ -71,29 +71,44 @@ const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z 
 
 /** What may stand beside the words or the sound of `POST /generate`: in JSON, as fields of a form, or in the address. */
 export const GenerateFields = z.strictObject({
-  session: name.optional(),
-  /** Whose memory it is. */
-  user: name.optional(),
-  voice: z.string().min(1).max(64).optional(),
-  /** What is spoken to the service and what the reply is asked for in: a code or an English name. Without it, it is detected. */
+  session: name
+    .optional()
+    .describe('Which conversation. An unknown one is begun, none makes a new one. 1 to 64 of `A-Z a-z 0-9 _ -`.'),
+  user: name
+    .optional()
+    .describe('Whose session and memory it is; `default` when left out. 1 to 64 of `A-Z a-z 0-9 _ -`.'),
+  voice: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('As in `POST /v1/audio/speech`. Left out, one that speaks the language of the reply.'),
   language: z
     .string()
     .regex(/^[A-Za-z][A-Za-z -]{1,31}$/, 'expected a code of a language or its English name')
-    .optional(),
-  /** The system text for the language model, instead of the configured one. */
-  instructions: z.string().max(8000).optional(),
-  response_format: z.enum(['json', 'wav', 'pcm'], 'expected json, wav or pcm').optional(),
-  /** False: the reply is text only. */
-  speak: z.boolean().optional(),
-  /** False: nothing of this turn is kept for other sessions. */
-  remember: z.boolean().optional(),
-  max_tokens: z.int().min(1).max(100_000).optional(),
-  temperature: z.number().min(0).max(2).optional(),
+    .optional()
+    .describe('Of what is said and of the reply: a code or an English name. Left out, it is detected.'),
+  instructions: z
+    .string()
+    .max(8000)
+    .optional()
+    .describe('The system text for the language model, instead of the configured one.'),
+  response_format: z
+    .enum(['json', 'wav', 'pcm'], 'expected json, wav or pcm')
+    .optional()
+    .describe('Goes before `Accept`, but not before an `Accept` of `text/event-stream`. `pcm`: while it is made.'),
+  speak: z.boolean().optional().describe('`false`: no voice is asked, and `audio` is null.'),
+  remember: z.boolean().optional().describe('`false`: memory keeps nothing of this turn; the session does.'),
+  max_tokens: z.int().min(1).max(100_000).optional().describe('Longest reply of the language model.'),
+  temperature: z.number().min(0).max(2).optional().describe('Of the language model.'),
 })
 export type GenerateFields = z.infer<typeof GenerateFields>
 
 /** `POST /generate` with a JSON body: either a `text`, or a whole WAV file as base64 in `audio`. */
-export const GenerateRequest = GenerateFields.extend({ text: z.string().optional(), audio: z.string().optional() })
+export const GenerateRequest = GenerateFields.extend({
+  text: z.string().optional().describe('What is said to Hearth, in words.'),
+  audio: z.string().optional().describe('Or spoken: a whole WAV file as base64, without line breaks.'),
+})
 export type GenerateRequest = z.infer<typeof GenerateRequest>
 
 /** The name of each stage's model, and what had to be left out. */
@@ -105,36 +120,42 @@ export const TurnModels = z.object({
 })
 export type TurnModels = z.infer<typeof TurnModels>
 
+/** From the request's arrival. */
+export const Span = z.object({ startMs: z.number(), durationMs: z.number() })
+
 export const GenerateReply = z.object({
-  /** For `GET /turns/:id`. */
-  turn: z.string(),
-  session: z.string(),
-  transcript: z.string(),
+  turn: z.string().describe('For `GET /turns/{id}`.'),
+  session: z.string().describe('For the next turn of the same conversation.'),
+  transcript: z.string().describe('What was heard; empty when nobody spoke.'),
   reply: z.string(),
   audio: z.object({ format: z.literal('wav'), sampleRateHz: z.number(), base64: z.string() }).nullable(),
-  /** Code of the reply's language, when it is known. */
-  language: z.string().nullable(),
-  /** Milliseconds by stage: see StageClock. */
-  timings: z.record(z.string(), z.number()),
-  /** When each stage worked, and the gaps between. */
-  waterfall: z.readonly(
-    z.array(
-      z.union([
-        z.object({ stage: z.string(), startMs: z.number(), durationMs: z.number() }),
-        z.object({ gap: z.string(), startMs: z.number(), durationMs: z.number() }),
-      ]),
+  language: z
+    .string()
+    .nullable()
+    .describe('Code of the language that the reply was asked for in; null when it is not known.'),
+  timings: z
+    .record(z.string(), z.number())
+    .describe(
+      'Milliseconds spent in each stage: `requestMs` (reading what was sent), `voiceMs`, `sessionMs` (waiting for the session), `sttMs`, `memoryMs`, `llmMs`, `ttsMs`, `rememberMs`. `llmFirstTokenMs` and `ttsFirstByteMs` count from the question to that stage, `firstAudioMs` and `totalMs` from the request’s arrival.',
     ),
-  ),
+  waterfall: z
+    .readonly(z.array(z.union([Span.extend({ stage: z.string() }), Span.extend({ gap: z.string() })])))
+    .describe('When each stage worked, and the gaps in which none did (`stt>memory`): together the whole time.'),
   models: TurnModels,
-  /** Stages that failed without ending the turn. */
-  degraded: z.array(z.string()),
-  /** True when the language model broke off, and what it had said is the reply. */
-  incomplete: z.literal(true).optional(),
-  /** True when the reply was given before to the same question. */
-  cached: z.literal(true).optional(),
-  /** Language models that were to answer before the one that did, and why they did not. */
-  fallbacks: z.readonly(z.array(z.object({ model: z.string(), code: z.string() }))).optional(),
-  /** Tokens and their times, as far as the language model tells them. */
-  usage: z.record(z.string(), z.number()).optional(),
+  degraded: z
+    .array(z.string())
+    .describe(
+      'What the turn went on without: `memory` (nothing recalled), `sessions` (Redis is away, the session goes on with what this process knows), `queue` (the speech service was asked directly), `voice` (none speaks the language of the reply), `tts` (no sound).',
+    ),
+  incomplete: z.literal(true).optional().describe('The language model broke off, and what it had said is the reply.'),
+  cached: z.literal(true).optional().describe('The reply was given before to the same question (`LLM_CACHE_SECONDS`).'),
+  fallbacks: z
+    .readonly(z.array(z.object({ model: z.string(), code: z.string() })))
+    .optional()
+    .describe('Language models that were to answer before the one that did, and why they did not.'),
+  usage: z
+    .record(z.string(), z.number())
+    .optional()
+    .describe('Tokens and their times, as far as the language model tells them.'),
 })
 export type GenerateReply = z.infer<typeof GenerateReply>

@@ -5,6 +5,7 @@
 import type { Hono } from 'hono'
 import { AppError } from './errors.ts'
 import { type AppEnv, createApp } from './http.ts'
+import type { ModelEntry, ModelList } from './model-api.ts'
 import type { Model } from './model.ts'
 import type { Log, Metrics } from './telemetry.ts'
 
@@ -69,8 +70,15 @@ type Routes = {
 }
 
 function addModelRoutes(app: Hono<AppEnv>, { requireModel, names, task, state }: Routes): void {
-  const describe = (id: string) => ({ id, object: 'model', created: 0, owned_by: 'hearth', task, state: state() })
-  app.get('/v1/models', (c) => c.json({ object: 'list', data: names().map(describe) }))
+  const describe = (id: string): ModelEntry => ({
+    id,
+    object: 'model',
+    created: 0,
+    owned_by: 'hearth',
+    task,
+    state: state(),
+  })
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: names().map(describe) } satisfies ModelList))
   app.get('/v1/models/:id{.+}', (c) => {
     const id = c.req.param('id')
     requireModel(id)

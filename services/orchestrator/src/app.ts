@@ -11,6 +11,7 @@ import type { GatewayOptions } from './gateway.ts'
 import { addGenerate } from './generate.ts'
 import type { GenerateOptions } from './generate.ts'
 import { addSessionRoutes } from './session-routes.ts'
+import { addApiDescription } from './openapi/routes.ts'
 import { Turns } from './turns.ts'
 import { addDashboard } from './jobs/dashboard.ts'
 import type { JobQueue } from './jobs/queue.ts'
@@ -54,6 +55,8 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
         sessions: '/sessions',
         chat: '/v1/chat/completions',
         models: '/v1/models',
+        docs: '/docs',
+        openapi: '/openapi.json',
         health: '/health',
         ready: '/ready',
         metrics: '/metrics',
@@ -66,5 +69,6 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   addJobRoutes(app, options.jobs)
   if (options.jobs && options.dashboard) addDashboard(app, options.jobs)
   addChatCompletions(app, { ...options, admission })
+  addApiDescription(app, version)
   return app
 }

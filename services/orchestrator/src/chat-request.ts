@@ -23,6 +23,8 @@ const Part = z.discriminatedUnion(
   'expected a part of type text or input_audio: no other is supported',
 )
 
+const Parts = z.array(Part).max(64)
+
 const asParts = (content: unknown): unknown => {
   if (typeof content === 'string') return [{ type: 'text', text: content }]
   return content ?? []
@@ -33,31 +35,39 @@ const Message = z.object({
     ['system', 'developer', 'user', 'assistant'],
     'expected system, developer, user or assistant: tools are not supported yet',
   ),
-  content: z.preprocess(asParts, z.array(Part).max(64)),
-  /** An earlier reply of ours that was spoken. */
-  audio: z.object({ id: z.string() }).nullish(),
+  content: z
+    .preprocess(asParts, Parts)
+    .meta({ accepts: z.union([z.string(), Parts]).nullish() })
+    .describe('A text, or parts; a sound can only come from the user.'),
+  audio: z.object({ id: z.string() }).nullish().describe('An earlier reply of ours that was spoken.'),
   tool_calls: none('tools'),
 })
 
 const Tokens = z.int().min(1).max(100_000).nullish()
 
-/** Accepted and without effect, which the reply says: see IGNORED. */
-const unused = z.unknown().optional()
+/** See IGNORED. */
+const unused = z.unknown().optional().describe('Taken without effect, which `x-ignored` says.')
 
 export const ChatRequest = z.object({
-  model: z.string().max(200).nullish(),
-  messages: z.array(Message).min(1, 'expected at least one message').max(1000),
+  model: z.string().max(200).nullish().describe('Any name; the answer names the model that wrote it.'),
+  messages: z
+    .array(Message)
+    .min(1, 'expected at least one message')
+    .max(1000)
+    .describe('The whole conversation. Without `system` or `developer`, the configured instructions hold.'),
   stream: z.boolean().nullish(),
   modalities: z
     .array(z.enum(['text', 'audio'], 'expected text and audio'))
     .max(2)
-    .nullish(),
+    .nullish()
+    .describe('With `audio`, the reply is spoken.'),
   audio: z
     .object({
       voice: z.union([z.string().min(1).max(64), z.object({ id: z.string().min(1).max(64) })]).optional(),
       format: z.enum(['wav', 'pcm16'], 'expected wav or pcm16: no other format is supported'),
     })
-    .nullish(),
+    .nullish()
+    .describe('How it is spoken; `pcm16` is s16le mono 24 kHz, and all that a stream can have.'),
   n: z.literal(1, 'expected 1: one choice is all there is').nullish(),
   max_tokens: Tokens,
   max_completion_tokens: Tokens,

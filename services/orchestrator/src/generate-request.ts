@@ -14,7 +14,7 @@ import type { TurnInput } from './turn-events.ts'
 export type TurnRequest = { readonly said: TurnInput['said']; readonly options: GenerateFields }
 
 /** Fields beside the file, in a form. */
-const FormFields = GenerateRequest.omit({ audio: true })
+export const FormFields = GenerateRequest.omit({ audio: true })
 
 /** Decoding whole files of many minutes would hold up the event loop; a file that begins as sound is left to the stt service. */
 const LOOKED_AT_BYTES = 1_048_576

@@ -11,7 +11,8 @@ import type { Turns } from './turns.ts'
 
 export type SessionRoutesOptions = { readonly sessions: Sessions; readonly turns: Turns }
 
-const Query = z.strictObject({ user: GenerateFields.shape.user })
+/** Whose sessions are meant. */
+export const SessionQuery = z.strictObject({ user: GenerateFields.shape.user })
 
 /** Adds `GET /sessions`, `GET` and `DELETE /sessions/:id`, all of the sessions of `?user=`, and `GET /turns/:id`. */
 export function addSessionRoutes(app: Hono<AppEnv>, { sessions, turns }: SessionRoutesOptions): void {
@@ -40,6 +41,6 @@ export function addSessionRoutes(app: Hono<AppEnv>, { sessions, turns }: Session
   })
 }
 
-const ownerOf = (c: Context<AppEnv>): string => check(c.req.query(), Query).user ?? ANYBODY
+const ownerOf = (c: Context<AppEnv>): string => check(c.req.query(), SessionQuery).user ?? ANYBODY
 
 const noSession = () => new AppError('session_not_found', 'there is no such session')

@@ -1,34 +1,13 @@
-/** What `POST /v1/audio/transcriptions` takes: OpenAI's form fields, the bounds of each, and what is not available yet. */
+/** Reads what `POST /v1/audio/transcriptions` takes: OpenAI's form. */
 import { AppError } from '@hearth/shared/errors'
+import { TranscriptionFields } from '@hearth/shared/model-api'
 import { check, fileBytes, oneField } from '@hearth/shared/request-body'
-import * as z from 'zod'
-
-const FORMATS = ['json', 'text'] as const
+import type * as z from 'zod'
 
 /** The names under which callers know this model, beside its own. */
 export const MODEL_ALIASES = ['whisper-1', 'whisper', 'gpt-4o-transcribe', 'gpt-4o-mini-transcribe'] as const
 
-const unavailable = (message: string) => z.never(message).optional()
-
-/** Fields beside `file`. `prompt` and `temperature` are taken and have no effect; the reply says so in `x-ignored`. */
-const Fields = z.strictObject({
-  model: z.string().optional(),
-  language: z.string().max(64).optional(),
-  prompt: z.string().max(4096).optional(),
-  response_format: z
-    .enum(FORMATS, 'expected json or text; verbose_json, srt and vtt are not available here')
-    .default('json'),
-  temperature: z
-    .string()
-    .refine((value) => value.trim() !== '' && Number(value) >= 0 && Number(value) <= 1, 'expected a number from 0 to 1')
-    .optional(),
-  stream: z.literal('false', 'expected false; streaming is not available here').optional(),
-  chunking_strategy: z.literal('auto', 'expected auto; other ways to cut are not available here').optional(),
-  timestamp_granularities: unavailable('timestamps are not available here'),
-  include: unavailable('log probabilities are not available here'),
-})
-
-export type TranscriptionRequest = z.infer<typeof Fields> & { readonly file: Uint8Array }
+export type TranscriptionRequest = z.infer<typeof TranscriptionFields> & { readonly file: Uint8Array }
 
 /**
  * Throws `missing_file`, `unknown_field`, `duplicate_field`, `invalid_request`. Clients write lists as `name[]`, and some send
@@ -48,6 +27,6 @@ export async function readTranscriptionRequest(form: FormData): Promise<Transcri
     }
     if (value) fields.set(name, value)
   }
-  const request = check(Object.fromEntries(fields), Fields)
+  const request = check(Object.fromEntries(fields), TranscriptionFields)
   return { ...request, file: await fileBytes(form, 'file') }
 }

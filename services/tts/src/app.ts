@@ -5,6 +5,8 @@
 import { AppError } from '@hearth/shared/errors'
 import { replyStream, requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
+import { SpeechRequest } from '@hearth/shared/model-api'
+import type { AudioModelList, VoiceList } from '@hearth/shared/model-api'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readJson } from '@hearth/shared/request-body'
@@ -14,7 +16,7 @@ import { cutFragments } from './fragments.ts'
 import type { Speech, SpeechInput } from './speech.ts'
 import { speak } from './speak.ts'
 import type { SpokenFragment, Submit } from './speak.ts'
-import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
+import { MODEL_ALIASES, voiceName } from './speech-request.ts'
 import { speakableText } from './text.ts'
 import { findVoice, languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
@@ -61,9 +63,11 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
     await model.ready(requestSignal(c))
     const chosen = nearestVoice(options.defaultVoice, options.voices())
     const told = (id: string) => ({ id, name: voiceTitle(id), language: languageOf(id), default: id === chosen })
-    return c.json({ voices: options.voices().map(told) })
+    return c.json({ voices: options.voices().map(told) } satisfies VoiceList)
   })
-  app.get('/v1/audio/models', (c) => c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] }))
+  app.get('/v1/audio/models', (c) =>
+    c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] } satisfies AudioModelList),
+  )
 
   return app
 }

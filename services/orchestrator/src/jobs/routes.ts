@@ -10,7 +10,8 @@ import { JobOptions, JobPriority } from './job.ts'
 import type { JobReport } from './job.ts'
 import type { JobQueue } from './queue.ts'
 
-const Fields = JobOptions.extend({ priority: JobPriority.default('bulk') })
+/** Fields of the form beside `file`. */
+export const JobFields = JobOptions.extend({ priority: JobPriority.default('bulk') })
 
 /** Until there are accounts, everybody is one owner. */
 const OWNER = 'default'
@@ -52,7 +53,7 @@ function readKey(key: string | undefined) {
 async function readSubmission(form: FormData) {
   const names = new Set(form.keys())
   names.delete('file')
-  const fields = check(Object.fromEntries([...names].map((name) => [name, oneField(form, name)])), Fields)
+  const fields = check(Object.fromEntries([...names].map((name) => [name, oneField(form, name)])), JobFields)
   const audio = await fileBytes(form, 'file')
   decodeWav(audio.subarray(0, LOOKED_AT_BYTES))
   return { ...fields, audio }

@@ -1,0 +1,67 @@
+/** Transcriptions that nobody waits for, and the page that shows their queue. */
+import * as z from 'zod'
+import { JobFields } from '../../jobs/routes.ts'
+import { FORM_ERRORS, WAV_ERRORS } from '../operation.ts'
+import type { Theme } from '../operation.ts'
+import { JobReply } from '../replies.ts'
+
+const DESCRIPTION = `With Redis (\`REDIS_URL\`; \`npm start\` provides it) recordings go through a queue: \`/generate\` uses it, and so do jobs. Interactive turns go before jobs; a file that can't be read
+fails alone; a job whose worker dies is done by another. Audio lies in \`HEARTH_HOME/spool\` until the job ends, never in Redis. When Redis is away, \`/generate\` asks the speech service directly and says
+\`queue\` in \`degraded\`; jobs get 503 \`dependency_unavailable\`.`
+
+export const JOBS: Theme = {
+  name: 'Transcription jobs',
+  description: DESCRIPTION,
+  operations: [
+    {
+      method: 'post',
+      path: '/jobs/transcriptions',
+      id: 'submitTranscription',
+      summary: 'Hand in a recording',
+      headers: {
+        'idempotency-key':
+          '1 to 255 visible ASCII characters. The same request with the same key is the same job; another request with it is 409 `idempotency_conflict`.',
+      },
+      body: { 'multipart/form-data': JobFields.extend({ file: z.file().describe('A WAV, as for speech to text.') }) },
+      replies: {
+        202: {
+          description: 'It waits to be heard.',
+          content: { 'application/json': JobReply },
+          headers: { location: 'Where to ask for it.' },
+        },
+      },
+      errors: [
+        ...FORM_ERRORS,
+        ...WAV_ERRORS,
+        'idempotency_conflict',
+        'overloaded',
+        'storage_full',
+        'dependency_unavailable',
+      ],
+      examples: [
+        { headers: { 'idempotency-key': 'call-2026-10-01' }, form: { file: '@models/speech/008.wav', language: 'en' } },
+      ],
+    },
+    {
+      method: 'get',
+      path: '/jobs/{id}',
+      id: 'readJob',
+      summary: 'What became of it',
+      description: 'A result is kept for an hour (`JOBS_KEEP_SECONDS`).',
+      parameters: { id: 'The job.' },
+      replies: { 200: { description: 'The job.', content: { 'application/json': JobReply } } },
+      errors: ['job_not_found', 'dependency_unavailable'],
+      examples: [{ path: { id: '5f0c1c1e-3c0e-4d6c-9b7b-3a3f1c7a9d10' } }],
+    },
+    {
+      method: 'get',
+      path: '/queues',
+      id: 'queueDashboard',
+      summary: 'The queue as a page',
+      description: 'With `QUEUE_DASHBOARD=true` only: read only, and without what people said.',
+      replies: { 200: { description: 'The page.', content: { 'text/html': z.string().describe('Bull Board.') } } },
+      errors: [],
+      examples: [],
+    },
+  ],
+}

@@ -1,0 +1,168 @@
+/** The routes that OpenAI's clients know: chat, and those of the model services, which this address passes on. */
+import { Transcription } from '@hearth/shared/api'
+import {
+  AudioModelList,
+  EmbeddingRequest,
+  ModelEntry,
+  ModelList,
+  SpeechRequest,
+  TranscriptionFields,
+  VoiceList,
+} from '@hearth/shared/model-api'
+import * as z from 'zod'
+import { FORM_ERRORS, JSON_ERRORS, WAV_ERRORS } from '../operation.ts'
+import type { Operation, Theme } from '../operation.ts'
+import { AnyEmbeddingsReply } from '../replies.ts'
+import { CHAT } from './chat.ts'
+
+const SOUND = z.file().describe('The sound.')
+
+const SERVICE_HEADERS = {
+  'x-model': 'Which model answered.',
+  'x-queue-time': 'Milliseconds that the request waited for it.',
+  'x-inference-time': 'Milliseconds that it computed.',
+  'x-batch-size': 'With how many requests together.',
+}
+const IGNORED = { 'x-ignored': 'Fields of the request that had no effect.' }
+
+const SERVICE_ERRORS = [
+  'model_not_found',
+  'overloaded',
+  'model_loading',
+  'model_failed',
+  'engine_failed',
+  'draining',
+] as const
+const PASSED_ON = [...SERVICE_ERRORS, 'dependency_unavailable'] as const
+
+const transcriptions: Operation = {
+  method: 'post',
+  path: '/v1/audio/transcriptions',
+  id: 'transcribe',
+  summary: 'Speech to text',
+  description: 'OpenAI’s form.',
+  body: {
+    'multipart/form-data': TranscriptionFields.extend({
+      file: z.file().describe('A WAV: PCM 8 to 32 bit or float, any rate from 4 to 384 kHz, any channels.'),
+    }),
+  },
+  replies: {
+    200: {
+      description: 'What was heard.',
+      content: { 'application/json': Transcription, 'text/plain': z.string().describe('The text alone.') },
+      headers: { ...SERVICE_HEADERS, ...IGNORED },
+    },
+  },
+  errors: [...FORM_ERRORS, ...WAV_ERRORS, ...PASSED_ON],
+  examples: [
+    { form: { file: '@models/speech/008.wav', model: 'whisper-1' } },
+    { title: 'The text alone', form: { file: '@models/speech/008.wav', language: 'en', response_format: 'text' } },
+  ],
+}
+
+const translations: Operation = {
+  method: 'post',
+  path: '/v1/audio/translations',
+  id: 'translate',
+  summary: 'Reserved for translation into English',
+  description: 'Passed on to the speech to text service, which has no translation yet and answers 404 `not_found`.',
+  replies: {},
+  errors: ['not_found', 'dependency_unavailable'],
+  examples: [],
+}
+
+const speech: Operation = {
+  method: 'post',
+  path: '/v1/audio/speech',
+  id: 'speak',
+  summary: 'Text to speech',
+  description: 'OpenAI’s body.',
+  body: { 'application/json': SpeechRequest },
+  replies: {
+    200: {
+      description: 'The sound.',
+      content: { 'audio/wav': SOUND, 'audio/pcm': SOUND },
+      headers: { ...SERVICE_HEADERS, ...IGNORED },
+    },
+  },
+  errors: [...JSON_ERRORS, 'empty_text', 'nothing_to_speak', 'text_too_long', 'voice_not_found', ...PASSED_ON],
+  examples: [{ json: { input: 'The kettle is on.', voice: 'alloy' }, output: 'speech.wav' }],
+}
+
+const embeddings: Operation = {
+  method: 'post',
+  path: '/v1/embeddings',
+  id: 'embed',
+  summary: 'Texts to vectors',
+  description: 'OpenAI’s body.',
+  body: { 'application/json': EmbeddingRequest },
+  replies: {
+    200: {
+      description: 'A vector of length 1 for each text.',
+      content: { 'application/json': AnyEmbeddingsReply },
+      headers: SERVICE_HEADERS,
+    },
+  },
+  errors: [...JSON_ERRORS, 'empty_text', 'input_too_long', 'batch_too_large', ...PASSED_ON],
+  examples: [{ json: { input: ['My name is Anna.', 'The kettle is on.'] } }],
+}
+
+const lists: Operation[] = [
+  {
+    method: 'get',
+    path: '/v1/audio/voices',
+    id: 'listVoices',
+    summary: 'The voices that can speak',
+    replies: { 200: { description: 'All of them.', content: { 'application/json': VoiceList } } },
+    errors: ['model_loading', 'model_failed', 'dependency_unavailable'],
+    isOpen: true,
+    examples: [{}],
+  },
+  {
+    method: 'get',
+    path: '/v1/audio/models',
+    id: 'listSpeechModels',
+    summary: 'The models that can speak, for Open WebUI',
+    replies: { 200: { description: 'All of them.', content: { 'application/json': AudioModelList } } },
+    errors: ['dependency_unavailable'],
+    isOpen: true,
+    examples: [{}],
+  },
+  {
+    method: 'get',
+    path: '/v1/models',
+    id: 'listModels',
+    summary: 'The language model and those of all services',
+    replies: {
+      200: {
+        description: 'Those that answer.',
+        content: { 'application/json': ModelList },
+        headers: { 'x-degraded': 'Services that are away.' },
+      },
+    },
+    errors: [],
+    examples: [{}],
+  },
+  {
+    method: 'get',
+    path: '/v1/models/{id}',
+    id: 'readModel',
+    summary: 'One of them',
+    parameters: { id: 'Its id, slashes and all.' },
+    replies: { 200: { description: 'The model.', content: { 'application/json': ModelEntry } } },
+    errors: ['model_not_found', 'dependency_unavailable'],
+    examples: [{ path: { id: 'whisper-1' } }],
+  },
+]
+
+const DESCRIPTION = `One base URL, \`http://localhost:8080/v1\`, is enough for OpenAI's clients. Chat is answered here; everything else is passed on to the service that has it, piece by piece in both directions, and
+replies and errors are the service's own. Each service answers the same paths on its own port too: stt 8081, tts 8082, embeddings 8083.
+
+The whole time of the service is in \`server-timing\` under \`stt\`, \`tts\` or \`embeddings\`. \`Authorization\` and cookies are not passed on. A service that is away, or sends no byte for 150 s, is 503
+\`dependency_unavailable\` with its name in \`stage\`. An upload may be as large as \`STT_MAX_UPLOAD_BYTES\` (64 MiB), or \`ORCHESTRATOR_MAX_UPLOAD_BYTES\` if that is more.`
+
+export const OPENAI: Theme = {
+  name: 'OpenAI',
+  description: DESCRIPTION,
+  operations: [CHAT, transcriptions, translations, speech, embeddings, ...lists],
+}

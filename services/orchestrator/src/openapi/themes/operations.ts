@@ -1,0 +1,80 @@
+/** For whoever runs Hearth: probes, metrics, and this description itself. */
+import { ReadyReport } from '@hearth/shared/api'
+import * as z from 'zod'
+import type { Theme } from '../operation.ts'
+import { Health, Welcome } from '../replies.ts'
+
+export const OPERATIONS: Theme = {
+  name: 'Operations',
+  description: 'Every service has the probes and the metrics, on its own port.',
+  operations: [
+    {
+      method: 'get',
+      path: '/health',
+      id: 'health',
+      summary: 'Whether the process lives',
+      replies: { 200: { description: 'It does.', content: { 'application/json': Health } } },
+      errors: [],
+      isOpen: true,
+      examples: [{}],
+    },
+    {
+      method: 'get',
+      path: '/ready',
+      id: 'ready',
+      summary: 'Whether every model is warm',
+      replies: {
+        200: { description: 'All are.', content: { 'application/json': ReadyReport } },
+        503: { description: 'Not yet, or no more: the same body.', content: { 'application/json': ReadyReport } },
+      },
+      errors: [],
+      isOpen: true,
+      examples: [{}],
+    },
+    {
+      method: 'get',
+      path: '/metrics',
+      id: 'metrics',
+      summary: 'Counters and histograms',
+      replies: {
+        200: {
+          description: 'All of them.',
+          content: { 'text/plain': z.string().describe('Prometheus’ exposition format.') },
+        },
+      },
+      errors: [],
+      examples: [{}],
+    },
+    {
+      method: 'get',
+      path: '/',
+      id: 'welcome',
+      summary: 'Who is here',
+      replies: { 200: { description: 'Name, version and addresses.', content: { 'application/json': Welcome } } },
+      errors: [],
+      examples: [{}],
+    },
+    {
+      method: 'get',
+      path: '/openapi.json',
+      id: 'openapi',
+      summary: 'This description, for programs (OpenAPI 3.1)',
+      replies: {
+        200: { description: 'The document.', content: { 'application/json': z.looseObject({ openapi: z.string() }) } },
+      },
+      errors: [],
+      examples: [{ output: 'openapi.json' }],
+    },
+    {
+      method: 'get',
+      path: '/docs',
+      id: 'docs',
+      summary: 'This description, for people',
+      description:
+        'One page without scripts that needs nothing else, so it can be kept: a browser can’t send the API key by itself, but whoever has the key can save the page.',
+      replies: { 200: { description: 'The reference.', content: { 'text/html': z.string().describe('The page.') } } },
+      errors: [],
+      examples: [{ output: 'hearth-api.html' }],
+    },
+  ],
+}

@@ -1,0 +1,102 @@
+/** `POST /generate`: a whole turn of a conversation. */
+import { GenerateFields, GenerateReply, GenerateRequest } from '@hearth/shared/api'
+import * as z from 'zod'
+import { FormFields } from '../../generate-request.ts'
+import { FORM_ERRORS, JSON_ERRORS, WAV_ERRORS } from '../operation.ts'
+import type { Theme } from '../operation.ts'
+import { TURN_EVENTS } from '../replies.ts'
+
+const WAV = z.file().describe('A WAV: PCM 8 to 32 bit or float, any rate from 4 to 384 kHz, any channels.')
+
+const SOUND = z.file().describe('The reply, spoken.')
+
+const TURN_HEADERS = { 'x-turn': 'The turn, for `GET /turns/{id}`.', 'x-session': 'The conversation it belongs to.' }
+
+const SOUND_HEADERS = {
+  ...TURN_HEADERS,
+  'x-transcript':
+    "With a whole WAV: what was heard, as RFC 8187 writes it (`UTF-8''Gr%C3%BC%C3%9Fe`), cut with an ellipsis at 4 KiB.",
+  'x-reply': 'The same of the reply.',
+  'x-timings': '`timings` as JSON.',
+  'x-models': '`models` as JSON.',
+  'x-degraded': '`degraded`, separated by commas.',
+}
+
+const GENERATE = `The input is one of three:
+
+- JSON: \`text\`, or \`audio\` as base64, with options beside it;
+- a multipart form: \`file\` or \`text\`, with options as fields;
+- the bytes of a WAV as they are (\`audio/*\` or \`application/octet-stream\`), with options in the address: \`?session=kitchen\`.
+
+The answer is one of four, by \`Accept\` or \`response_format\`:
+
+- JSON with everything, also the sound as base64;
+- \`audio/wav\`: the sound, once it is whole, with everything else in headers;
+- \`audio/pcm\` (s16le mono 24 kHz) or \`audio/wav;stream=true\`: the sound while it is made, from the first clause on. The headers of a whole WAV come behind it as trailers; \`GET /turns/{id}\` has the words from the start;
+- \`text/event-stream\`: everything as it happens. The first sound leaves while the language model still writes.
+
+The turns of one session wait for each other; those of different sessions don't. Silence gives 200 with an empty transcript and reply, and no sound. When the voice fails, JSON and events go on
+without it (\`tts\` in \`degraded\`); a reply that is sound is then 502 \`stage_failed\`, or, after its first clause, a connection that is cut.
+
+In a stream of events, what fails before the first one is answered as any error; after it there is an \`error\` event, and the end. Ten seconds without an event bring a comment line
+(\`: still here\`), from then on with status 200. Leaving stops the work.`
+
+export const TALK: Theme = {
+  name: 'Talk',
+  description: 'One call from speech to speech.',
+  operations: [
+    {
+      method: 'post',
+      path: '/generate',
+      id: 'generate',
+      summary: 'Say something, and hear the reply',
+      description: GENERATE,
+      query: GenerateFields,
+      headers: {
+        accept:
+          '`application/json` (also when left out), `audio/wav`, `audio/wav;stream=true`, `audio/pcm` or `text/event-stream`.',
+      },
+      body: {
+        'application/json': GenerateRequest,
+        'multipart/form-data': FormFields.extend({ file: WAV.optional() }),
+        'audio/wav': WAV,
+      },
+      replies: {
+        200: {
+          description: 'The turn.',
+          content: { 'application/json': GenerateReply, 'audio/wav': SOUND, 'audio/pcm': SOUND },
+          events: TURN_EVENTS,
+          headers: SOUND_HEADERS,
+        },
+      },
+      errors: [
+        ...new Set([...JSON_ERRORS, ...FORM_ERRORS]),
+        ...WAV_ERRORS,
+        'empty_text',
+        'text_too_long',
+        'voice_not_found',
+        'session_not_found',
+        'overloaded',
+        'stage_failed',
+        'dependency_unavailable',
+        'deadline_exceeded',
+      ],
+      examples: [
+        { title: 'In words', json: { text: 'What is my name?', session: 'kitchen' } },
+        { title: 'Spoken', form: { file: '@models/speech/008.wav', session: 'kitchen' } },
+        {
+          title: 'The file itself, answered in sound',
+          query: { session: 'kitchen', voice: 'alloy' },
+          headers: { accept: 'audio/wav' },
+          file: { name: 'models/speech/008.wav', type: 'audio/wav' },
+          output: 'reply.wav',
+        },
+        {
+          title: 'As it happens',
+          headers: { accept: 'text/event-stream' },
+          json: { text: 'Tell me a story.', instructions: 'You are a pirate.', max_tokens: 60 },
+        },
+      ],
+    },
+  ],
+}
