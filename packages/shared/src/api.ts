@@ -92,8 +92,48 @@ export const GenerateFields = z.strictObject({
 })
 export type GenerateFields = z.infer<typeof GenerateFields>
 
-/** `POST /generate` with a JSON body: either a `text`, or a whole WAV file as base64 in `audio`. */
-export const GenerateRequest = GenerateFields.extend({ text: z.string().optional(), audio: z.string().optional() })
+/** A function that the model may ask the client to call (OpenAI's form). */
+export const FunctionTool = z.object({
+  type: z.literal('function', 'expected function: no other tools are known'),
+  function: z.object({
+    name: z.string().regex(/^[\w-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -'),
+    description: z.string().max(4096).optional(),
+    /** JSON Schema of the arguments. */
+    parameters: z.record(z.string(), z.unknown()).optional(),
+    strict: z.boolean().nullish(),
+  }),
+})
+export type FunctionTool = z.infer<typeof FunctionTool>
+
+/** A call of such a function; `arguments` is JSON as the model wrote it, which may be wrong. */
+export const FunctionCall = z.object({
+  id: z.string().min(1).max(128),
+  type: z.literal('function'),
+  function: z.object({ name: z.string().min(1).max(64), arguments: z.string() }),
+})
+export type FunctionCall = z.infer<typeof FunctionCall>
+
+const MOST_TOOLS = 128
+
+export const FunctionTools = z
+  .array(FunctionTool)
+  .max(MOST_TOOLS)
+  .refine((tools) => new Set(tools.map((tool) => tool.function.name)).size === tools.length, 'expected each name once')
+
+/**
+ * `POST /generate` with a JSON body: a `text`, or a whole WAV file as base64 in `audio`, or, when the last reply of the session asked for calls, what
+ * they gave in `tool_results`.
+ */
+export const GenerateRequest = GenerateFields.extend({
+  text: z.string().optional(),
+  audio: z.string().optional(),
+  tools: FunctionTools.optional(),
+  tool_results: z
+    .array(z.strictObject({ tool_call_id: z.string().min(1).max(128), content: z.string().max(100_000) }))
+    .min(1)
+    .max(64)
+    .optional(),
+})
 export type GenerateRequest = z.infer<typeof GenerateRequest>
 
 /** The name of each stage's model, and what had to be left out. */
@@ -111,6 +151,8 @@ export const GenerateReply = z.object({
   session: z.string(),
   transcript: z.string(),
   reply: z.string(),
+  /** What the client is asked to call; the next request of the session brings `tool_results`. */
+  tool_calls: z.readonly(z.array(FunctionCall)).optional(),
   audio: z.object({ format: z.literal('wav'), sampleRateHz: z.number(), base64: z.string() }).nullable(),
   /** Code of the reply's language, when it is known. */
   language: z.string().nullable(),
@@ -130,6 +172,8 @@ export const GenerateReply = z.object({
   degraded: z.array(z.string()),
   /** True when the language model broke off, and what it had said is the reply. */
   incomplete: z.literal(true).optional(),
+  /** True when the reply ends because it has `max_tokens`. */
+  truncated: z.literal(true).optional(),
   /** True when the reply was given before to the same question. */
   cached: z.literal(true).optional(),
   /** Language models that were to answer before the one that did, and why they did not. */

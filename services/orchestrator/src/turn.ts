@@ -52,7 +52,10 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   models.embeddings = recalled?.model ?? null
   yield { type: 'memory', memories }
 
-  const prompt = { ...writing, instructions, history: session.history, memories, user: text, language }
+  const results = 'results' in heard ? heard.results : undefined
+  const asked = { user: results ? '' : text, results }
+  const owned = { session: `${user}/${session.id}`, instructions, history: session.history, memories }
+  const prompt = { ...writing, ...owned, ...asked, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()
@@ -67,8 +70,9 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       ending = { ...ending, ...told }
       if (written !== '') yield { type: 'reply.delta', text: written }
     } else {
-      session.add({ user: text, reply })
-      if (input.remember === false) continue
+      session.add({ ...asked, reply, calls: ending.toolCalls })
+      if (ending.toolCalls) yield { type: 'tool_calls', calls: ending.toolCalls }
+      if (input.remember === false || results) continue
       const forget = (error: unknown) => degraded.set('memory', toAppError(error))
       const remember = () => memory.remember({ text, user, session: session.id }, signal)
       remembered = clock.time('remember', remember).catch(forget)
