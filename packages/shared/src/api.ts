@@ -104,10 +104,51 @@ export const GenerateFields = z.strictObject({
 })
 export type GenerateFields = z.infer<typeof GenerateFields>
 
-/** `POST /generate` with a JSON body: either a `text`, or a whole WAV file as base64 in `audio`. */
+/** A function that the model may ask the client to call (OpenAI's form). */
+export const FunctionTool = z.object({
+  type: z.literal('function', 'expected function: no other tools are known'),
+  function: z.object({
+    name: z.string().regex(/^[\w-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -'),
+    description: z.string().max(4096).optional(),
+    parameters: z.record(z.string(), z.unknown()).optional().describe('JSON Schema of the arguments.'),
+    strict: z.boolean().nullish(),
+  }),
+})
+
+/** A call of such a function. */
+export const FunctionCall = z.object({
+  id: z.string().min(1).max(128),
+  type: z.literal('function'),
+  function: z.object({
+    name: z.string().min(1).max(64),
+    arguments: z.string().describe('JSON as the model wrote it, which may be wrong.'),
+  }),
+})
+export type FunctionCall = z.infer<typeof FunctionCall>
+
+const MOST_TOOLS = 128
+
+export const FunctionTools = z
+  .array(FunctionTool)
+  .max(MOST_TOOLS)
+  .refine((tools) => new Set(tools.map((tool) => tool.function.name)).size === tools.length, 'expected each name once')
+
+const ToolResult = z.strictObject({ tool_call_id: z.string().min(1).max(128), content: z.string().max(100_000) })
+
+/**
+ * `POST /generate` with a JSON body: a `text`, or a whole WAV file as base64 in `audio`, or, when the last reply of the session asked for calls, what
+ * they gave in `tool_results`.
+ */
 export const GenerateRequest = GenerateFields.extend({
   text: z.string().optional().describe('What is said to Hearth, in words.'),
   audio: z.string().optional().describe('Or spoken: a whole WAV file as base64, without line breaks.'),
+  tools: FunctionTools.optional().describe('Functions that the language model may ask to be called (OpenAI’s form).'),
+  tool_results: z
+    .array(ToolResult)
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('Instead of words, in the same session: what each of the `tool_calls` of the last reply gave.'),
 })
 export type GenerateRequest = z.infer<typeof GenerateRequest>
 
@@ -128,6 +169,10 @@ export const GenerateReply = z.object({
   session: z.string().describe('For the next turn of the same conversation.'),
   transcript: z.string().describe('What was heard; empty when nobody spoke.'),
   reply: z.string(),
+  tool_calls: z
+    .readonly(z.array(FunctionCall))
+    .optional()
+    .describe('What the client is asked to call; the next request of the session brings `tool_results`.'),
   audio: z.object({ format: z.literal('wav'), sampleRateHz: z.number(), base64: z.string() }).nullable(),
   language: z
     .string()
@@ -148,6 +193,7 @@ export const GenerateReply = z.object({
       'What the turn went on without: `memory` (nothing recalled), `sessions` (Redis is away, the session goes on with what this process knows), `queue` (the speech service was asked directly), `voice` (none speaks the language of the reply), `tts` (no sound).',
     ),
   incomplete: z.literal(true).optional().describe('The language model broke off, and what it had said is the reply.'),
+  truncated: z.literal(true).optional().describe('The reply ends because it has `max_tokens`.'),
   cached: z.literal(true).optional().describe('The reply was given before to the same question (`LLM_CACHE_SECONDS`).'),
   fallbacks: z
     .readonly(z.array(z.object({ model: z.string(), code: z.string() })))

@@ -2,6 +2,7 @@ import { AppError } from '@hearth/shared/errors'
 import { createApp } from '@hearth/shared/http'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { decodeWav, encodeWav } from '@hearth/shared/wav'
+import OpenAI from 'openai'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { Admission } from './admission.ts'
@@ -80,7 +81,7 @@ function setUp(stages: Partial<Stages> = {}, options: Partial<ChatOptions> = {})
       body: JSON.stringify(body),
       ...init,
     })
-  return { ...fakes, ask }
+  return { ...fakes, ask, request: async (path: string, init?: RequestInit) => app.request(path, init) }
 }
 
 const messageOf = async (response: Response) => Completion.parse(await response.json()).choices[0].message
@@ -164,9 +165,25 @@ describe('text', () => {
   })
 
   test('options without effect are taken and named, unknown ones are taken', async () => {
-    const response = await setUp().ask({ messages: [HELLO], stop: ['x'], top_p: 1, n: 1, tools: [], metadata: {} })
+    const asked = { messages: [HELLO], stop: 'x', top_p: 1, n: 1, tools: [], logprobs: true, metadata: {} }
+    const { llm } = fakeStages().stages
+    const app = setUp({ llm: { ...llm, ignores: () => ['tool_choice'] } })
+    const response = await app.ask(asked)
     expect(response.status).toBe(200)
-    expect(response.headers.get('x-ignored')).toBe('top_p, stop')
+    expect(response.headers.get('x-ignored')).toBe('logprobs, tool_choice')
+  })
+
+  test('how the words are to be chosen reaches the language model', async () => {
+    const app = setUp()
+    const format = { type: 'json_schema', json_schema: { name: 'n', schema: { type: 'object' } } }
+    await app.ask({ messages: [HELLO], stop: 'x', top_p: 0.5, seed: 1, presence_penalty: 1, response_format: format })
+    expect(app.prompts[0]?.sampling).toEqual({
+      topP: 0.5,
+      stop: ['x'],
+      seed: 1,
+      presencePenalty: 1,
+      json: format.json_schema,
+    })
   })
 
   test('what the reply took, and that it was broken off, is told where it is known', async () => {
@@ -276,14 +293,96 @@ describe('sound', () => {
   })
 })
 
+const WEATHER = { type: 'function', function: { name: 'weather', parameters: { type: 'object' } } } as const
+const CALL = { id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Prague"}' } } as const
+
+describe('functions of the client, as the openai client uses them', () => {
+  /** Asks for the weather, and once it has been told, says it. */
+  function knowing() {
+    const app = setUp({
+      llm: {
+        name: 'fake/mind',
+        async *reply(prompt) {
+          app.prompts.push(prompt)
+          const told = prompt.results?.map(({ content }) => content).join() ?? ''
+          yield { text: told === '' ? 'One moment. ' : `It is ${told}.`, model: 'fake/mind' }
+          const toolCalls = [{ id: 'call_1', name: 'weather', args: '{"city":"Prague"}' }]
+          yield { text: '', model: 'fake/mind', ...(told === '' && { toolCalls }) }
+        },
+      },
+    })
+    const fetch = async (url: unknown, init?: RequestInit) => app.request(String(url), init)
+    return { ...app, client: new OpenAI({ apiKey: 'none', baseURL: 'http://hearth/v1', fetch }) }
+  }
+  const question = { role: 'user', content: 'How is the weather?' } as const
+
+  test('a call ends the reply, and its result is answered', async () => {
+    const { client, prompts } = knowing()
+    const asked = { model: 'any', messages: [question], tools: [WEATHER] }
+    const first = await client.chat.completions.create(asked)
+    const [choice] = first.choices
+    expect(choice).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { content: 'One moment. ', tool_calls: [CALL] },
+    })
+    expect(prompts[0]?.tools).toEqual([WEATHER.function])
+    if (!choice) throw new Error('expected a choice')
+    const result = { role: 'tool', tool_call_id: 'call_1', content: 'rainy' } as const
+    const second = await client.chat.completions.create({ ...asked, messages: [question, choice.message, result] })
+    expect(second.choices[0]?.message.content).toBe('It is rainy.')
+    expect(prompts[1]).toMatchObject({
+      user: '',
+      results: [{ id: 'call_1', content: 'rainy' }],
+      history: [{ user: question.content, reply: 'One moment. ', calls: [{ id: 'call_1', name: 'weather' }] }],
+    })
+  })
+
+  test('a call comes in a stream too', async () => {
+    const { client } = knowing()
+    const stream = client.chat.completions.stream({ model: 'any', messages: [question], tools: [WEATHER] })
+    const { choices } = await stream.finalChatCompletion()
+    expect(choices[0]).toMatchObject({ finish_reason: 'tool_calls', message: { tool_calls: [CALL] } })
+  })
+})
+
 describe('what goes wrong', () => {
   const part = (content: object) => ({ messages: [{ role: 'user', content: [content] }] })
   const sound = (data: string, format = 'wav') => part({ type: 'input_audio', input_audio: { data, format } })
 
   test.each<[string, object, string, string]>([
     ['no messages', { messages: [] }, 'invalid_request', 'messages'],
-    ['tools', { messages: [HELLO], tools: [{ type: 'function' }] }, 'invalid_request', 'tools'],
-    ['a tool message', { messages: [HELLO, { role: 'tool', content: 'x' }] }, 'invalid_request', 'messages.1.role'],
+    ['half a tool', { messages: [HELLO], tools: [{ type: 'function' }] }, 'invalid_request', 'tools.0.function'],
+    ['a tool twice', { messages: [HELLO], tools: [WEATHER, WEATHER] }, 'invalid_request', 'tools'],
+    [
+      'a choice that is no tool',
+      { messages: [HELLO], tools: [WEATHER], tool_choice: { type: 'function', function: { name: 'x' } } },
+      'invalid_request',
+      'tool_choice',
+    ],
+    [
+      'a result without an id',
+      { messages: [HELLO, { role: 'tool', content: 'x' }] },
+      'invalid_request',
+      'messages.1.tool_call_id',
+    ],
+    [
+      'a result of no call',
+      { messages: [HELLO, { role: 'tool', content: 'x', tool_call_id: 'a' }] },
+      'invalid_request',
+      'messages',
+    ],
+    [
+      'a call without a result',
+      { messages: [HELLO, { role: 'assistant', content: null, tool_calls: [CALL] }, HELLO] },
+      'invalid_request',
+      'messages',
+    ],
+    [
+      'a call of the user',
+      { messages: [{ ...HELLO, tool_calls: [CALL] }] },
+      'invalid_request',
+      'messages.0.tool_calls',
+    ],
     ['two choices', { messages: [HELLO], n: 2 }, 'invalid_request', 'n'],
     ['an image', part({ type: 'image_url', image_url: { url: 'x' } }), 'invalid_request', 'messages.0.content.0.type'],
     ['mp3', sound('AAAA', 'mp3'), 'invalid_request', 'messages.0.content.0.input_audio.format'],
@@ -296,12 +395,7 @@ describe('what goes wrong', () => {
     ],
     ['no last question', { messages: [HELLO, { role: 'assistant', content: 'Hi.' }] }, 'invalid_request', 'messages'],
     ['an empty question', { messages: [{ role: 'user', content: ' ' }] }, 'empty_text', 'messages'],
-    [
-      'JSON output',
-      { messages: [HELLO], response_format: { type: 'json_object' } },
-      'invalid_request',
-      'response_format.type',
-    ],
+    ['XML output', { messages: [HELLO], response_format: { type: 'xml' } }, 'invalid_request', 'response_format.type'],
     ['sound without audio', { messages: [HELLO], modalities: ['text', 'audio'] }, 'invalid_request', 'audio'],
     ['a stream of WAV', { messages: [HELLO], ...SPEAK, stream: true }, 'invalid_request', 'audio.format'],
     [

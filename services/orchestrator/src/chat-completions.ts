@@ -16,7 +16,7 @@ import { ChatAudio, newAudioId, soundKey } from './chat-audio.ts'
 import { promptOf, wordsOf } from './chat-messages.ts'
 import { chunkLines, collectReply, completionBody, errorLine } from './chat-reply.ts'
 import type { ReplyHead } from './chat-reply.ts'
-import { ChatRequest, ignoredFields, spokenAs } from './chat-request.ts'
+import { ChatRequest, ignoredFields, spokenAs, writingOf } from './chat-request.ts'
 import type { Spoken } from './chat-request.ts'
 import { spokenReply } from './spoken-reply.ts'
 import type { ReplyEvent } from './spoken-reply.ts'
@@ -47,6 +47,8 @@ type Reply = {
   readonly withUsage: boolean
   readonly events: AsyncGenerator<ReplyEvent, void, void>
   readonly clock: TurnClock
+  /** Fields of the request without effect on the model that is asked. */
+  readonly ignored: readonly string[]
 }
 
 /** Adds the route. */
@@ -65,7 +67,7 @@ export function addChatCompletions(app: Hono<AppEnv>, options: ChatOptions): voi
       const signal = AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stop.signal])
       const request = await readJson(c, ChatRequest)
       const reply = await beginReply(request, { ...options, now, audio }, signal)
-      const ignored = ignoredFields(request)
+      const ignored = [...ignoredFields(request), ...reply.ignored]
       if (ignored.length > 0) c.header('x-ignored', ignored.join(', '))
       if (request.stream) return await streamReply(c, reply, audio, options, end)
       const body = await wholeReply(c, reply, audio, options)
@@ -96,14 +98,7 @@ async function beginReply(request: ChatRequest, parts: Parts, signal: AbortSigna
   }
   const words = wordsOf(request, audio, hear)
   const [heard] = await Promise.all([words, spoken?.voice !== undefined && tts.requireVoice(spoken.voice, signal)])
-  const { temperature, stream_options: streaming } = request
-  const maxTokens = request.max_completion_tokens ?? request.max_tokens
-  const prompt = {
-    ...promptOf(heard, instructions),
-    memories: [],
-    ...(maxTokens && { maxTokens }),
-    ...(typeof temperature === 'number' && { temperature }),
-  }
+  const prompt = { ...promptOf(heard, instructions), ...writingOf(request), memories: [] }
   const head = {
     id: `chatcmpl-${randomUUID().replaceAll('-', '')}`,
     createdMs: now(),
@@ -112,7 +107,8 @@ async function beginReply(request: ChatRequest, parts: Parts, signal: AbortSigna
   }
   const voice = spoken && ((fragment: string, stop: AbortSignal) => tts.speak(fragment, spoken.voice, stop))
   const events = spokenReply((stop) => llm.reply(prompt, stop), voice, clock, signal)
-  return { head, spoken, withUsage: streaming?.include_usage === true, events, clock }
+  const withUsage = request.stream_options?.include_usage === true
+  return { head, spoken, withUsage, events, clock, ignored: llm.ignores?.(prompt) ?? [] }
 }
 
 async function wholeReply(c: Context<AppEnv>, reply: Reply, audio: ChatAudio, options: ChatOptions): Promise<object> {

@@ -4,14 +4,21 @@
  */
 import { AppError } from '@hearth/shared/errors'
 import { decodeWav } from '@hearth/shared/wav'
+import { decodeBase64 } from './base64.ts'
 import { isAudioId } from './chat-audio.ts'
 import type { ChatAudio } from './chat-audio.ts'
 import { invalid } from './chat-request.ts'
 import type { ChatRequest } from './chat-request.ts'
-import type { Prompt } from './stages/llm.ts'
+import type { Prompt, ToolCall, ToolResult } from './stages/llm.ts'
 import type { Exchange } from './turn-events.ts'
 
-export type Words = { readonly role: 'system' | 'user' | 'assistant'; readonly text: string }
+/** `calls` are the assistant's, `callId` a tool's: whose call it answers. */
+export type Words = {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool'
+  readonly text: string
+  readonly calls?: readonly ToolCall[]
+  readonly callId?: string
+}
 /** Gives the words of a whole WAV file. */
 export type Hear = (wav: Uint8Array) => Promise<string>
 
@@ -29,8 +36,11 @@ export async function wordsOf({ messages }: ChatRequest, replies: ChatAudio, hea
   const read = messages.map((message, at) => ({
     role: message.role === 'developer' ? ('system' as const) : message.role,
     parts: partsOf(message, `messages.${at}`, replies),
+    ...callsOf(message, `messages.${at}`),
   }))
-  if (read.at(-1)?.role !== 'user') throw invalid('messages', "expected the last message to be the user's")
+  const last = read.at(-1)?.role
+  if (last !== 'user' && last !== 'tool')
+    throw invalid('messages', "expected the last message to be the user's or a tool's")
   const all = read.flatMap(({ parts }) => parts)
   const sounds = all.filter((part) => 'wav' in part).length
   if (sounds > MAX_SOUNDS) throw invalid('messages', `expected at most ${MAX_SOUNDS} sounds, got ${sounds}`)
@@ -40,9 +50,9 @@ export async function wordsOf({ messages }: ChatRequest, replies: ChatAudio, hea
       param: 'messages',
     })
   return Promise.all(
-    read.map(async ({ role, parts }) => {
+    read.map(async ({ parts, ...message }) => {
       const texts = await Promise.all(parts.map(async (part) => ('text' in part ? part.text : heard(part, hear))))
-      return { role, text: texts.join('\n') }
+      return { ...message, text: texts.join('\n') }
     }),
   )
 }
@@ -53,6 +63,20 @@ const heard = ({ wav, param }: { wav: Uint8Array; param: string }, hear: Hear): 
   })
 
 type Message = ChatRequest['messages'][number]
+
+function callsOf(
+  { role, tool_calls: calls, tool_call_id: callId }: Message,
+  param: string,
+): Pick<Words, 'calls' | 'callId'> {
+  if (calls && calls.length > 0 && role !== 'assistant')
+    throw invalid(`${param}.tool_calls`, 'expected them in messages of the assistant only')
+  if (role === 'tool' && !callId) throw invalid(`${param}.tool_call_id`, 'expected the id of the call that it answers')
+  return {
+    ...(calls &&
+      calls.length > 0 && { calls: calls.map(({ id, function: { name, arguments: args } }) => ({ id, name, args })) }),
+    ...(role === 'tool' && callId && { callId }),
+  }
+}
 
 function partsOf(message: Message, param: string, replies: ChatAudio) {
   const parts = message.content.map((part, at) => {
@@ -73,10 +97,8 @@ function partsOf(message: Message, param: string, replies: ChatAudio) {
 }
 
 function wavOf(base64: string, param: string): Uint8Array {
-  const wav = Buffer.from(base64, 'base64')
-  // Node's decoder skips what is not base64; a regular expression would need a stack as long as the file.
-  const length = base64.endsWith('==') ? base64.length - 2 : base64.endsWith('=') ? base64.length - 1 : base64.length
-  if (wav.length !== Math.floor((length * 3) / 4)) throw invalid(param, 'expected base64 without line breaks')
+  const wav = decodeBase64(base64)
+  if (!wav) throw invalid(param, 'expected base64 without line breaks')
   try {
     decodeWav(wav.subarray(0, LOOKED_AT_BYTES))
   } catch (error) {
@@ -98,33 +120,60 @@ function about(param: string, error: unknown): unknown {
 }
 
 /**
- * The messages as the language model takes them. Several of one role in a row become one; without a system message,
- * `instructions` stand for it. Throws `empty_text` when the user's last message has no words.
+ * The messages as the language model takes them. Several of one role in a row become one; without a system message, `instructions` stand for it.
+ * Throws `empty_text` when the user's last message has no words, `invalid_request` when calls and results don't fit together.
  */
 export function promptOf(
   words: readonly Words[],
   instructions: string,
-): Pick<Prompt, 'instructions' | 'history' | 'user'> {
+): Pick<Prompt, 'instructions' | 'history' | 'user' | 'results'> {
   const system = words.filter(({ role }) => role === 'system').map(({ text }) => text)
-  const spoken = words.filter(({ role }) => role !== 'system')
-  const start = spoken.findLastIndex(({ role }) => role === 'assistant') + 1
-  const user = joined(spoken.slice(start))
-  if (!/[\p{L}\p{N}\p{P}\p{S}]/u.test(user)) {
+  const exchanges = exchangesOf(words.filter(({ role }) => role !== 'system'))
+  requireResults(exchanges)
+  const last = exchanges.at(-1)
+  const user = last?.user ?? ''
+  if (!last?.results && !/[\p{L}\p{N}\p{P}\p{S}]/u.test(user)) {
     const message = 'expected words in the last message: there is no visible character, or nobody spoke in the sound'
     throw new AppError('empty_text', message, { param: 'messages' })
   }
-  return { instructions: system.join('\n\n') || instructions, history: exchanges(spoken.slice(0, start)), user }
+  const history = exchanges.slice(0, -1)
+  return { instructions: system.join('\n\n') || instructions, history, user, results: last?.results }
 }
 
-function exchanges(words: readonly Words[]): Exchange[] {
-  const found: { user: Words[]; reply: Words[] }[] = []
+/** An exchange begins with the user's words, or with results, that come after a reply. */
+function exchangesOf(words: readonly Words[]): Exchange[] {
+  const exchanges: { user: string; results?: ToolResult[]; reply: string; calls?: readonly ToolCall[] }[] = []
   let before: Words['role'] = 'assistant'
-  for (const message of words) {
-    if (message.role === 'user' ? before === 'assistant' : found.length === 0) found.push({ user: [], reply: [] })
-    found.at(-1)?.[message.role === 'user' ? 'user' : 'reply'].push(message)
-    before = message.role
+  for (const { role, text, calls, callId } of words) {
+    if (
+      exchanges.length === 0 ||
+      (before === 'assistant' && role !== 'assistant') ||
+      (before === 'tool' && role === 'user')
+    )
+      exchanges.push({ user: '', reply: '' })
+    before = role
+    const exchange = exchanges.at(-1)
+    if (!exchange) continue
+    if (role === 'user') exchange.user = joined(exchange.user, text)
+    if (role === 'tool' && callId !== undefined)
+      exchange.results = [...(exchange.results ?? []), { id: callId, content: text }]
+    if (role !== 'assistant') continue
+    exchange.reply = joined(exchange.reply, text)
+    if (calls) exchange.calls = [...(exchange.calls ?? []), ...calls]
   }
-  return found.map(({ user, reply }) => ({ user: joined(user), reply: joined(reply) }))
+  return exchanges
 }
 
-const joined = (words: readonly Words[]): string => words.map(({ text }) => text).join('\n')
+/** Each result is one of a call right before it, and no call is without its result. */
+function requireResults(exchanges: readonly Exchange[]): void {
+  for (const [at, { results = [] }] of exchanges.entries()) {
+    const calls = exchanges[at - 1]?.calls ?? []
+    const answered = new Set(results.map(({ id }) => id))
+    if (results.some(({ id }) => !calls.some((call) => call.id === id)))
+      throw invalid('messages', 'expected each tool message to answer a call of the assistant message before it')
+    if (calls.some(({ id }) => !answered.has(id)))
+      throw invalid('messages', 'expected a tool message for each of the tool_calls before it')
+  }
+}
+
+const joined = (before: string, text: string): string => (before === '' ? text : `${before}\n${text}`)

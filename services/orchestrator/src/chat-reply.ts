@@ -7,7 +7,8 @@ import type { AppError } from '@hearth/shared/errors'
 import { wavHeader } from '@hearth/shared/wav'
 import { KEPT_MS } from './chat-audio.ts'
 import type { ReplyEvent } from './spoken-reply.ts'
-import type { ReplyPiece, Usage } from './stages/llm.ts'
+import type { ReplyPiece, ToolCall, Usage } from './stages/llm.ts'
+import { toolCallBody } from './stages/tools.ts'
 
 /** What is known of a reply before its first word. */
 export type ReplyHead = {
@@ -30,12 +31,17 @@ export type Written = {
 }
 
 /** A reply that the model broke off counts as cut at a length: OpenAI has no other word for it. */
-type Ending = { readonly reason: 'stop' | 'length'; readonly usage: Usage | undefined }
-const COMPLETE: Ending = { reason: 'stop', usage: undefined }
+type Ending = {
+  readonly reason: 'stop' | 'length' | 'tool_calls'
+  readonly usage: Usage | undefined
+  readonly calls: readonly ToolCall[]
+}
+const COMPLETE: Ending = { reason: 'stop', usage: undefined, calls: [] }
 
-const endingOf = ({ usage, incomplete }: Pick<ReplyPiece, 'usage' | 'incomplete'>, before: Ending): Ending => ({
-  reason: incomplete ? 'length' : before.reason,
+const endingOf = ({ usage, incomplete, isFull, toolCalls }: ReplyPiece, before: Ending): Ending => ({
+  reason: toolCalls ? 'tool_calls' : incomplete || isFull ? 'length' : before.reason,
   usage: usage ?? before.usage,
+  calls: toolCalls ?? before.calls,
 })
 
 /** OpenAI's form; undefined unless both counts are known. */
@@ -81,14 +87,17 @@ export function completionBody(head: ReplyHead, written: Written, format: 'wav' 
     expires_at: seconds(head.createdMs + KEPT_MS),
     transcript: text,
   }
-  const message = { role: 'assistant', content: audio ? null : text, refusal: null, ...(audio && { audio }) }
+  const { calls, reason, usage } = written.ending
+  const content = audio || (text === '' && calls.length > 0) ? null : text
+  const told = calls.length > 0 && { tool_calls: calls.map(toolCallBody) }
+  const message = { role: 'assistant', content, refusal: null, ...(audio && { audio }), ...told }
   return {
     id: head.id,
     object: 'chat.completion',
     created: seconds(head.createdMs),
     model,
-    choices: [{ index: 0, message, logprobs: null, finish_reason: written.ending.reason }],
-    usage: usageBody(written.ending.usage),
+    choices: [{ index: 0, message, logprobs: null, finish_reason: reason }],
+    usage: usageBody(usage),
   }
 }
 
@@ -147,6 +156,7 @@ export async function* chunkLines(
   onEnd(text)
   if (!hasBegun) yield opening()
   if (head.audioId !== null) yield line({ audio: { expires_at: seconds(head.createdMs + KEPT_MS) } })
+  for (const [index, call] of ending.calls.entries()) yield line({ tool_calls: [{ index, ...toolCallBody(call) }] })
   yield line({}, ending.reason)
   const usage = withUsage && usageBody(ending.usage)
   if (usage) yield encode({ ...common(), choices: [], usage })

@@ -3,7 +3,9 @@
  * new ones every month; what a client would miss in the answer (tools, several choices, images) is refused in words.
  */
 import { AppError } from '@hearth/shared/errors'
+import { FunctionCall, FunctionTools } from '@hearth/shared/api'
 import * as z from 'zod'
+import type { Prompt, Sampling, ToolChoice } from './stages/llm.ts'
 
 const none = (what: string) => z.array(z.unknown()).max(0, `${what} are not supported yet: expected none`).nullish()
 
@@ -30,20 +32,35 @@ const asParts = (content: unknown): unknown => {
   return content ?? []
 }
 
+const ROLES = ['system', 'developer', 'user', 'assistant', 'tool'] as const
+
 const Message = z.object({
-  role: z.enum(
-    ['system', 'developer', 'user', 'assistant'],
-    'expected system, developer, user or assistant: tools are not supported yet',
-  ),
+  role: z.enum(ROLES, `expected ${ROLES.join(', ')}`),
   content: z
     .preprocess(asParts, Parts)
     .meta({ accepts: z.union([z.string(), Parts]).nullish() })
     .describe('A text, or parts; a sound can only come from the user.'),
   audio: z.object({ id: z.string() }).nullish().describe('An earlier reply of ours that was spoken.'),
-  tool_calls: none('tools'),
+  tool_calls: z.array(FunctionCall).max(64).nullish().describe('Of the assistant: what it asked to be called.'),
+  tool_call_id: z.string().max(128).nullish().describe('Of a tool: whose call it answers.'),
 })
 
 const Tokens = z.int().min(1).max(100_000).nullish()
+
+const Penalty = z.number().min(-2).max(2).nullish()
+
+const ResponseFormat = z.discriminatedUnion(
+  'type',
+  [
+    z.object({ type: z.literal('text') }),
+    z.object({ type: z.literal('json_object') }),
+    z.object({
+      type: z.literal('json_schema'),
+      json_schema: z.object({ name: z.string().max(64), schema: z.record(z.string(), z.unknown()).default({}) }),
+    }),
+  ],
+  'expected text, json_object or json_schema',
+)
 
 /** See IGNORED. */
 const unused = z.unknown().optional().describe('Taken without effect, which `x-ignored` says.')
@@ -71,34 +88,75 @@ export const ChatRequest = z.object({
   n: z.literal(1, 'expected 1: one choice is all there is').nullish(),
   max_tokens: Tokens,
   max_completion_tokens: Tokens,
-  tools: none('tools'),
+  tools: FunctionTools.nullish(),
+  tool_choice: z
+    .union([z.enum(['none', 'auto', 'required']), z.object({ function: z.object({ name: z.string() }) })])
+    .nullish(),
+  parallel_tool_calls: unused,
   functions: none('functions'),
-  response_format: z.object({ type: z.literal('text', 'expected text: no other format is supported') }).nullish(),
+  response_format: ResponseFormat.nullish(),
   temperature: z.number().min(0).max(2).nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-  top_p: unused,
-  stop: unused,
-  seed: unused,
-  frequency_penalty: unused,
-  presence_penalty: unused,
+  top_p: z.number().min(0).max(1).nullish(),
+  stop: z.union([z.string().max(200), z.array(z.string().max(200)).max(4)]).nullish(),
+  seed: z.int().nullish(),
+  frequency_penalty: Penalty,
+  presence_penalty: Penalty,
   logit_bias: unused,
   logprobs: unused,
 })
 export type ChatRequest = z.infer<typeof ChatRequest>
 
-const IGNORED = [
-  'top_p',
-  'stop',
-  'seed',
-  'frequency_penalty',
-  'presence_penalty',
-  'logit_bias',
-  'logprobs',
-] as const satisfies readonly (keyof ChatRequest)[]
+const IGNORED = ['logit_bias', 'logprobs', 'parallel_tool_calls'] as const satisfies readonly (keyof ChatRequest)[]
 
 /** The fields of this request that have no effect. */
 export const ignoredFields = (request: ChatRequest): string[] =>
   IGNORED.filter((name) => request[name] !== undefined && request[name] !== null)
+
+/** How the language model is to write, and what it may call. */
+export function writingOf(
+  request: ChatRequest,
+): Pick<Prompt, 'maxTokens' | 'temperature' | 'tools' | 'toolChoice' | 'sampling'> {
+  const { temperature, tools, tool_choice: choice } = request
+  const maxTokens = request.max_completion_tokens ?? request.max_tokens
+  const sampling = samplingOf(request)
+  return {
+    ...(maxTokens && { maxTokens }),
+    ...(typeof temperature === 'number' && { temperature }),
+    ...(tools && tools.length > 0 && { tools: tools.map(({ function: spec }) => spec) }),
+    ...(choice && { toolChoice: choiceOf(choice, tools ?? []) }),
+    ...(Object.keys(sampling).length > 0 && { sampling }),
+  }
+}
+
+function choiceOf(
+  choice: NonNullable<ChatRequest['tool_choice']>,
+  tools: NonNullable<ChatRequest['tools']>,
+): ToolChoice {
+  if (typeof choice === 'string') return choice
+  const { name } = choice.function
+  if (tools.some((tool) => tool.function.name === name)) return { name }
+  throw invalid('tool_choice', 'expected the name of one of the tools')
+}
+
+function samplingOf({
+  top_p: topP,
+  stop,
+  seed,
+  presence_penalty,
+  frequency_penalty,
+  response_format,
+}: ChatRequest): Sampling {
+  return {
+    ...(typeof topP === 'number' && { topP }),
+    ...(stop && { stop: typeof stop === 'string' ? [stop] : stop }),
+    ...(typeof seed === 'number' && { seed }),
+    ...(typeof presence_penalty === 'number' && { presencePenalty: presence_penalty }),
+    ...(typeof frequency_penalty === 'number' && { frequencyPenalty: frequency_penalty }),
+    ...(response_format?.type === 'json_object' && { json: true as const }),
+    ...(response_format?.type === 'json_schema' && { json: response_format.json_schema }),
+  }
+}
 
 /** How the reply is to be spoken; null when it is written only. */
 export type Spoken = { readonly voice: string | undefined; readonly format: 'wav' | 'pcm16' }

@@ -5,6 +5,7 @@
 import type { GenerateReply } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { wavHeader } from '@hearth/shared/wav'
+import { endingBody } from './turn-ending.ts'
 import type { TurnDone, TurnEvent } from './turn-events.ts'
 
 /** The names by which a client can ask for more. */
@@ -47,7 +48,15 @@ export function jsonBody({ turn, session, transcript, done, audio }: HeldTurn): 
     sampleRateHz: audio.sampleRateHz,
     base64: wavFile(audio).toString('base64'),
   }
-  const told = { ...ending, audio: sound, language, timings, waterfall, models, degraded: [...degraded.keys()] }
+  const told = {
+    ...endingBody(ending),
+    audio: sound,
+    language,
+    timings,
+    waterfall,
+    models,
+    degraded: [...degraded.keys()],
+  }
   return { turn, session, transcript, reply, ...told }
 }
 

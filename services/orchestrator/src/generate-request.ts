@@ -7,14 +7,19 @@ import { AppError } from '@hearth/shared/errors'
 import { check, fileBytes, oneField, readBytes, readForm, readJson } from '@hearth/shared/request-body'
 import { decodeWav } from '@hearth/shared/wav'
 import type { Context } from 'hono'
+import { decodeBase64 } from './base64.ts'
 import { detectLanguage } from './detect-language.ts'
 import type { TurnInput } from './turn-events.ts'
 
 /** What to say to, and the client's options by their own names. */
-export type TurnRequest = { readonly said: TurnInput['said']; readonly options: GenerateFields }
+export type TurnRequest = {
+  readonly said: TurnInput['said'] | { readonly toolResults: ToolResults }
+  readonly options: GenerateFields & Pick<GenerateRequest, 'tools' | 'tool_results'>
+}
+type ToolResults = NonNullable<GenerateRequest['tool_results']>
 
 /** Fields beside the file, in a form. */
-export const FormFields = GenerateRequest.omit({ audio: true })
+export const FormFields = GenerateRequest.omit({ audio: true, tools: true, tool_results: true })
 
 /** Decoding whole files of many minutes would hold up the event loop; a file that begins as sound is left to the stt service. */
 const LOOKED_AT_BYTES = 1_048_576
@@ -35,6 +40,13 @@ export async function readTurnRequest(c: Context, maxTextChars: number): Promise
 }
 
 function fromJson({ text, audio, ...options }: GenerateRequest, maxTextChars: number): TurnRequest {
+  const { tool_results: results } = options
+  if (results !== undefined && text === undefined && audio === undefined)
+    return { said: { toolResults: results }, options }
+  if (results !== undefined)
+    throw new AppError('invalid_request', 'expected either tool_results or something that is said, got both', {
+      param: 'tool_results',
+    })
   if (text !== undefined && audio === undefined) return { said: words(text, maxTextChars), options }
   if (audio !== undefined && text === undefined) return { said: soundOf(audio), options }
   const got = text === undefined ? 'neither' : 'both'
@@ -92,10 +104,8 @@ function soundOf(audio: string): TurnInput['said'] {
 }
 
 function fromBase64(text: string): Uint8Array {
-  const bytes = Buffer.from(text, 'base64')
-  // Node's decoder skips what is not base64; a regular expression would need a stack as long as the file.
-  const length = text.endsWith('==') ? text.length - 2 : text.endsWith('=') ? text.length - 1 : text.length
-  if (length % 4 !== 1 && bytes.length === Math.floor((length * 3) / 4)) return bytes
+  const bytes = decodeBase64(text)
+  if (bytes) return bytes
   throw new AppError('invalid_request', 'audio: expected base64 without line breaks')
 }
 

@@ -5,6 +5,8 @@
 import { toAppError } from '@hearth/shared/errors'
 import { errorBody } from '@hearth/shared/error-response'
 import type { TurnIds } from './generate-reply.ts'
+import { toolCallBody } from './stages/tools.ts'
+import { endingBody } from './turn-ending.ts'
 import type { TurnEvent } from './turn-events.ts'
 
 export type StreamOptions = TurnIds & {
@@ -82,8 +84,19 @@ function wireData(event: TurnEvent, data: object, { turn, session }: TurnIds): o
   if (event.type === 'transcript') return { turn, session, ...data }
   if (event.type === 'done') {
     const { reply, language, timings, waterfall, models, degraded, ending } = event
-    return { turn, session, reply, language, ...ending, timings, waterfall, models, degraded: [...degraded.keys()] }
+    return {
+      turn,
+      session,
+      reply,
+      language,
+      ...endingBody(ending),
+      timings,
+      waterfall,
+      models,
+      degraded: [...degraded.keys()],
+    }
   }
+  if (event.type === 'tool_calls') return { tool_calls: event.calls.map(toolCallBody) }
   if (event.type !== 'audio') return data
   const { text, sampleRateHz, pcm } = event
   const base64 = Buffer.from(pcm.buffer, pcm.byteOffset, pcm.byteLength).toString('base64')

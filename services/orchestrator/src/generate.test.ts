@@ -9,6 +9,7 @@ import { ManualClock } from '@hearth/shared/testing/signals'
 import { decodeWav, encodeWav, wavHeader } from '@hearth/shared/wav'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { ANYBODY } from './sessions.ts'
+import type { Prompt } from './stages/llm.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
@@ -109,6 +110,61 @@ describe('options', () => {
   ])('audio that is %j is refused', async (audio, code) => {
     const response = await turnApp().ask({ audio })
     expect([response.status, await response.json()]).toMatchObject([400, { error: { code, param: 'audio' } }])
+  })
+})
+
+describe('functions of the client', () => {
+  const WEATHER = { type: 'function', function: { name: 'weather', parameters: { type: 'object' } } }
+  const CALLS = [{ id: 'call_1', name: 'weather', args: '{"city":"Prague"}' }]
+
+  function asking() {
+    const prompts: Prompt[] = []
+    const app = turnApp({
+      llm: {
+        name: 'fake/mind',
+        async *reply(prompt) {
+          prompts.push(prompt)
+          yield { text: prompt.results ? 'It rains.' : 'One moment.', model: 'fake/mind' }
+          yield { text: '', model: 'fake/mind', ...(!prompt.results && { toolCalls: CALLS }) }
+        },
+      },
+    })
+    return { ...app, prompts }
+  }
+  const results = (id = 'call_1') => ({ session: 'a', tool_results: [{ tool_call_id: id, content: 'rainy' }] })
+
+  test('a call comes with the reply; its result, with the next request, is answered', async () => {
+    const { ask, prompts, request, remembered } = asking()
+    const first = await jsonOf(await ask({ text: 'How is the weather?', session: 'a', tools: [WEATHER] }))
+    const call = { id: 'call_1', type: 'function', function: { name: 'weather', arguments: '{"city":"Prague"}' } }
+    expect(first).toMatchObject({ reply: 'One moment.', tool_calls: [call] })
+    expect(await jsonOf(await request(`/turns/${String(first['turn'])}`))).toMatchObject({ tool_calls: [call] })
+    const second = await jsonOf(await ask(results()))
+    expect(second).toMatchObject({ transcript: 'How is the weather?', reply: 'It rains.' })
+    expect(prompts[1]).toMatchObject({
+      user: '',
+      results: [{ id: 'call_1', content: 'rainy' }],
+      history: [{ calls: CALLS }],
+    })
+    expect(remembered).toHaveLength(1)
+  })
+
+  test('a call is an event of its own in a stream, before done', async () => {
+    const { ask } = asking()
+    const text = await (await ask({ text: 'How is the weather?', tools: [WEATHER] }, 'text/event-stream')).text()
+    expect(text).toMatch(/event: tool_calls\ndata: \{"tool_calls":\[\{"id":"call_1".*\n\nevent: (?:audio|done)/)
+  })
+
+  test('results of other calls, of none, or twice the same are refused, and the session goes on', async () => {
+    const { ask } = asking()
+    expect((await ask(results())).status).toBe(400)
+    await ask({ text: 'How is the weather?', session: 'a', tools: [WEATHER] })
+    for (const wrong of [results('call_2'), { session: 'a', tool_results: [] }, { ...results(), text: 'Hi.' }]) {
+      const response = await ask(wrong)
+      expect([response.status, await response.json()]).toMatchObject([400, { error: { param: 'tool_results' } }])
+    }
+    expect((await ask(results())).status).toBe(200)
+    expect((await ask(results())).status).toBe(400)
   })
 })
 

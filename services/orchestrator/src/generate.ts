@@ -2,7 +2,7 @@
  * `POST /generate` holds one turn: all of it in one JSON body, its sound alone, or its events as they happen. The turn itself is turn.ts; here
  * is only what surrounds it: reading, admission, the session's lock, the deadline, the reply.
  */
-import type { GenerateFields } from '@hearth/shared/api'
+import type { GenerateRequest } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { replyStream, requestSignal } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
@@ -11,6 +11,7 @@ import { StageClock } from '@hearth/shared/stage-clock'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import type { Context, Hono } from 'hono'
 import type { Admission } from './admission.ts'
+import { detectLanguage } from './detect-language.ts'
 import { collectTurn, jsonBody, soundBytes, TOLD_HEADERS, wavReply } from './generate-reply.ts'
 import type { TurnIds } from './generate-reply.ts'
 import { readTurnRequest } from './generate-request.ts'
@@ -98,6 +99,7 @@ async function beginTurn(
   const owner = fields.user ?? ANYBODY
   const session = await clock.time('session', () => sessions.enter(owner, fields.session, asked))
   const signal = AbortSignal.any([asked, session.deleted])
+  const begun = 'toolResults' in said ? withQuestion(said.toolResults, session) : said
   const record = turns.begin(session, clock)
   const end = () => {
     record.end(signal.reason)
@@ -105,15 +107,44 @@ async function beginTurn(
     leave()
   }
   signal.addEventListener('abort', end, { once: true })
-  const turn = runTurn({ ...inputOf(fields, options), said, session }, stages, clock, signal)
+  const turn = runTurn({ ...inputOf(fields, options), said: begun, session }, stages, clock, signal)
   const events = endingWith(observed(c, turn, { record, clock, session }, options), end)
   return { turn: record.id, session: session.id, events, stop: () => stopping.abort() }
 }
 
-function inputOf(fields: GenerateFields, { instructions }: GenerateOptions): Omit<TurnInput, 'said' | 'session'> {
+function inputOf(
+  fields: TurnRequest['options'],
+  { instructions }: GenerateOptions,
+): Omit<TurnInput, 'said' | 'session'> {
   const { user = ANYBODY, voice, language, speak, remember, max_tokens: maxTokens, temperature } = fields
-  const writing = { ...(maxTokens !== undefined && { maxTokens }), ...(temperature !== undefined && { temperature }) }
+  const writing = {
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(temperature !== undefined && { temperature }),
+    ...(fields.tools && { tools: fields.tools.map(({ function: spec }) => spec) }),
+  }
   return { user, voice, language, speak, remember, writing, instructions: fields.instructions ?? instructions }
+}
+
+/**
+ * Results, and the question that their calls were for. Throws `invalid_request`, and leaves the session, unless they are those of all calls that its
+ * last reply asked for.
+ */
+function withQuestion(given: NonNullable<GenerateRequest['tool_results']>, session: EnteredSession): TurnInput['said'] {
+  const wanted = session.history.at(-1)?.calls ?? []
+  const results = given.map(({ tool_call_id: id, content }) => ({ id, content }))
+  const ids = new Set(results.map(({ id }) => id))
+  if (
+    wanted.length > 0 &&
+    ids.size === results.length &&
+    wanted.length === ids.size &&
+    wanted.every(({ id }) => ids.has(id))
+  ) {
+    const text = session.history.findLast(({ user }) => user !== '')?.user ?? ''
+    return { text, model: null, language: detectLanguage(text), results }
+  }
+  session.leave()
+  const message = `tool_results: expected one for each call of the session's last reply, of which there are ${wanted.length}`
+  throw new AppError('invalid_request', message, { param: 'tool_results' })
 }
 
 /** A voice that doesn't exist is refused before any work; a voice service that doesn't answer is the turn's to live without. */

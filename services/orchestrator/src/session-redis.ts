@@ -35,7 +35,13 @@ const DELETED_MS = 86_400_000
 /** Of one owner. */
 const MOST_LISTED = 1000
 
-const KeptExchange = z.object({ id: z.string(), user: z.string(), reply: z.string() })
+const KeptExchange = z.object({
+  id: z.string(),
+  user: z.string(),
+  results: z.array(z.object({ id: z.string(), content: z.string() })).optional(),
+  reply: z.string(),
+  calls: z.array(z.object({ id: z.string(), name: z.string(), args: z.string() })).optional(),
+})
 const Flag = z.literal([0, 1])
 const Answers = {
   take: z.array(z.string()).min(1),

@@ -189,7 +189,13 @@ const begin = (name: SessionName): KnownSession => ({
   deleted: new AbortController(),
 })
 
-export const withoutIds = (history: readonly Kept[]): Exchange[] => history.map(({ user, reply }) => ({ user, reply }))
+export const withoutIds = (history: readonly Kept[]): Exchange[] =>
+  history.map(({ user, results, reply, calls }) => ({
+    user,
+    reply,
+    ...(results && { results }),
+    ...(calls && { calls }),
+  }))
 
 /** 192 random bits, as 32 characters that fit in an address. */
 export const newId = (): string => randomBytes(24).toString('base64url')

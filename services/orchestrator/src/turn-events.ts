@@ -2,7 +2,7 @@
 import type { TurnModels } from '@hearth/shared/api'
 import type { AppError } from '@hearth/shared/errors'
 import type { StageClock, Waterfall } from '@hearth/shared/stage-clock'
-import type { LanguageModel, Prompt, ReplyPiece } from './stages/llm.ts'
+import type { LanguageModel, Prompt, ReplyPiece, ToolCall, ToolResult } from './stages/llm.ts'
 import type { Memory } from './stages/memory.ts'
 import type { SpeechToText } from './stages/stt.ts'
 import type { TextToSpeech } from './stages/tts.ts'
@@ -39,8 +39,14 @@ export type TurnStage = (typeof TURN_STAGES)[number]
 export type TurnClock = StageClock<TurnStage>
 export type TurnTimings = ReturnType<TurnClock['timings']>
 
-/** What the user said, and what was answered. */
-export type Exchange = { readonly user: string; readonly reply: string }
+/** What the user said, or what functions of the client gave, and what was answered: words, calls of functions, or both. */
+export type Exchange = {
+  /** Empty when there are results. */
+  readonly user: string
+  readonly results?: readonly ToolResult[] | undefined
+  readonly reply: string
+  readonly calls?: readonly ToolCall[] | undefined
+}
 
 /** The part of a session that a turn uses. */
 export type TurnSession = {
@@ -55,7 +61,13 @@ export type TurnInput = {
   /** A whole WAV file, or the words themselves, which no model had to hear. */
   readonly said:
     | { readonly wav: Uint8Array }
-    | { readonly text: string; readonly model: null; readonly language?: string | undefined }
+    | {
+        readonly text: string
+        readonly model: null
+        readonly language?: string | undefined
+        /** What the calls of the turn before gave; `text` is then what the user had asked. */
+        readonly results?: readonly ToolResult[] | undefined
+      }
   readonly session: TurnSession
   /** Whose memory it is. */
   readonly user: string
@@ -66,7 +78,7 @@ export type TurnInput = {
   /** The system text for the language model. */
   readonly instructions: string
   /** How the language model writes. */
-  readonly writing?: Pick<Prompt, 'maxTokens' | 'temperature'>
+  readonly writing?: Pick<Prompt, 'maxTokens' | 'temperature' | 'tools'>
   /** False: the reply is written only. */
   readonly speak?: boolean | undefined
   /** False: memory keeps nothing of what was said. */
@@ -85,6 +97,7 @@ export type TurnEvent =
       readonly pcm: Uint8Array
       readonly sampleRateHz: number
     }
+  | { readonly type: 'tool_calls'; readonly calls: readonly ToolCall[] }
   | TurnDone
 
 export type TurnEvents = AsyncGenerator<TurnEvent, void, void>

@@ -52,8 +52,11 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   models.embeddings = recalled?.model ?? null
   yield { type: 'memory', memories }
 
+  const results = 'results' in heard ? heard.results : undefined
+  const asked = { user: results ? '' : text, results }
   const { history, summary = '' } = session
-  const prompt = { ...writing, instructions, history, summary, memories, user: text, language }
+  const known = { session: `${user}/${session.id}`, history, summary, memories }
+  const prompt = { ...writing, instructions, ...known, ...asked, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()
@@ -68,8 +71,9 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       ending = { ...ending, ...told }
       if (written !== '') yield { type: 'reply.delta', text: written }
     } else {
-      session.add({ user: text, reply })
-      if (input.remember === false) continue
+      session.add({ ...asked, reply, calls: ending.toolCalls })
+      if (ending.toolCalls) yield { type: 'tool_calls', calls: ending.toolCalls }
+      if (input.remember === false || results) continue
       const forget = (error: unknown) => degraded.set('memory', toAppError(error))
       const remember = () => memory.remember({ text, user, session: session.id }, signal)
       remembered = clock.time('remember', remember).catch(forget)

@@ -7,9 +7,11 @@ import type { TurnModels } from '@hearth/shared/api'
 import { toAppError } from '@hearth/shared/errors'
 import type { Waterfall } from '@hearth/shared/stage-clock'
 import type { EnteredSession } from './sessions.ts'
-import type { TurnClock, TurnEnding, TurnEvent, TurnStage, TurnTimings } from './turn-events.ts'
+import { endingBody } from './turn-ending.ts'
+import type { EndingBody } from './turn-ending.ts'
+import type { TurnClock, TurnEvent, TurnStage, TurnTimings } from './turn-events.ts'
 
-export type TurnRecord = TurnEnding & {
+export type TurnRecord = EndingBody & {
   readonly id: string
   readonly session: string
   /** Cancelled: nobody read the turn to its end. */
@@ -122,7 +124,7 @@ function record(session: string, createdAt: string, clock: TurnClock) {
       if (event.type !== 'done') return
       const { reply, language, models, degraded, ending, timings, waterfall } = event
       end({
-        ...ending,
+        ...endingBody(ending),
         reply,
         language,
         timings,

@@ -2,7 +2,15 @@
  * Schemas of replies that the code knows as plain types. The one idea: each is made for its type, so that a field that is added there and
  * not here doesn't compile; the tests hold real replies against them.
  */
-import { EmbeddingsReply, ErrorBody, GenerateReply, Span, Transcription, TurnModels } from '@hearth/shared/api'
+import {
+  EmbeddingsReply,
+  ErrorBody,
+  FunctionCall,
+  GenerateReply,
+  Span,
+  Transcription,
+  TurnModels,
+} from '@hearth/shared/api'
 import { ERROR_CODES } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
 import * as z from 'zod'
@@ -47,7 +55,18 @@ export const Welcome = z.object({
   links: z.record(z.string(), z.string()).describe('Where to go from here.'),
 })
 
-const SpokenExchange = bodyOf<Exchange>()({ user: z.string(), reply: z.string() })
+const SpokenExchange = bodyOf<Exchange>()({
+  user: z.string().describe('Empty when there are `results`.'),
+  results: z
+    .array(z.object({ id: z.string(), content: z.string() }))
+    .optional()
+    .describe('What the calls of the reply before gave.'),
+  reply: z.string(),
+  calls: z
+    .array(z.object({ id: z.string(), name: z.string(), args: z.string() }))
+    .optional()
+    .describe('What the client was asked to call.'),
+})
 
 const summary = {
   id: z.string(),
@@ -73,7 +92,7 @@ const ReplyUsage = bodyOf<Usage>()({
   firstTokenMs: z.number().exactOptional(),
   perTokenMs: z.number().exactOptional(),
 })
-const { language, timings, degraded, incomplete, cached } = GenerateReply.shape
+const { language, timings, degraded, incomplete, truncated, cached, tool_calls } = GenerateReply.shape
 
 export const Turn = bodyOf<TurnRecord>()({
   id: z.string(),
@@ -94,7 +113,9 @@ export const Turn = bodyOf<TurnRecord>()({
   degraded,
   error: z.string().nullable().describe('The code of what ended the turn.'),
   incomplete,
+  truncated,
   cached,
+  tool_calls,
   fallbacks: z.array(z.object({ model: z.string(), code: z.enum(codes) })).optional(),
   usage: ReplyUsage.optional(),
 })
@@ -112,6 +133,7 @@ export const TURN_EVENTS = {
       base64: z.string(),
     })
     .describe('One fragment: s16le mono.'),
+  tool_calls: GenerateReply.pick({ tool_calls: true }).required().describe('What the client is asked to call.'),
   done: GenerateReply.omit({ transcript: true, audio: true }).describe('The end.'),
   error: ErrorReply.describe('Instead of `done`: what failed after the first event.'),
 }
@@ -146,7 +168,7 @@ const chatHead = {
   created: z.number().describe('Seconds since 1970.'),
   model: z.string().describe('Who wrote the reply.'),
 }
-const finish = z.enum(['stop', 'length']).describe('`length` also when the model broke off.')
+const finish = z.enum(['stop', 'length', 'tool_calls']).describe('`length` also when the model broke off.')
 const spoken = { id: z.string(), transcript: z.string(), data: z.string().describe('Base64.'), expires_at: z.number() }
 
 export const ChatReply = z.object({
@@ -159,6 +181,7 @@ export const ChatReply = z.object({
         role: z.literal('assistant'),
         content: z.string().nullable().describe('Null when the reply is spoken.'),
         refusal: z.null(),
+        tool_calls: z.array(FunctionCall).optional(),
         audio: z.object(spoken).optional(),
       }),
       logprobs: z.null(),
@@ -179,6 +202,7 @@ export const ChatChunk = z.object({
         role: z.literal('assistant').optional(),
         content: z.string().optional(),
         audio: z.object(spoken).partial().optional(),
+        tool_calls: z.array(FunctionCall.extend({ index: z.number() })).optional(),
       }),
       logprobs: z.null(),
       finish_reason: finish.nullable(),

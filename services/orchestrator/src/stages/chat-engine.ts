@@ -14,8 +14,8 @@ import {
 import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
 import type { Engine, EngineRun } from '@hearth/shared/engine'
 import type { Prompt } from './llm.ts'
-import { factsMessages, fencedMessages } from './prompt.ts'
-import type { Message } from './prompt.ts'
+import { factsMessages, fencedMessages, withoutTools } from './prompt.ts'
+import type { PlainMessage } from './prompt.ts'
 
 export type ChatEngineOptions = {
   /** The folder with config.json, tokenizer.json, tokenizer_config.json (with the chat template) and onnx/. */
@@ -78,7 +78,7 @@ class ChatEngine implements Engine<Prompt, Written, string> {
       throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
     const { model, tokenizer, contextTokens } = this.#loaded
     const maxTokens = Math.min(prompt.maxTokens ?? this.#options.maxTokens, contextTokens >> 1)
-    const messages = this.#options.form === 'facts' ? factsMessages(prompt) : fencedMessages(prompt)
+    const messages = withoutTools(this.#options.form === 'facts' ? factsMessages(prompt) : fencedMessages(prompt))
     const ids = fitContext(messages, contextTokens - maxTokens, (shorter) => tokenize(tokenizer, shorter))
     return generate({ model, tokenizer, ids, maxTokens, temperature: prompt.temperature ?? 0, signal, emit })
   }
@@ -108,7 +108,7 @@ async function loadChat({ dir, dtype, threads }: ChatEngineOptions): Promise<Loa
   return { model, tokenizer, contextTokens: Math.min(limit, LONGEST_CONTEXT) }
 }
 
-function tokenize(tokenizer: PreTrainedTokenizer, messages: readonly Message[]): number[] {
+function tokenize(tokenizer: PreTrainedTokenizer, messages: readonly PlainMessage[]): number[] {
   const ids = tokenizer.apply_chat_template([...messages], {
     add_generation_prompt: true,
     return_tensor: false,
@@ -122,7 +122,11 @@ function tokenize(tokenizer: PreTrainedTokenizer, messages: readonly Message[]):
  * The prompt's token ids, at most `limit`: first the oldest exchanges go, then the memory, then the beginning of the
  * question. The system message and the question's end stay.
  */
-function fitContext(messages: readonly Message[], limit: number, encode: (messages: readonly Message[]) => number[]) {
+function fitContext(
+  messages: readonly PlainMessage[],
+  limit: number,
+  encode: (messages: readonly PlainMessage[]) => number[],
+) {
   const [system, ...rest] = messages
   let kept = rest
   for (;;) {

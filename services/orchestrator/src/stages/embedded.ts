@@ -2,7 +2,17 @@
 import type { Model } from '@hearth/shared/model'
 import { streamOf } from '../stream.ts'
 import type { Written } from './chat-engine.ts'
-import type { LanguageModelEntry, Prompt, ReplyPiece } from './llm.ts'
+import type { LanguageModelEntry, Prompt, ReplyPiece, Sampling } from './llm.ts'
+
+/** OpenAI's names. */
+const SAMPLING_FIELDS = {
+  topP: 'top_p',
+  stop: 'stop',
+  seed: 'seed',
+  presencePenalty: 'presence_penalty',
+  frequencyPenalty: 'frequency_penalty',
+  json: 'response_format',
+} as const satisfies Record<keyof Sampling, string>
 
 /** A thread can't be made to wait for its reader; a whole reply is small. */
 const UNBOUNDED = Infinity
@@ -18,6 +28,11 @@ export function createEmbeddedChat(
       return model.status
     },
     isUsable: () => true,
+    ignores: ({ tools, toolChoice, sampling = {} }) => [
+      ...(tools ? ['tools'] : []),
+      ...(toolChoice === undefined ? [] : ['tool_choice']),
+      ...Object.keys(sampling).map((field) => SAMPLING_FIELDS[field as keyof Sampling]),
+    ],
     reply: (prompt, signal) =>
       streamOf<ReplyPiece>(UNBOUNDED, signal, async (emit, stop) => {
         const pass = (text: string): void => {

@@ -14,6 +14,7 @@ import type { LanguageModel, LanguageModelEntry, Prompt } from './llm.ts'
 import { OllamaModel } from './ollama.ts'
 import { OpenAiChat } from './openai-chat.ts'
 import { cacheReplies } from './reply-cache.ts'
+import { Timers } from './timers.ts'
 import { builtInTools } from './tools.ts'
 
 /** Undefined when none is set. */
@@ -37,7 +38,8 @@ const REST_MS = 5000
 
 /** In the order of LLM_CHAIN; a server without an address is left out. Throws `invalid_config` when nothing is left. */
 export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat: Chat, log: Log): LanguageModels {
-  const tools = llm.tools ? builtInTools() : []
+  const timers = new Timers()
+  const tools = llm.tools ? builtInTools(timers) : []
   const common = { maxTokens: MAX_TOKENS, tools, log, onChange: () => loadWhenNeeded() }
   const { instructions } = orchestrator
   const watched = llm.chain.includes('ollama')
@@ -60,9 +62,13 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
   const servers = firstServer && firstOf([firstServer, ...otherServers], { onFailure })
 
   const reply: LanguageModel['reply'] =
-    cacheSeconds > 0
-      ? cacheReplies(chain, { keptMs: cacheSeconds * 1000 })
-      : (prompt, signal) => chain.reply(prompt, signal)
+    cacheSeconds > 0 ? cacheReplies(chain, { keptMs: cacheSeconds * 1000 }) : tellingOfTimers
+
+  async function* tellingOfTimers(prompt: Prompt, signal: AbortSignal) {
+    const { notices, forget } = timers.rung(prompt.session)
+    yield* chain.reply({ ...prompt, notices }, signal)
+    forget()
+  }
 
   function loadWhenNeeded(): void {
     if (models.find(({ isUsable }) => isUsable()) === embedded) chat.start()
@@ -79,6 +85,7 @@ export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat
     get status() {
       return chain.status
     },
+    ignores: (prompt) => chain.ignores?.(prompt) ?? [],
     reply,
     async start() {
       await watched?.watch()

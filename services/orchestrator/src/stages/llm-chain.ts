@@ -34,6 +34,7 @@ export function firstOf(
     get status() {
       return current().status
     },
+    ignores: (prompt) => current().ignores?.(prompt) ?? [],
     async *reply(prompt, signal) {
       const fallbacks: Fallback[] = []
       let last: AppError | undefined
@@ -50,6 +51,7 @@ export function firstOf(
         } catch (error) {
           signal.throwIfAborted()
           last = toAppError(error)
+          if (last.code === 'invalid_request' && models.at(-1) === entry) throw last
           onFailure(entry.name, last, attempt.hasSpoken)
           if (attempt.hasSpoken) {
             yield { ...attempt.summary(fallbacks), incomplete: true }
@@ -69,11 +71,13 @@ export function firstOf(
 
 /** One model's reply, and what it took. */
 class Attempt {
+  /** Words, or the wish that the client calls a function. */
   hasSpoken = false
   readonly #entry: LanguageModelEntry
   readonly #now: () => number
   #model: string
   #usage: Usage = {}
+  #ending: Pick<ReplyPiece, 'isFull' | 'toolCalls'> = {}
   /** Waiting before the first word and after it; the reader's own time doesn't count. */
   #firstMs = 0
   #restMs = 0
@@ -92,6 +96,12 @@ class Attempt {
       else this.#firstMs += this.#now() - since
       this.#model = piece.model
       this.#usage = { ...this.#usage, ...piece.usage }
+      this.#ending = {
+        ...this.#ending,
+        ...(piece.isFull && { isFull: true }),
+        ...(piece.toolCalls && { toolCalls: piece.toolCalls }),
+      }
+      if (piece.toolCalls) this.hasSpoken = true
       const text = this.hasSpoken ? piece.text : piece.text.trimStart()
       if (text !== '') {
         this.hasSpoken = true
@@ -110,7 +120,7 @@ class Attempt {
       firstTokenMs: tenths(this.#firstMs),
       ...(perTokenMs !== undefined && { perTokenMs: tenths(perTokenMs) }),
     }
-    return { text: '', model: this.#model, usage, ...(fallbacks.length > 0 && { fallbacks }) }
+    return { text: '', model: this.#model, usage, ...this.#ending, ...(fallbacks.length > 0 && { fallbacks }) }
   }
 }
 

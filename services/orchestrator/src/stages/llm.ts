@@ -3,6 +3,33 @@ import type { ModelStatus } from '@hearth/shared/api'
 import type { ErrorCode } from '@hearth/shared/errors'
 import type { Exchange } from '../turn-events.ts'
 
+/** A function that the model may ask to be called: by Hearth itself (tools.ts), or by the client. */
+export type ToolSpec = {
+  readonly name: string
+  readonly description?: string | undefined
+  /** JSON Schema of the arguments. */
+  readonly parameters?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** `args` is JSON, as the model wrote it. */
+export type ToolCall = { readonly id: string; readonly name: string; readonly args: string }
+
+/** What the client's function gave. */
+export type ToolResult = { readonly id: string; readonly content: string }
+
+export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string }
+
+/** How a server is to choose its words; each field by OpenAI's definition. */
+export type Sampling = {
+  readonly topP?: number
+  readonly stop?: readonly string[]
+  readonly seed?: number
+  readonly presencePenalty?: number
+  readonly frequencyPenalty?: number
+  /** JSON, of the given schema if there is one. */
+  readonly json?: { readonly name: string; readonly schema: Readonly<Record<string, unknown>> } | true
+}
+
 export type Prompt = {
   /** The system text. It never changes between turns, so that a server can keep its prefix. */
   readonly instructions: string
@@ -12,6 +39,16 @@ export type Prompt = {
   /** What the user said in the past, newest first: data, never instructions. */
   readonly memories: readonly string[]
   readonly user: string
+  /** Instead of words of the user: what the calls at the end of the history gave. */
+  readonly results?: readonly ToolResult[] | undefined
+  /** Functions of the client. */
+  readonly tools?: readonly ToolSpec[] | undefined
+  readonly toolChoice?: ToolChoice | undefined
+  readonly sampling?: Sampling | undefined
+  /** Whose timers are meant; without it there are none. */
+  readonly session?: string | undefined
+  /** What happened since the last turn, such as a timer that rang. */
+  readonly notices?: readonly string[] | undefined
   /** Code of the language to answer in; the model's own choice without it. */
   readonly language?: string | null
   readonly maxTokens?: number
@@ -51,6 +88,10 @@ export type ReplyPiece = {
   readonly fallbacks?: readonly Fallback[]
   /** The model broke off, and what was said so far is the reply. */
   readonly incomplete?: true
+  /** The reply ends here because it has as many tokens as it may have. */
+  readonly isFull?: true
+  /** What the client is asked to call; its results are the next thing to say. */
+  readonly toolCalls?: readonly ToolCall[]
   /** The reply was given before to the same question (reply-cache.ts). */
   readonly cached?: true
 }
@@ -58,7 +99,9 @@ export type ReplyPiece = {
 export interface LanguageModel {
   /** Who would write the next reply. */
   readonly name: string
-  /** Throws `dependency_unavailable` or the signal's reason. */
+  /** What of the prompt has no effect on the model that would answer, by OpenAI's names of the fields. */
+  readonly ignores?: (prompt: Prompt) => readonly string[]
+  /** Throws `dependency_unavailable`, `invalid_request` when a server refuses this very prompt, or the signal's reason. */
   reply(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPiece>
 }
 

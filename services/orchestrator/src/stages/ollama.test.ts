@@ -5,6 +5,7 @@ import type { Answer, HttpStub } from '../testing/http-stub.ts'
 import { OllamaModel } from './ollama.ts'
 import type { OllamaOptions } from './ollama.ts'
 import type { Prompt, ReplyPiece } from './llm.ts'
+import { Timers } from './timers.ts'
 import { builtInTools } from './tools.ts'
 
 const PROMPT: Prompt = { instructions: 'Be kind.', history: [], memories: ['My name is Anna.'], user: 'Hi.' }
@@ -141,13 +142,13 @@ describe('a reply', () => {
     let calls = 1
     const end = `${JSON.stringify({ message: { role: 'assistant', content: 'It is 42.' }, done: true, eval_count: 4 })}\n`
     const chat = (response: ServerResponse) => response.end(calls-- > 0 ? call : end)
-    const { model: ollama, stub: server } = await setUp(chat, { tools: builtInTools() })
+    const { model: ollama, stub: server } = await setUp(chat, { tools: builtInTools(new Timers()) })
     const pieces: ReplyPiece[] = []
     for await (const piece of ollama.reply(PROMPT, live())) pieces.push(piece)
     expect(pieces.map(({ text }) => text.trim()).join('')).toBe('It is 42.')
     expect(pieces.at(-1)?.usage).toEqual({ replyTokens: 9 })
     const [first, second] = server.asked.map(({ body }) => JSON.parse(body))
-    expect(first.tools).toHaveLength(2)
+    expect(first.tools).toHaveLength(3)
     expect(second.messages.slice(first.messages.length)).toEqual([
       { role: 'assistant', content: '', tool_calls },
       { role: 'tool', tool_name: 'sums', content: '42' },
@@ -155,6 +156,41 @@ describe('a reply', () => {
     calls = 100
     expect((await say(ollama)).trim()).toBe('')
     expect(server.asked.slice(2).map(({ body }) => 'tools' in JSON.parse(body))).toEqual([true, true, true, false])
+  })
+
+  test('passes a call of the client\u2019s function on, and its result back, in Ollama\u2019s shape', async () => {
+    const weather = { function: { name: 'weather', arguments: { city: 'Prague' } } }
+    const message = { role: 'assistant', content: 'One moment.', tool_calls: [weather] }
+    const { model: ollama, stub: server } = await setUp((response) =>
+      response.end(`${JSON.stringify({ message, done: true, done_reason: 'stop' })}\n`),
+    )
+    const tools = [{ name: 'weather', parameters: { type: 'object' } }]
+    const pieces: ReplyPiece[] = []
+    for await (const piece of ollama.reply({ ...PROMPT, tools }, live())) pieces.push(piece)
+    const calls = pieces.at(-1)?.toolCalls ?? []
+    expect(calls).toEqual([{ id: expect.stringMatching(/^call_/), name: 'weather', args: '{"city":"Prague"}' }])
+    const history = [{ user: 'How is it?', reply: 'One moment.', calls }]
+    const results = calls.map(({ id }) => ({ id, content: 'It rains.' }))
+    for await (const _ of ollama.reply({ ...PROMPT, tools, history, user: '', results }, live()));
+    expect(JSON.parse(server.asked.at(-1)?.body ?? '').messages.slice(-3)).toEqual([
+      { role: 'user', content: 'How is it?' },
+      { role: 'assistant', content: 'One moment.', tool_calls: [weather] },
+      { role: 'tool', tool_name: 'weather', content: 'It rains.' },
+    ])
+  })
+
+  test('is told how to choose its words, and says when it has said all it may', async () => {
+    const last = { message: { role: 'assistant', content: 'One' }, done: true, done_reason: 'length' }
+    const { model: ollama, stub: server } = await setUp((response) => response.end(`${JSON.stringify(last)}\n`))
+    const schema = { type: 'object' }
+    const sampling = { topP: 0.5, stop: ['x'], seed: 7, presencePenalty: 1, json: { name: 'n', schema } }
+    const pieces: ReplyPiece[] = []
+    for await (const piece of ollama.reply({ ...PROMPT, sampling }, live())) pieces.push(piece)
+    expect(pieces.at(-1)).toMatchObject({ isFull: true })
+    const { options, format } = JSON.parse(server.asked[0]?.body ?? '')
+    expect(options).toMatchObject({ top_p: 0.5, stop: ['x'], seed: 7, presence_penalty: 1 })
+    expect(format).toEqual(schema)
+    expect(ollama.ignores({ ...PROMPT, toolChoice: 'required' })).toEqual(['tool_choice'])
   })
 
   test('leaves the thoughts out', async () => {

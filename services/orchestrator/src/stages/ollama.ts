@@ -6,17 +6,19 @@ import type { ModelState, ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { Ollama } from 'ollama'
-import type { ChatResponse, Message, ToolCall as OllamaCall } from 'ollama'
+import type { ChatResponse, Message as OllamaMessage } from 'ollama'
 import * as z from 'zod'
-import type { LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
+import type { LanguageModelEntry, Prompt, ReplyPiece, Sampling, ToolCall, ToolSpec, Usage } from './llm.ts'
 import { within } from './limit.ts'
 import { createCheckedFetch } from './ollama-fetch.ts'
 import { fencedMessages } from './prompt.ts'
+import type { Message } from './prompt.ts'
 import { limitWaits } from './stall-limit.ts'
 import type { LimitedWait, StallLimits } from './stall-limit.ts'
 import { withoutThinking } from './thinking.ts'
-import { toolRounds } from './tool-rounds.ts'
-import { runTool, TOOL_LIMITS, toolSpecs } from './tools.ts'
+import { endingOf, newCallId, toldMessages, toolRounds, withEnd } from './tool-rounds.ts'
+import type { Answer, AnswerWords } from './tool-rounds.ts'
+import { TOOL_LIMITS, toolSpecs } from './tools.ts'
 import type { Tool } from './tools.ts'
 
 export type OllamaOptions = StallLimits & {
@@ -38,8 +40,7 @@ export type OllamaOptions = StallLimits & {
 
 type State = 'unknown' | 'absent' | 'no model' | 'loading' | 'ready' | 'failed'
 
-type Asked = { readonly prompt: Prompt; readonly messages: readonly Message[]; readonly tools: readonly Tool[] }
-type Answer = { readonly calls: readonly OllamaCall[]; readonly usage: Usage }
+type Asked = { readonly prompt: Prompt; readonly messages: readonly Message[]; readonly tools: readonly ToolSpec[] }
 
 const STATES = {
   unknown: 'idle',
@@ -75,6 +76,9 @@ export class OllamaModel implements LanguageModelEntry {
     return { id: this.name, source: null, state: STATES[this.#state], progress: null, ...times, warning: null, error }
   }
 
+  readonly ignores = ({ toolChoice = 'auto' }: Prompt): string[] =>
+    toolChoice === 'auto' || toolChoice === 'none' ? [] : ['tool_choice']
+
   /** Looks whether Ollama has the model, and again and again from then on. Resolves after the first look; never throws. */
   async watch(): Promise<void> {
     const state = await this.#look()
@@ -94,54 +98,48 @@ export class OllamaModel implements LanguageModelEntry {
 
   /** Throws `dependency_unavailable`, `deadline_exceeded`, or the signal's reason. The last piece has the counts. */
   async *reply(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
-    let usage: Usage = {}
+    const end: { answer?: Answer } = {}
     try {
-      const texts = this.#chat(prompt, signal, (counts) => (usage = counts))
-      for await (const text of withoutThinking(texts)) yield { text, model: this.name }
+      const words = this.#chat(prompt, signal)
+      for await (const text of withoutThinking(withEnd(words, end))) yield { text, model: this.name }
     } catch (error) {
       signal.throwIfAborted()
       this.#to('failed')
       throw asUnavailable(error)
     }
-    yield { text: '', model: this.name, usage }
+    yield { text: '', model: this.name, ...endingOf(end.answer) }
   }
 
-  #chat(prompt: Prompt, signal: AbortSignal, onUsage: (usage: Usage) => void): AsyncGenerator<string, void, void> {
+  #chat(prompt: Prompt, signal: AbortSignal): AnswerWords {
     const wait = limitWaits(this.#options, signal)
-    const { tools = [] } = this.#options
-    const messages: Message[] = fencedMessages(prompt)
-    const answer = (offered: readonly Tool[]) => this.#answer({ prompt, messages, tools: offered }, wait, signal)
-    const tell = (calls: Answer['calls']) => {
-      messages.push({ role: 'assistant', content: '', tool_calls: [...calls] })
-      messages.push(...calls.map((call) => resultMessage(call, tools)))
-    }
-    return toolRounds(tools, answer, tell, onUsage)
+    const messages = fencedMessages(prompt)
+    const answer = (tools: readonly ToolSpec[]) => this.#answer({ prompt, messages, tools }, wait, signal)
+    return toolRounds(prompt, this.#options.tools ?? [], answer, (told) => messages.push(...toldMessages(told)))
   }
 
   /** One answer: words, and the tools that the model wants called before it goes on. */
-  async *#answer(
-    { prompt, messages, tools }: Asked,
-    wait: LimitedWait,
-    signal: AbortSignal,
-  ): AsyncGenerator<string, Answer, void> {
+  async *#answer({ prompt, messages, tools }: Asked, wait: LimitedWait, signal: AbortSignal): AnswerWords {
     const stop = new AbortController()
     const client = this.#client(AbortSignal.any([signal, stop.signal]))
     const options = {
       num_predict: prompt.maxTokens ?? this.#options.maxTokens,
       ...(prompt.temperature !== undefined && { temperature: prompt.temperature }),
+      ...(prompt.sampling && samplingOptions(prompt.sampling)),
     }
+    const json = prompt.sampling?.json
+    const format = json !== undefined && { format: json === true ? 'json' : json.schema }
     const fixed = { model: this.#options.model, stream: true, think: false, keep_alive: KEEP_ALIVE } as const
     const offer = tools.length > 0 && { tools: toolSpecs(tools) }
-    const calls: OllamaCall[] = []
+    const calls: ToolCall[] = []
     try {
-      const chat = { ...fixed, messages: [...messages], options, ...offer }
+      const chat = { ...fixed, messages: messages.map(asOllama), options, ...offer, ...format }
       const parts = (await wait(() => client.chat(chat)))[Symbol.asyncIterator]()
       for (;;) {
         const { done, value } = await wait(() => parts.next())
         if (done) return { calls, usage: {} }
-        if (offer) calls.push(...(value.message.tool_calls ?? []).slice(0, TOOL_LIMITS.calls - calls.length))
+        if (offer) calls.push(...callsOf(value.message).slice(0, TOOL_LIMITS.calls - calls.length))
         if (value.message.content !== '') yield value.message.content
-        if (value.done) return { calls, usage: asUsage(value) }
+        if (value.done) return { calls, usage: asUsage(value), isFull: value.done_reason === 'length' }
       }
     } finally {
       stop.abort()
@@ -200,10 +198,33 @@ function asUnavailable(error: unknown): AppError {
   return new AppError('dependency_unavailable', `ollama can't answer${why}`, { cause: error, retryAfterMs: 1000 })
 }
 
-const resultMessage = ({ function: { name, arguments: args } }: OllamaCall, tools: readonly Tool[]): Message => ({
-  role: 'tool',
-  tool_name: name,
-  content: runTool(tools, { name, args }),
+/** Ollama gives calls no ids, and takes results in the order of the calls. */
+const callsOf = ({ tool_calls: calls = [] }: OllamaMessage): ToolCall[] =>
+  calls.map(({ function: { name, arguments: args } }) => ({ id: newCallId(), name, args: JSON.stringify(args) }))
+
+function asOllama(message: Message): OllamaMessage {
+  const { content } = message
+  if (message.role === 'tool') return { role: 'tool', tool_name: message.call.name, content }
+  if (message.role !== 'assistant' || !message.calls) return { role: message.role, content }
+  const calls = message.calls.map(({ name, args }) => ({ function: { name, arguments: asObject(args) } }))
+  return { role: 'assistant', content, tool_calls: calls }
+}
+
+/** A model may have written anything; a client may send anything back. */
+function asObject(json: string): Record<string, unknown> {
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(json || '{}'))
+  } catch {
+    return {}
+  }
+}
+
+const samplingOptions = ({ topP, stop, seed, presencePenalty, frequencyPenalty }: Sampling) => ({
+  ...(topP !== undefined && { top_p: topP }),
+  ...(stop && { stop: [...stop] }),
+  ...(seed !== undefined && { seed }),
+  ...(presencePenalty !== undefined && { presence_penalty: presencePenalty }),
+  ...(frequencyPenalty !== undefined && { frequency_penalty: frequencyPenalty }),
 })
 
 /** Newer servers also tell how much of the prompt they still knew. */

@@ -6,6 +6,7 @@ import type { HttpStub } from '../testing/http-stub.ts'
 import type { Prompt, ReplyPiece } from './llm.ts'
 import { OpenAiChat } from './openai-chat.ts'
 import type { OpenAiChatOptions } from './openai-chat.ts'
+import { Timers } from './timers.ts'
 import { builtInTools } from './tools.ts'
 
 const PROMPT: Prompt = { instructions: 'Be kind.', history: [], memories: ['My name is Anna.'], user: 'Hi.' }
@@ -160,7 +161,7 @@ describe('tools', () => {
     event({ choices: [], usage: USAGE }),
     DONE,
   ].join('')
-  const tools = builtInTools()
+  const tools = builtInTools(new Timers())
   const offered = (server: HttpStub) => server.asked.map(({ body }) => 'tools' in JSON.parse(body))
 
   test('are run as the model asks, and their results are given back to it', async () => {
@@ -170,7 +171,11 @@ describe('tools', () => {
     expect(said.trim()).toBe('Grüße, Anna 🎉.')
     expect(last?.usage).toEqual({ promptTokens: 40, cachedPromptTokens: 32, replyTokens: 8 })
     const [first, second] = server.asked.map(({ body }) => JSON.parse(body))
-    expect(first.tools.map((one: { function: { name: string } }) => one.function.name)).toEqual(['clock', 'sums'])
+    expect(first.tools.map((one: { function: { name: string } }) => one.function.name)).toEqual([
+      'clock',
+      'sums',
+      'timer',
+    ])
     expect(second.messages.slice(0, first.messages.length)).toEqual(first.messages)
     expect(second.messages.slice(first.messages.length)).toEqual([
       {
@@ -182,7 +187,7 @@ describe('tools', () => {
         ],
       },
       { role: 'tool', tool_call_id: 'call_1', content: '42' },
-      { role: 'tool', tool_call_id: 'call_2', content: 'error: expected one of clock, sums' },
+      { role: 'tool', tool_call_id: 'call_2', content: 'error: expected one of clock, sums, timer' },
     ])
   })
 
@@ -205,6 +210,94 @@ describe('tools', () => {
     const { model } = await setUp((response) => response.end(callOf(part) + DONE), { tools })
     await expect(say(model)).rejects.toMatchObject({ code: 'dependency_unavailable' })
   })
+})
+
+describe('functions of the client', () => {
+  const weather = { name: 'weather', description: 'How it is', parameters: { type: 'object' } }
+  const call = (name: string, index = 0, id = `call_${index}`) => ({
+    index,
+    id,
+    function: { name, arguments: '{"a":1}' },
+  })
+  const calling = (...calls: object[]) =>
+    [
+      event({ choices: [{ index: 0, delta: { content: 'Wait. ', tool_calls: calls }, finish_reason: null }] }),
+      event({ choices: [{ index: 0, delta: {}, finish_reason: 'tool_calls' }] }),
+      DONE,
+    ].join('')
+
+  test('are offered, and a call of one ends the reply', async () => {
+    const { model, stub: server } = await setUp((response) => response.end(calling(call('weather'))))
+    const { said, last } = await say(model, { ...PROMPT, tools: [weather], toolChoice: { name: 'weather' } })
+    expect([said, last?.toolCalls]).toEqual(['Wait. ', [{ id: 'call_0', name: 'weather', args: '{"a":1}' }]])
+    const { tools, tool_choice } = JSON.parse(server.asked[0]?.body ?? '')
+    expect(tools).toEqual([{ type: 'function', function: weather }])
+    expect(tool_choice).toEqual({ type: 'function', function: { name: 'weather' } })
+  })
+
+  test('that are called together with a tool of Hearth\u2019s wait until that has been run', async () => {
+    let answers = 0
+    const { model, stub: server } = await setUp(
+      (response) =>
+        response.end(answers++ === 0 ? calling(call('sums'), call('weather', 1)) : calling(call('weather', 0, 'b'))),
+      { tools: builtInTools(new Timers()) },
+    )
+    const { last } = await say(model, { ...PROMPT, tools: [weather] })
+    expect(last?.toolCalls).toEqual([{ id: 'b', name: 'weather', args: '{"a":1}' }])
+    const second = JSON.parse(server.asked[1]?.body ?? '')
+    const told = second.messages.slice(-2)
+    expect(told[0].tool_calls.map((one: { id: string }) => one.id)).toEqual(['call_0'])
+    expect(told[1]).toMatchObject({ role: 'tool', tool_call_id: 'call_0' })
+  })
+
+  test('of the same name as a tool of Hearth\u2019s are meant instead of it', async () => {
+    const { model } = await setUp((response) => response.end(calling(call('clock'))), {
+      tools: builtInTools(new Timers()),
+    })
+    expect((await say(model, { ...PROMPT, tools: [{ name: 'clock' }] })).last?.toolCalls).toHaveLength(1)
+  })
+
+  test('are told what they gave: calls and results in the server\u2019s shape, those without their counterpart left out', async () => {
+    const { model, stub: server } = await setUp((response) => response.end(WHOLE))
+    const calls = [{ id: 'a', name: 'weather', args: '{}' }]
+    const history = [
+      { user: 'Old?', reply: '', calls: [{ id: 'lost', name: 'weather', args: '{}' }] },
+      { user: 'How is it?', reply: '', calls },
+    ]
+    await say(model, { ...PROMPT, history, user: '', results: [{ id: 'a', content: 'Rain.' }] })
+    const { messages } = JSON.parse(server.asked[0]?.body ?? '')
+    expect(messages.slice(-4)).toEqual([
+      { role: 'user', content: 'Old?' },
+      { role: 'user', content: 'How is it?' },
+      {
+        role: 'assistant',
+        content: null,
+        tool_calls: [{ id: 'a', type: 'function', function: { name: 'weather', arguments: '{}' } }],
+      },
+      { role: 'tool', tool_call_id: 'a', content: 'Rain.' },
+    ])
+  })
+})
+
+test('how to choose its words is passed on, and a reply that is full says so', async () => {
+  const { model, stub: server } = await setUp((response) => response.end(delta('One', 'length') + DONE))
+  const json = { name: 'n', schema: { type: 'object' } }
+  const sampling = { topP: 0.5, stop: ['x'], seed: 7, presencePenalty: 1, frequencyPenalty: -1, json }
+  expect((await say(model, { ...PROMPT, sampling })).last).toMatchObject({ isFull: true })
+  expect(JSON.parse(server.asked[0]?.body ?? '')).toMatchObject({
+    top_p: 0.5,
+    stop: ['x'],
+    seed: 7,
+    presence_penalty: 1,
+    frequency_penalty: -1,
+    response_format: { type: 'json_schema', json_schema: json },
+  })
+})
+
+test.each([400, 413, 422])('a %d is about this prompt: the server is asked again at once', async (status) => {
+  const { model, changes } = await setUp((response) => sendJson(response, { error: { message: 'Hi.' } }, status))
+  await expect(say(model)).rejects.toMatchObject({ code: 'invalid_request' })
+  expect([model.isUsable(), changes]).toEqual([true, []])
 })
 
 describe('a failure', () => {

@@ -7,16 +7,18 @@ import type { ModelStatus } from '@hearth/shared/api'
 import type { Secret } from '@hearth/shared/config'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
-import type { LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
+import type { LanguageModelEntry, Prompt, ReplyPiece, Sampling, ToolSpec, Usage } from './llm.ts'
 import { addCall, readChunk, unavailable } from './openai-chunk.ts'
-import type { Call } from './openai-chunk.ts'
+import type { GrowingCall } from './openai-chunk.ts'
 import { fencedMessages } from './prompt.ts'
+import type { Message } from './prompt.ts'
 import { sseData } from './sse-data.ts'
 import { limitWaits } from './stall-limit.ts'
 import type { LimitedWait, StallLimits } from './stall-limit.ts'
 import { withoutThinking } from './thinking.ts'
-import { toolRounds } from './tool-rounds.ts'
-import { runTool, toolSpecs } from './tools.ts'
+import { endingOf, toldMessages, toolRounds, withEnd, withId } from './tool-rounds.ts'
+import type { Answer, AnswerWords } from './tool-rounds.ts'
+import { toolCallBody, toolSpecs } from './tools.ts'
 import type { Tool } from './tools.ts'
 
 export type OpenAiChatOptions = StallLimits & {
@@ -34,9 +36,10 @@ export type OpenAiChatOptions = StallLimits & {
   readonly onChange?: (isUsable: boolean) => void
 }
 
-type Asked = { readonly prompt: Prompt; readonly messages: readonly object[]; readonly tools: readonly Tool[] }
-type Answer = { readonly calls: readonly Call[]; readonly usage: Usage }
+type Asked = { readonly prompt: Prompt; readonly messages: readonly Message[]; readonly tools: readonly ToolSpec[] }
 
+/** Too long, not understood, or too much: another prompt may do. */
+const ABOUT_THE_PROMPT = new Set([400, 413, 422])
 /** The counts come after the last word; nobody waits for them longer than this. */
 const USAGE_WAIT_MS = 500
 
@@ -62,37 +65,39 @@ export class OpenAiChat implements LanguageModelEntry {
     return { id: this.name, source: null, state, progress: null, ...times, warning: null, error }
   }
 
-  /** Throws `dependency_unavailable`, `deadline_exceeded`, or the signal's reason. The last piece has the counts, if they came. */
+  /**
+   * Throws `dependency_unavailable`, `deadline_exceeded`, `invalid_request` for a prompt that the server refuses, or the signal's reason. The last
+   * piece has the counts, if they came.
+   */
   async *reply(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
-    let usage: Usage = {}
+    const end: { answer?: Answer } = {}
     try {
-      const texts = this.#chat(prompt, signal, (counts) => (usage = counts))
-      for await (const text of withoutThinking(texts)) yield { text, model: this.name }
+      const words = this.#chat(prompt, signal)
+      for await (const text of withoutThinking(withEnd(words, end))) yield { text, model: this.name }
     } catch (error) {
       signal.throwIfAborted()
+      // What is wrong with one prompt says nothing of the next.
+      if (error instanceof AppError && error.code === 'invalid_request') throw error
       throw this.#failed(error)
     }
     this.#recovered()
-    yield { text: '', model: this.name, usage }
+    yield { text: '', model: this.name, ...endingOf(end.answer) }
   }
 
-  #chat(prompt: Prompt, signal: AbortSignal, onUsage: (usage: Usage) => void): AsyncGenerator<string, void, void> {
+  #chat(prompt: Prompt, signal: AbortSignal): AnswerWords {
     const wait = limitWaits(this.#options, signal)
-    const { tools = [] } = this.#options
-    const messages: object[] = fencedMessages(prompt)
-    const answer = (offered: readonly Tool[]) => this.#answer({ prompt, messages, tools: offered }, wait, signal)
-    const tell = (calls: Answer['calls']) => {
-      messages.push(...callMessages(calls), ...calls.map((call) => resultMessage(call, tools)))
-    }
-    return toolRounds(tools, answer, tell, onUsage)
+    const messages = fencedMessages(prompt)
+    const answer = (tools: readonly ToolSpec[]) => this.#answer({ prompt, messages, tools }, wait, signal)
+    return toolRounds(prompt, this.#options.tools ?? [], answer, (told) => messages.push(...toldMessages(told)))
   }
 
   /** One answer of the server: words, and the tools that it wants called before it goes on. */
-  async *#answer(asked: Asked, wait: LimitedWait, signal: AbortSignal): AsyncGenerator<string, Answer, void> {
+  async *#answer(asked: Asked, wait: LimitedWait, signal: AbortSignal): AnswerWords {
     const stop = new AbortController()
-    const calls: Call[] = []
+    const calls: GrowingCall[] = []
     let usage: Usage = {}
     let isFinished = false
+    let isFull = false
     try {
       const bytes = await wait(() => this.#post(asked, AbortSignal.any([signal, stop.signal])))
       const events = sseData(bytes)
@@ -102,6 +107,7 @@ export class OpenAiChat implements LanguageModelEntry {
         if (done || value === '[DONE]') break
         const { text, deltas, ...chunk } = readChunk(value)
         isFinished ||= chunk.isFinished
+        isFull ||= chunk.isFull
         usage = { ...usage, ...chunk.usage }
         if (asked.tools.length > 0) for (const delta of deltas) addCall(calls, delta)
         if (text !== '') yield text
@@ -112,7 +118,7 @@ export class OpenAiChat implements LanguageModelEntry {
     } finally {
       stop.abort()
     }
-    return { calls: calls.filter(Boolean), usage }
+    return { calls: calls.filter(Boolean).map(withId), usage, isFull }
   }
 
   async #post({ prompt, messages, tools }: Asked, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
@@ -127,17 +133,20 @@ export class OpenAiChat implements LanguageModelEntry {
       },
       body: JSON.stringify({
         model,
-        messages,
+        messages: messages.map(asOpenAi),
         stream: true,
         stream_options: { include_usage: true },
         max_tokens: prompt.maxTokens ?? maxTokens,
         ...(prompt.temperature !== undefined && { temperature: prompt.temperature }),
-        ...(tools.length > 0 && { tools: toolSpecs(tools) }),
+        ...(prompt.sampling && samplingFields(prompt.sampling)),
+        ...(tools.length > 0 && { tools: toolSpecs(tools), tool_choice: choiceField(prompt) }),
       }),
       signal,
     })
     if (response.ok && response.body) return response.body
     await response.body?.cancel()
+    if (ABOUT_THE_PROMPT.has(response.status))
+      throw new AppError('invalid_request', `the language model's server refuses this request with ${response.status}`)
     throw unavailable(`it answered ${response.status}`, retryAfterMs(response.headers))
   }
 
@@ -158,19 +167,29 @@ export class OpenAiChat implements LanguageModelEntry {
   }
 }
 
-const callMessages = (calls: readonly Call[]) => [
-  {
-    role: 'assistant',
-    content: null,
-    tool_calls: calls.map(({ id, name, args }) => ({ id, type: 'function', function: { name, arguments: args } })),
-  },
-]
+function asOpenAi(message: Message): object {
+  if (message.role === 'tool') return { role: 'tool', tool_call_id: message.call.id, content: message.content }
+  if (message.role !== 'assistant' || !message.calls) return { role: message.role, content: message.content }
+  return { role: 'assistant', content: message.content || null, tool_calls: message.calls.map(toolCallBody) }
+}
 
-const resultMessage = (call: Call, tools: readonly Tool[]) => ({
-  role: 'tool',
-  tool_call_id: call.id,
-  content: runTool(tools, call),
-})
+function choiceField({ tools = [], toolChoice = 'auto' }: Prompt): unknown {
+  // Tools of Hearth's are never a must.
+  if (tools.length === 0) return 'auto'
+  return typeof toolChoice === 'object' ? { type: 'function', function: toolChoice } : toolChoice
+}
+
+function samplingFields({ topP, stop, seed, presencePenalty, frequencyPenalty, json }: Sampling): object {
+  const format = json === true ? { type: 'json_object' } : { type: 'json_schema', json_schema: json }
+  return {
+    top_p: topP,
+    stop,
+    seed,
+    presence_penalty: presencePenalty,
+    frequency_penalty: frequencyPenalty,
+    ...(json !== undefined && { response_format: format }),
+  }
+}
 
 function retryAfterMs(headers: Headers): number | undefined {
   const seconds = Number(headers.get('retry-after') ?? Number.NaN)

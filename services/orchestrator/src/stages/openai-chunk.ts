@@ -4,7 +4,7 @@
  */
 import { AppError } from '@hearth/shared/errors'
 import * as z from 'zod'
-import type { Usage } from './llm.ts'
+import type { ToolCall, Usage } from './llm.ts'
 import { TOOL_LIMITS } from './tools.ts'
 
 /** A tool call comes in parts: its name first, then the JSON of its arguments piece by piece. */
@@ -38,8 +38,9 @@ const Chunk = z.object({
 })
 type Chunk = z.infer<typeof Chunk>
 
-/** A tool call as far as it has come; `args` is JSON. */
-export type Call = { id: string; name: string; args: string }
+/** A tool call as far as it has come. */
+export type GrowingCall = { -readonly [Key in keyof ToolCall]: string }
+
 /** One piece; no choices but the first are read. Throws `dependency_unavailable` when it is none. */
 export function readChunk(json: string) {
   const { choices, usage } = parseChunk(json)
@@ -48,6 +49,7 @@ export function readChunk(json: string) {
     text: choice?.delta?.content ?? '',
     deltas: choice?.delta?.tool_calls ?? [],
     isFinished: typeof choice?.finish_reason === 'string' && choice.finish_reason !== '',
+    isFull: choice?.finish_reason === 'length',
     usage: usage ? asUsage(usage) : null,
   }
 }
@@ -79,7 +81,7 @@ function asUsage(usage: NonNullable<Chunk['usage']>): Usage {
 }
 
 /** Puts a part of a call where it belongs. Throws `dependency_unavailable` when a call grows without end. */
-export function addCall(calls: Call[], { index, id, function: part }: CallDelta): void {
+export function addCall(calls: GrowingCall[], { index, id, function: part }: CallDelta): void {
   const call = (calls[index] ??= { id: '', name: '', args: '' })
   call.id ||= id ?? ''
   call.name ||= part?.name ?? ''

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Prompt } from './llm.ts'
-import { factsMessages, fencedMessages } from './prompt.ts'
+import { factsMessages, fencedMessages, withoutTools } from './prompt.ts'
 
 const PROMPT: Prompt = {
   instructions: 'Be kind.',
@@ -58,4 +58,19 @@ test('old exchanges that make the prompt too long are left out, the newest stay'
   const messages = fencedMessages({ ...PROMPT, history })
   expect(messages.length).toBe(5)
   expect(messages[1]?.content.startsWith('19 ')).toBe(true)
+})
+
+test('what happened since the last reply is fenced beside memory', () => {
+  const messages = fencedMessages({ ...PROMPT, notices: ['The timer rang.'] }, 'n0nce')
+  expect(messages.at(-2)?.content).toMatch(/^<notice-n0nce>\n.*\n- The timer rang\.\n<\/notice-n0nce>$/)
+})
+
+test('templates that know no tools are told results as the user\u2019s words', () => {
+  const calls = [{ id: 'a', name: 'weather', args: '{}' }]
+  const history = [{ user: 'How is it?', reply: '', calls }]
+  const prompt = { ...PROMPT, memories: [], history, user: '', results: [{ id: 'a', content: 'Rain.' }] }
+  expect(withoutTools(fencedMessages(prompt)).slice(1)).toEqual([
+    { role: 'user', content: 'How is it?' },
+    { role: 'user', content: 'weather: Rain.' },
+  ])
 })

@@ -49,7 +49,7 @@ export function cacheReplies(
       last = piece
       yield piece
     }
-    if (!last || last.incomplete || last.fallbacks || text.length > MAX_CHARS) return
+    if (!last || last.incomplete || last.fallbacks || last.toolCalls || text.length > MAX_CHARS) return
     keep(key, { text, model: last.model, until: now() + keptMs })
   }
 }

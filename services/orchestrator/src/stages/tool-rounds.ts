@@ -1,29 +1,77 @@
-/** A reply in several rounds: while the model calls tools, it is told their results and asked again. */
+/**
+ * A reply in several rounds: while the model calls tools of Hearth's, it is told their results and asked again. Calls of the client's functions
+ * end the reply: the client answers them with its next request.
+ */
+import { randomUUID } from 'node:crypto'
 import { addUsage } from './llm.ts'
-import type { Usage } from './llm.ts'
-import { TOOL_LIMITS } from './tools.ts'
+import type { Prompt, ReplyPiece, ToolCall, ToolSpec, Usage } from './llm.ts'
+import type { Message } from './prompt.ts'
+import { runTool, TOOL_LIMITS } from './tools.ts'
 import type { Tool } from './tools.ts'
 
-/** One answer's words as they come; at its end the tools it wants called, and what it took. */
-export type AnswerWords<Call> = AsyncGenerator<string, { readonly calls: readonly Call[]; readonly usage: Usage }, void>
+/** How an answer of the model ended. */
+export type Answer = {
+  readonly calls: readonly ToolCall[]
+  readonly usage: Usage
+  /** It has as many tokens as it may have. */
+  readonly isFull?: boolean
+}
+
+/** One answer's words as they come, and its end. */
+export type AnswerWords = AsyncGenerator<string, Answer, void>
+
+/** A call that was run here, and what it gave. */
+type ToldCall = { readonly call: ToolCall; readonly content: string }
+
+/** The calls as the model made them, and their results. */
+export const toldMessages = (told: readonly ToldCall[]): Message[] => [
+  { role: 'assistant', content: '', calls: told.map(({ call }) => call) },
+  ...told.map(({ call, content }) => ({ role: 'tool' as const, call, content })),
+]
+
+/** The words of `answer`; its end goes to `end`. */
+export async function* withEnd(answer: AnswerWords, end: { answer?: Answer }): AsyncGenerator<string, void, void> {
+  end.answer = yield* answer
+}
+
+/** What the last piece of a reply tells of its end. */
+export const endingOf = (
+  { calls, usage, isFull }: Answer = { calls: [], usage: {} },
+): Omit<ReplyPiece, 'text' | 'model'> => ({
+  usage,
+  ...(isFull && { isFull }),
+  ...(calls.length > 0 && { toolCalls: calls }),
+})
+
+/** Not every server gives its calls a name of their own. */
+export const withId = (call: ToolCall): ToolCall => (call.id === '' ? { ...call, id: newCallId() } : call)
+
+export const newCallId = (): string => `call_${randomUUID().replaceAll('-', '')}`
 
 /**
- * The words of all rounds. `tell` puts the calls and their results into the messages; the last round is offered no tools, so that it answers.
- * `onUsage` hears the counts of all rounds so far.
+ * The words of all rounds; the last round is offered no tools of Hearth's, so that it answers. `tell` puts calls and their results into the
+ * messages. When a round calls tools of both sides, those of Hearth's are run first, and the model asks for the others again. At the end: the
+ * calls that are the client's to answer, and the counts of all rounds.
  */
-export async function* toolRounds<Call>(
-  tools: readonly Tool[],
-  answer: (offered: readonly Tool[]) => AnswerWords<Call>,
-  tell: (calls: readonly Call[]) => void,
-  onUsage: (usage: Usage) => void,
-): AsyncGenerator<string, void, void> {
-  let total: Usage = {}
+export async function* toolRounds(
+  { tools: clients = [], toolChoice, session }: Pick<Prompt, 'tools' | 'toolChoice' | 'session'>,
+  builtIn: readonly Tool[],
+  answer: (offered: readonly ToolSpec[]) => AnswerWords,
+  tell: (told: readonly ToldCall[]) => void,
+): AnswerWords {
+  // A client that brings a function of the same name wants its own.
+  const own = toolChoice === 'none' ? [] : builtIn.filter(({ name }) => !clients.some((tool) => tool.name === name))
+  const theirs = toolChoice === 'none' ? [] : clients
+  let usage: Usage = {}
   for (let round = 0; ; round++) {
-    const { calls, usage } = yield* answer(round < TOOL_LIMITS.rounds ? tools : [])
-    onUsage((total = addUsage(total, usage)))
-    if (calls.length === 0) return
+    const offered = round < TOOL_LIMITS.rounds ? own : []
+    const last = yield* answer([...offered, ...theirs])
+    usage = addUsage(usage, last.usage)
+    const isTheirs = ({ name }: ToolCall) => theirs.some((tool) => tool.name === name)
+    const mine = last.calls.filter((call) => !isTheirs(call))
+    if (mine.length === 0 || offered.length === 0) return { ...last, calls: last.calls.filter(isTheirs), usage }
     // The words before a call and those after it are no single word.
     yield ' '
-    tell(calls)
+    tell(mine.map((call) => ({ call, content: runTool(own, call, session) })))
   }
 }

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { Timers } from './timers.ts'
 import { builtInTools, runTool, toolSpecs, workOut } from './tools.ts'
 
-const tools = builtInTools(() => new Date('2026-02-03T16:05:00Z'))
-const call = (name: string, args: unknown) => runTool(tools, { name, args })
+const NOW = new Date('2026-02-03T16:05:00Z')
+const tools = builtInTools(new Timers(() => NOW), () => NOW)
+const call = (name: string, args: unknown) =>
+  runTool(tools, { id: 'a', name, args: typeof args === 'string' ? args : JSON.stringify(args) }, 'session')
 
 describe('built-in tools', () => {
   test('are told with a schema of their arguments', () => {
@@ -20,7 +23,7 @@ describe('built-in tools', () => {
     expect(call('clock', {})).toMatch(/2026 at \d\d:05/)
   })
 
-  test('sums are worked out, from an object or its JSON', () => {
+  test('sums are worked out', () => {
     expect(call('sums', { expression: '(2 + 3) * 4.5' })).toBe('22.5')
     expect(call('sums', '{"expression":"1 / 4"}')).toBe('0.25')
   })

@@ -3,25 +3,22 @@
  * (sums). What a model writes as arguments is checked against a schema, and a mistake is told to the model, which can mend it.
  */
 import * as z from 'zod'
+import type { ToolCall, ToolSpec } from './llm.ts'
+import { TimerArgs } from './timers.ts'
+import type { Timers } from './timers.ts'
 
-export type Tool = {
-  readonly name: string
-  readonly description: string
-  /** JSON Schema of the arguments. */
-  readonly parameters: Readonly<Record<string, unknown>>
-  /** What the model is told. Throws when the arguments can't be used. */
-  readonly run: (args: unknown) => string
+/** One that Hearth runs itself. */
+export type Tool = ToolSpec & {
+  /** What the model is told. Throws when the arguments can't be used. `session` is the caller's, if there is one. */
+  readonly run: (args: unknown, session: string | undefined) => string
 }
-
-/** `args` is what the model wrote: an object, or the JSON of one. */
-export type ToolCall = { readonly name: string; readonly args: unknown }
 
 /** How often a model may call tools before it has to answer, and how many it may call at once. */
 export const TOOL_LIMITS = { rounds: 3, calls: 8, argumentChars: 4096 }
 const LONGEST_SUM = 200
 
-/** `clock`, on the clock and in the time zone of this machine unless told otherwise, and `sums`. */
-export function builtInTools(now: () => Date = () => new Date()): readonly Tool[] {
+/** `clock`, on the clock and in the time zone of this machine unless told otherwise, `sums`, and `timer` (timers.ts). */
+export function builtInTools(timers: Timers, now: () => Date = () => new Date()): readonly Tool[] {
   return [
     tool(
       'clock',
@@ -35,27 +32,45 @@ export function builtInTools(now: () => Date = () => new Date()): readonly Tool[
       z.strictObject({ expression: z.string().min(1).max(LONGEST_SUM).describe('for example (2 + 3) * 4.5') }),
       ({ expression }) => String(workOut(expression)),
     ),
+    tool(
+      'timer',
+      'Sets, lists or cancels timers of this conversation. The user is told of one that rang with the next reply.',
+      TimerArgs,
+      (args, session) => timers.act(session, args),
+    ),
   ]
 }
 
-function tool<S extends z.ZodObject>(name: string, description: string, schema: S, run: (args: z.infer<S>) => string) {
+function tool<S extends z.ZodType>(
+  name: string,
+  description: string,
+  schema: S,
+  run: (args: z.infer<S>, session: string | undefined) => string,
+): Tool {
   const { $schema: _, ...parameters } = z.toJSONSchema(schema)
-  return { name, description, parameters, run: (args: unknown) => run(schema.parse(args)) }
+  return { name, description, parameters, run: (args, session) => run(schema.parse(args), session) }
 }
 
 /** The tools as both Ollama and OpenAI want them told. */
-export const toolSpecs = (tools: readonly Tool[]) =>
+export const toolSpecs = (tools: readonly ToolSpec[]) =>
   tools.map(({ name, description, parameters }) => ({
     type: 'function' as const,
-    function: { name, description, parameters },
+    function: { name, ...(description !== undefined && { description }), ...(parameters && { parameters }) },
   }))
 
+/** A call in OpenAI's shape. */
+export const toolCallBody = ({ id, name, args }: ToolCall) => ({
+  id,
+  type: 'function' as const,
+  function: { name, arguments: args },
+})
+
 /** What the model is told of its call. Never throws: a call that can't be run is told as an error. */
-export function runTool(tools: readonly Tool[], { name, args }: ToolCall): string {
+export function runTool(tools: readonly Tool[], { name, args }: ToolCall, session: string | undefined): string {
   const found = tools.find((one) => one.name === name)
   if (!found) return `error: expected one of ${tools.map((one) => one.name).join(', ')}`
   try {
-    return found.run(typeof args === 'string' ? JSON.parse(args || '{}') : args)
+    return found.run(JSON.parse(args || '{}'), session)
   } catch (error) {
     return `error: ${error instanceof z.ZodError ? z.prettifyError(error) : 'these arguments can not be used'}`
   }
