@@ -3,6 +3,7 @@
  * parse (which is what people said) and goes on as if nothing was missing: all three end here.
  */
 import { AppError } from '@hearth/shared/errors'
+import { fetchAgain } from './fetch-again.ts'
 
 const LONGEST_LINE = 262_144
 
@@ -10,7 +11,7 @@ const LONGEST_LINE = 262_144
 export function createCheckedFetch(signal: AbortSignal): typeof fetch {
   return async (input, init) => {
     const signals = init?.signal ? [signal, init.signal] : [signal]
-    const response = await fetch(input, { ...init, redirect: 'error', signal: AbortSignal.any(signals) })
+    const response = await fetchAgain(input, { ...init, redirect: 'error', signal: AbortSignal.any(signals) })
     if (!response.ok) {
       await response.body?.cancel()
       throw unavailable(`ollama answered ${response.status}`, response.status === 503 ? 1000 : undefined)

@@ -96,6 +96,7 @@ export class OllamaModel implements LanguageModelEntry {
   async *reply(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
     let usage: Usage = {}
     try {
+      await this.#requirePresence(signal)
       const texts = this.#chat(prompt, signal, (counts) => (usage = counts))
       for await (const text of withoutThinking(texts)) yield { text, model: this.name }
     } catch (error) {
@@ -104,6 +105,11 @@ export class OllamaModel implements LanguageModelEntry {
       throw asUnavailable(error)
     }
     yield { text: '', model: this.name, usage }
+  }
+
+  /** Who asks an Ollama that was not there gets its answer within the short limit of a look, not within that of a reply. */
+  async #requirePresence(signal: AbortSignal): Promise<void> {
+    if (this.#state === 'absent' && (await this.#look(signal)) === 'absent') throw unavailable('it is not there')
   }
 
   #chat(prompt: Prompt, signal: AbortSignal, onUsage: (usage: Usage) => void): AsyncGenerator<string, void, void> {
@@ -148,9 +154,8 @@ export class OllamaModel implements LanguageModelEntry {
     }
   }
 
-  async #look(): Promise<State> {
+  async #look(signal = this.#closing.signal): Promise<State> {
     const { probeMs, model } = this.#options
-    const { signal } = this.#closing
     try {
       const { models } = await within(probeMs, signal, (limit) => this.#client(limit).list())
       const wanted = model.includes(':') ? model : `${model}:latest`
@@ -196,9 +201,12 @@ export class OllamaModel implements LanguageModelEntry {
 
 function asUnavailable(error: unknown): AppError {
   if (error instanceof AppError) return error
-  const why = error instanceof Error && error.name === 'ResponseError' ? ' (it answered with an error)' : ''
-  return new AppError('dependency_unavailable', `ollama can't answer${why}`, { cause: error, retryAfterMs: 1000 })
+  const isError = error instanceof Error && error.name === 'ResponseError'
+  return unavailable(isError ? 'it answered with an error' : 'it does not answer', error)
 }
+
+const unavailable = (why: string, cause?: unknown): AppError =>
+  new AppError('dependency_unavailable', `ollama can't answer (${why})`, { cause, retryAfterMs: 1000 })
 
 const resultMessage = ({ function: { name, arguments: args } }: OllamaCall, tools: readonly Tool[]): Message => ({
   role: 'tool',

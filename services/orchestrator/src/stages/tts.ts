@@ -18,8 +18,8 @@ export interface TextToSpeech {
 /** `response_format: "pcm"` is 24 kHz everywhere (OpenAI's definition). */
 const PCM_RATE_HZ = 24_000
 const VOICES_LIVE_MS = 30_000
-/** What a voice is asked to say to learn whether it exists; spoken only when it does. */
-const PROBE = 'A.'
+/** What a voice is asked to say to learn whether it exists, or is back; spoken only when it does. */
+export const PROBE = 'A.'
 
 const Voices = z.object({ voices: z.array(z.object({ id: z.string() })) })
 
@@ -33,7 +33,13 @@ export function createTtsClient(
 
   async function lookUp(signal: AbortSignal): Promise<void> {
     const read = async (response: Response) => Voices.parse(await response.json()).voices
-    const voices = await callService({ ...service, limitMs: voicesLimitMs }, '/v1/audio/voices', {}, read, signal)
+    const voices = await callService(
+      { ...service, limitMs: voicesLimitMs, firstByteMs: voicesLimitMs },
+      '/v1/audio/voices',
+      {},
+      read,
+      signal,
+    )
     known = new Set(voices.map(({ id }) => id))
     knownUntil = now() + VOICES_LIVE_MS
   }

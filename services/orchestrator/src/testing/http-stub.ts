@@ -9,12 +9,17 @@ export type Answer = (response: ServerResponse, asked: Asked, request: IncomingM
 export type HttpStub = {
   readonly url: string
   readonly asked: Asked[]
+  /** Requests whose connection or answer has not ended. */
+  readonly open: () => number
   close(): Promise<void>
 }
 
 export async function startStub(answer: Answer): Promise<HttpStub> {
   const asked: Asked[] = []
+  let open = 0
   const server = createServer((request, response) => {
+    open++
+    response.once('close', () => open--)
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.on('end', () => {
@@ -30,6 +35,7 @@ export async function startStub(answer: Answer): Promise<HttpStub> {
   return {
     url: `http://127.0.0.1:${address.port}`,
     asked,
+    open: () => open,
     async close() {
       server.closeAllConnections()
       server.close()
