@@ -59,7 +59,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       ending = { ...ending, ...told }
       if (written !== '') yield { type: 'reply.delta', text: written }
     } else {
-      session.add({ user: text, reply })
+      // A reply that broke off was said, but is no example to follow.
+      if (!ending.incomplete) session.add({ user: text, reply })
       if (input.remember === false) continue
       const forget = (error: unknown) => degraded.set('memory', toAppError(error))
       remembered = memory.remember({ text, user, session: session.id }, signal).catch(forget)

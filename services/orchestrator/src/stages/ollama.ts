@@ -79,6 +79,7 @@ export class OllamaModel implements LanguageModelEntry {
   async watch(): Promise<void> {
     const state = await this.#look()
     if (this.#closing.signal.aborted) return
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.watch(), this.#options.probeEveryMs).unref()
     if (state !== 'ready') return this.#to(state)
     if (this.#state === 'ready' || this.#isPreloading) return

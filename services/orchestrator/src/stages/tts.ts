@@ -67,6 +67,9 @@ export function createTtsClient(
 }
 
 async function readSpeech(response: Response): Promise<Speech> {
+  const type = response.headers.get('content-type') ?? ''
+  // A page of a proxy would be a loud noise.
+  if (/^text\/|json/i.test(type)) throw new Error(`expected sound, got ${type}`)
   const pcm = new Uint8Array(await response.arrayBuffer())
   if (pcm.length % 2 !== 0) throw new Error(`expected whole 16-bit samples, got ${pcm.length} bytes`)
   return { pcm, sampleRateHz: PCM_RATE_HZ, model: response.headers.get(HEADERS.model) ?? 'unknown' }
