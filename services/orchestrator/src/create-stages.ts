@@ -1,6 +1,5 @@
 /** The stages of a turn as the settings want them: the clients of the other services, each with its limits and its second chance. */
 import type { Log } from '@hearth/shared/telemetry'
-import type { SetTimer } from '@hearth/shared/waits'
 import type { OrchestratorConfig } from './config.ts'
 import type { JobQueue } from './jobs/queue.ts'
 import { createQueuedStt } from './jobs/queued-stt.ts'
@@ -20,20 +19,19 @@ export type StageParts = {
   /** Where there is a Redis. */
   readonly queue: JobQueue | undefined
   readonly log: Log
-  readonly setTimer?: SetTimer
 }
 
 type Config = Pick<OrchestratorConfig, 'stt' | 'tts' | 'embeddings' | 'memory'>
 
 /** `close` ends what they do in the background. */
 export function createStages({ stt, tts, embeddings, memory }: Config, parts: StageParts): Stages & { close(): void } {
-  const { store, llm, queue, log, setTimer } = parts
+  const { store, llm, queue, log } = parts
   const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings, retries: true })
   const direct = createSttClient({ stage: 'stt', ...stt, retries: true })
-  const remembering = createMemory({ embedder, store, ...memory, log, setTimer })
+  const remembering = createMemory({ embedder, store, ...memory, log })
   const voice = createTtsClient({ stage: 'tts', ...tts, retries: true }, { voicesLimitMs: tts.voicesLimitMs })
   const probe = (signal: AbortSignal) => voice.speak(PROBE, undefined, signal)
-  const breaker = new Breaker({ stage: 'tts', probe, probeLimitMs: tts.firstByteMs, log, setTimer })
+  const breaker = new Breaker({ stage: 'tts', probe, probeLimitMs: tts.firstByteMs, log })
   return {
     stt: queue ? createQueuedStt({ queue, direct, limitMs: stt.limitMs }) : direct,
     memory: remembering,

@@ -1,6 +1,5 @@
 import { AppError } from '@hearth/shared/errors'
-import { afterEach, expect, test } from 'vitest'
-import { manualTimers } from '../testing/manual-timers.ts'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { Breaker } from './breaker.ts'
 
 const live = new AbortController().signal
@@ -9,14 +8,17 @@ const away = new AppError('stage_failed', 'away')
 const fail = (error: unknown = away) => Promise.reject(error)
 
 let breaker: Breaker
-afterEach(() => breaker.close())
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+afterEach(() => {
+  breaker.close()
+  vi.useRealTimers()
+})
 
 function setUp(probe: (signal: AbortSignal) => Promise<unknown> = async () => {}) {
-  const timers = manualTimers()
   const backs: string[] = []
   const log = { info: () => {}, warn: () => {} }
   const onBack = () => void backs.push('back')
-  breaker = new Breaker({ stage: 'tts', probe, probeLimitMs: 60_000, log, onBack, setTimer: timers.setTimer })
+  breaker = new Breaker({ stage: 'tts', probe, probeLimitMs: 60_000, log, onBack })
   let asked = 0
   const call = (work: () => Promise<unknown>, signal = live) =>
     breaker.call(() => {
@@ -26,7 +28,7 @@ function setUp(probe: (signal: AbortSignal) => Promise<unknown> = async () => {}
   const failOften = async (times: number, error: unknown = away) => {
     for (let n = 0; n < times; n++) await call(() => fail(error)).catch(() => {})
   }
-  return { timers, backs, call, failOften, asked: () => asked }
+  return { backs, call, failOften, asked: () => asked }
 }
 
 test('five failures in a row open it: the sixth call is refused without being made', async () => {
@@ -68,27 +70,28 @@ test('what fails after its caller has left is nobody’s failure', async () => {
 test('one probe every ten seconds, and nobody’s call, finds out that the service is back', async () => {
   let isBack = false
   let probes = 0
-  const { timers, call, failOften, backs } = setUp(async () => {
+  const { call, failOften, backs } = setUp(async () => {
     probes++
     if (!isBack) throw away
   })
   await failOften(9)
-  expect(timers.waits()).toEqual([10_000])
-  timers.fire()
+  vi.advanceTimersByTime(9_999)
+  expect([probes, vi.getTimerCount()]).toEqual([0, 1])
+  vi.advanceTimersByTime(1)
   await settled()
-  expect([probes, timers.waits(), backs]).toEqual([1, [10_000], []])
+  expect([probes, vi.getTimerCount(), backs]).toEqual([1, 1, []])
   await expect(call(async () => 'never')).rejects.toMatchObject({ code: 'dependency_unavailable' })
   isBack = true
-  timers.fire()
+  vi.advanceTimersByTime(10_000)
   await settled()
-  expect([probes, timers.waits(), backs]).toEqual([2, [], ['back']])
+  expect([probes, vi.getTimerCount(), backs]).toEqual([2, 0, ['back']])
   expect(await call(async () => 'asked')).toBe('asked')
 })
 
 test('a refusal in good order is as good a sign of life', async () => {
-  const { timers, call, failOften } = setUp(() => fail(new AppError('overloaded', 'no')))
+  const { call, failOften } = setUp(() => fail(new AppError('overloaded', 'no')))
   await failOften(5)
-  timers.fire()
+  vi.advanceTimersByTime(10_000)
   await settled()
   expect(await call(async () => 'asked')).toBe('asked')
 })
@@ -105,14 +108,14 @@ test('a call that began before it opened does not close it', async () => {
 
 test('after it is closed no timer is left, and a probe under way is ended', async () => {
   const started = Promise.withResolvers<AbortSignal>()
-  const { timers, failOften } = setUp((signal) => {
+  const { failOften } = setUp((signal) => {
     started.resolve(signal)
     return new Promise<never>(() => {})
   })
   await failOften(5)
-  timers.fire()
+  vi.advanceTimersByTime(10_000)
   const signal = await started.promise
   breaker.close()
   await settled()
-  expect([signal.aborted, timers.waits()]).toEqual([true, []])
+  expect([signal.aborted, vi.getTimerCount()]).toEqual([true, 0])
 })

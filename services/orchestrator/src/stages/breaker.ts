@@ -5,8 +5,6 @@
 import { AppError, toAppError } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
-import { systemTimer } from '@hearth/shared/waits'
-import type { SetTimer } from '@hearth/shared/waits'
 import { within } from './limit.ts'
 
 export type BreakerOptions = {
@@ -20,7 +18,6 @@ export type BreakerOptions = {
   readonly log: Pick<Log, 'info' | 'warn'>
   /** Told when the service answers again. */
   readonly onBack?: () => void
-  readonly setTimer?: SetTimer | undefined
 }
 
 const MOST_FAILURES = 5
@@ -39,7 +36,7 @@ export class Breaker {
   readonly #closing = new AbortController()
   #failures = 0
   #isOpen = false
-  #cancelProbe: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: BreakerOptions) {
     this.#options = options
@@ -69,7 +66,7 @@ export class Breaker {
   /** No probe comes any more. */
   close(): void {
     this.#closing.abort()
-    this.#cancelProbe?.()
+    clearTimeout(this.#timer)
   }
 
   #failed(): void {
@@ -83,8 +80,8 @@ export class Breaker {
 
   #probeLater(): void {
     if (this.#closing.signal.aborted) return
-    const { openMs = OPEN_MS, setTimer = systemTimer } = this.#options
-    this.#cancelProbe = setTimer(() => void this.#probe(), openMs)
+    const { openMs = OPEN_MS } = this.#options
+    this.#timer = setTimeout(() => void this.#probe(), openMs).unref()
   }
 
   async #probe(): Promise<void> {

@@ -1,15 +1,16 @@
 import { AppError } from '@hearth/shared/errors'
-import { expect, test } from 'vitest'
-import { manualTimers } from '../testing/manual-timers.ts'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { MemoryBacklog } from './memory-backlog.ts'
 import type { Statements } from './memory-backlog.ts'
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+afterEach(() => vi.useRealTimers())
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
 const said = (text: string): Statements => ({ statements: [text], user: 'anna', session: 's1' })
 const away = new AppError('stage_failed', 'away')
 
 function setUp(answer: (texts: readonly string[]) => Promise<void> = async () => {}) {
-  const timers = manualTimers()
   const stored: string[] = []
   const warnings: string[] = []
   const log = { info: () => {}, warn: (_: unknown, text = '') => void warnings.push(text) }
@@ -18,34 +19,35 @@ function setUp(answer: (texts: readonly string[]) => Promise<void> = async () =>
     await answer(texts)
     stored.push(...texts)
   }
-  const backlog = new MemoryBacklog({ store, retryMs: 5000, log, setTimer: timers.setTimer })
-  return { backlog, timers, stored, warnings }
+  const backlog = new MemoryBacklog({ store, retryMs: 5000, log })
+  return { backlog, stored, warnings }
 }
 
 test('what is kept is stored in its order, and then gone', async () => {
-  const { backlog, timers, stored } = setUp()
+  const { backlog, stored } = setUp()
   for (let n = 0; n < 20; n++) backlog.keep(said(`${n}`))
-  expect(timers.waits()).toEqual([5000])
-  timers.fire()
+  vi.advanceTimersByTime(4999)
+  expect(stored).toEqual([])
+  vi.advanceTimersByTime(1)
   while (backlog.size > 0) await settled()
   expect(stored).toEqual(Array.from({ length: 20 }, (_, n) => `${n}`))
-  expect(timers.waits()).toEqual([])
+  expect(vi.getTimerCount()).toBe(0)
 })
 
 test('while storing fails it is tried again and again, and nothing is lost', async () => {
   let isAway = true
-  const { backlog, timers, stored } = setUp(async () => {
+  const { backlog, stored } = setUp(async () => {
     if (isAway) throw away
   })
   backlog.keep(said('first'))
   backlog.keep(said('second'))
   for (let n = 0; n < 3; n++) {
-    timers.fire()
+    vi.advanceTimersByTime(5000)
     await settled()
-    expect([backlog.size, timers.waits()]).toEqual([2, [5000]])
+    expect([backlog.size, vi.getTimerCount()]).toEqual([2, 1])
   }
   isAway = false
-  timers.fire()
+  vi.advanceTimersByTime(5000)
   await settled()
   expect(stored).toEqual(['first', 'second'])
 })
@@ -79,10 +81,10 @@ test('words that are refused are given up, and their neighbours are not', async 
 })
 
 test('after close nothing is tried any more', async () => {
-  const { backlog, timers } = setUp()
+  const { backlog } = setUp()
   backlog.keep(said('first'))
   backlog.close()
-  expect(timers.waits()).toEqual([])
+  expect(vi.getTimerCount()).toBe(0)
   backlog.keep(said('second'))
-  expect(timers.waits()).toEqual([])
+  expect(vi.getTimerCount()).toBe(0)
 })

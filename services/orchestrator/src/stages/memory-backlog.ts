@@ -4,8 +4,6 @@
  */
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
-import { systemTimer } from '@hearth/shared/waits'
-import type { SetTimer } from '@hearth/shared/waits'
 
 /** What a user said in one turn and is worth keeping. */
 export type Statements = { readonly statements: readonly string[]; readonly user: string; readonly session: string }
@@ -15,7 +13,6 @@ export type BacklogOptions = {
   /** From one attempt to the next. */
   readonly retryMs: number
   readonly log: Pick<Log, 'info' | 'warn'>
-  readonly setTimer?: SetTimer | undefined
 }
 
 /** Turns whose statements are kept; the oldest go. */
@@ -28,7 +25,7 @@ export class MemoryBacklog {
   readonly #closing = new AbortController()
   readonly #kept: Statements[] = []
   #isReplaying = false
-  #cancelRetry: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(options: BacklogOptions) {
     this.#options = options
@@ -54,8 +51,8 @@ export class MemoryBacklog {
   async replay(): Promise<void> {
     if (this.#isReplaying) return
     this.#isReplaying = true
-    this.#cancelRetry?.()
-    this.#cancelRetry = undefined
+    clearTimeout(this.#timer)
+    this.#timer = undefined
     const { log } = this.#options
     const turns = this.#kept.length
     try {
@@ -93,7 +90,7 @@ export class MemoryBacklog {
   /** Ends the attempts. */
   close(): void {
     this.#closing.abort()
-    this.#cancelRetry?.()
+    clearTimeout(this.#timer)
   }
 
   /** By identity: while they were stored, the oldest may have gone already. */
@@ -102,9 +99,8 @@ export class MemoryBacklog {
   }
 
   #retryLater(): void {
-    if (this.#cancelRetry || this.#isReplaying || this.#closing.signal.aborted) return
-    const { retryMs, setTimer = systemTimer } = this.#options
-    this.#cancelRetry = setTimer(() => void this.replay(), retryMs)
+    if (this.#timer || this.#isReplaying || this.#closing.signal.aborted) return
+    this.#timer = setTimeout(() => void this.replay(), this.#options.retryMs).unref()
   }
 }
 

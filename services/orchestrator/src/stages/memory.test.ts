@@ -27,9 +27,8 @@ afterEach(() => {
 })
 
 const log = { info: () => {}, warn: () => {} }
-const noTimer = () => () => {}
 const memoryWith = (embedder: Embedder, budgetMs = 60_000) =>
-  createMemory({ embedder, store, threshold: 0.3, budgetMs, log, setTimer: noTimer })
+  createMemory({ embedder, store, threshold: 0.3, budgetMs, log })
 
 test('a fact said in one session is recalled in another, for its own user only', async () => {
   const memory = memoryWith(sameForAll)

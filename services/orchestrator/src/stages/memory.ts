@@ -4,7 +4,6 @@
  * loses its memory once, then no time, and what was to be remembered is kept until the model is back.
  */
 import type { Log } from '@hearth/shared/telemetry'
-import type { SetTimer } from '@hearth/shared/waits'
 import { Breaker } from './breaker.ts'
 import type { Embedder } from './embeddings.ts'
 import { within } from './limit.ts'
@@ -55,7 +54,6 @@ export type MemoryOptions = {
   /** Longer than this a turn never waits for `recall`, nor for `remember`. */
   readonly budgetMs: number
   readonly log: Pick<Log, 'info' | 'warn'>
-  readonly setTimer?: SetTimer | undefined
 }
 
 /** `close` stops its work in the background; what is kept then is lost. */
@@ -72,8 +70,8 @@ const PROBE = ['.']
 const PROBE_EVERY_MS = 5000
 
 /** `remember` also throws when it keeps for later what it was given. */
-export function createMemory({ embedder, store, threshold, budgetMs, log, setTimer }: MemoryOptions): ClosableMemory {
-  const backlog = new MemoryBacklog({ store: storeGuarded, retryMs: PROBE_EVERY_MS, log, setTimer })
+export function createMemory({ embedder, store, threshold, budgetMs, log }: MemoryOptions): ClosableMemory {
+  const backlog = new MemoryBacklog({ store: storeGuarded, retryMs: PROBE_EVERY_MS, log })
   const breaker = new Breaker({
     stage: 'memory',
     probe: (signal) => embedder.embed(PROBE, signal),
@@ -81,7 +79,6 @@ export function createMemory({ embedder, store, threshold, budgetMs, log, setTim
     openMs: PROBE_EVERY_MS,
     onBack: () => void backlog.replay(),
     log,
-    setTimer,
   })
 
   async function find(text: string, user: string, limit: AbortSignal): Promise<Recalled> {

@@ -22,7 +22,6 @@ import type { FaultyServer, Good } from './faulty-server.ts'
 import { sendJson } from './http-stub.ts'
 import type { Answer, Asked } from './http-stub.ts'
 import { heardIn } from './job-setup.ts'
-import { manualTimers } from './manual-timers.ts'
 
 export const SERVICES = ['ollama', 'stt', 'tts', 'embeddings'] as const
 export type ServiceName = (typeof SERVICES)[number]
@@ -34,14 +33,6 @@ export type FaultStackOptions = {
   readonly maxTurns?: number
 }
 
-/** Long enough never to fire in a test that doesn't want it to. */
-const GENEROUS = {
-  STT_LIMIT_MS: '60000',
-  EMBEDDINGS_LIMIT_MS: '60000',
-  MEMORY_BUDGET_MS: '60000',
-  OLLAMA_STALL_MS: '60000',
-}
-const MORE = { OLLAMA_TOTAL_MS: '60000', TTS_FIRST_BYTE_MS: '60000', TTS_LIMIT_MS: '60000', OLLAMA_MODEL: 'm:1' }
 export const REPLY = 'Hello there, Anna. How are you?'
 const WORDS = ['Hello there, ', 'Anna. How ', 'are you?']
 const WARN_LEVEL = 40
@@ -62,12 +53,11 @@ export async function startFaultStack({ env = {}, limits = {}, maxTurns = 1 }: F
   const lines: Record<string, unknown>[] = []
   const log = createLogger({ service: 'test', level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) })
   const urls = Object.fromEntries(SERVICES.map((name) => [`${name.toUpperCase()}_URL`, servers[name].url]))
-  const config = readOrchestratorConfig({ ...GENEROUS, ...MORE, ...urls, ...env })
-  const timers = manualTimers()
-  const ollama = new OllamaModel({ ...config.ollama, probeMs: 50, probeEveryMs: 3_600_000, maxTokens: 100, log })
+  const config = readOrchestratorConfig({ OLLAMA_MODEL: 'm:1', ...urls, ...env })
+  const ollama = new OllamaModel({ ...config.ollama, probeMs: 2000, probeEveryMs: 3_600_000, maxTokens: 100, log })
   const llm = firstOf([ollama], { onFailure: () => {} })
   const store = openMemory(join(folder, 'memory.sqlite'))
-  const stages = createStages(config, { store, llm, queue: undefined, log, setTimer: timers.setTimer })
+  const stages = createStages(config, { store, llm, queue: undefined, log })
   const app = createOrchestratorApp({
     version: '0',
     stages,
@@ -100,14 +90,13 @@ export async function startFaultStack({ env = {}, limits = {}, maxTurns = 1 }: F
     ollamaModel: ollama,
     port,
     base,
-    timers,
     lines,
     /** Of warnings and errors, as one text. */
     warnings: () => JSON.stringify(lines.filter(({ level }) => Number(level) >= WARN_LEVEL)),
     /** One turn; `file` is a WAV file, else JSON is sent. */
     ask: (fields: Fields = {}, accept?: string) => ask(base, fields, accept),
     /** What was said and answered in a session. */
-    async history(session: string): Promise<unknown> {
+    async history(session: string): Promise<unknown[]> {
       const { history = [] } = z
         .looseObject({ history: z.array(z.unknown()).optional() })
         .parse(await (await fetch(`${base}/sessions/${session}`)).json())

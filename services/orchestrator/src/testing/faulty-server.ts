@@ -31,12 +31,13 @@ export type FaultyServer = HttpStub & {
   good: (asked: Asked) => Good
   /** Answers what is none of its modes' business. */
   calm: Answer
+  /** The requests that `calm` answers. */
+  isCalm: (asked: Asked) => boolean
 }
 
 export type Answers = Pick<FaultyServer, 'good'> & {
   readonly calm?: Answer
-  /** The requests that `calm` answers. */
-  readonly isCalm?: (asked: Asked) => boolean
+  readonly isCalm?: FaultyServer['isCalm']
 }
 
 export async function startFaultyServer({
@@ -45,10 +46,10 @@ export async function startFaultyServer({
   isCalm = () => false,
 }: Answers): Promise<FaultyServer> {
   const stub = await startStub((response, asked, request) => {
-    if (isCalm(asked)) server.calm(response, asked, request)
+    if (server.isCalm(asked)) server.calm(response, asked, request)
     else answerIn(server.next.shift() ?? server.mode, response, server.good(asked))
   })
-  const server: FaultyServer = Object.assign(stub, { mode: 'ok' as const, next: [], good, calm })
+  const server: FaultyServer = Object.assign(stub, { mode: 'ok' as const, next: [], good, calm, isCalm })
   return server
 }
 
