@@ -79,6 +79,6 @@ test('a name that is not found at first is looked up once more', async () => {
 test('who has left is not asked for again', async () => {
   const stop = new AbortController()
   const { url, asked } = await setUp(() => stop.abort(new Error('left')))
-  await expect(fetchAgain(url, { signal: stop.signal })).rejects.toThrow()
+  await expect(fetchAgain(url, { signal: stop.signal })).rejects.toMatchObject({ name: 'AbortError' })
   expect(asked).toHaveLength(1)
 })

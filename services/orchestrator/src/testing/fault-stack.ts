@@ -31,6 +31,8 @@ export type FaultStackOptions = {
   readonly env?: Readonly<Record<string, string>>
   readonly limits?: Partial<Limits>
   readonly maxTurns?: number
+  /** The name by which a service is called, in place of its address. */
+  readonly hostOf?: (name: ServiceName) => string
 }
 
 export const REPLY = 'Hello there, Anna. How are you?'
@@ -47,12 +49,19 @@ export type Told = {
 
 export type FaultStack = Awaited<ReturnType<typeof startFaultStack>>
 
-export async function startFaultStack({ env = {}, limits = {}, maxTurns = 1 }: FaultStackOptions = {}) {
+export async function startFaultStack({
+  env = {},
+  limits = {},
+  maxTurns = 1,
+  hostOf = () => '127.0.0.1',
+}: FaultStackOptions = {}) {
   const servers = await startServers()
   const folder = await mkdtemp(join(tmpdir(), 'hearth-faults-'))
   const lines: Record<string, unknown>[] = []
   const log = createLogger({ service: 'test', level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) })
-  const urls = Object.fromEntries(SERVICES.map((name) => [`${name.toUpperCase()}_URL`, servers[name].url]))
+  const urls = Object.fromEntries(
+    SERVICES.map((name) => [`${name.toUpperCase()}_URL`, servers[name].url.replace('127.0.0.1', hostOf(name))]),
+  )
   const config = readOrchestratorConfig({ OLLAMA_MODEL: 'm:1', ...urls, ...env })
   const ollama = new OllamaModel({ ...config.ollama, probeMs: 2000, probeEveryMs: 3_600_000, maxTokens: 100, log })
   const llm = firstOf([ollama], { onFailure: () => {} })
@@ -96,7 +105,7 @@ export async function startFaultStack({ env = {}, limits = {}, maxTurns = 1 }: F
     /** One turn; `file` is a WAV file, else JSON is sent. */
     ask: (fields: Fields = {}, accept?: string) => ask(base, fields, accept),
     /** What was said and answered in a session. */
-    async history(session: string): Promise<unknown[]> {
+    history: async (session: string): Promise<unknown[]> => {
       const { history = [] } = z
         .looseObject({ history: z.array(z.unknown()).optional() })
         .parse(await (await fetch(`${base}/sessions/${session}`)).json())
@@ -121,7 +130,7 @@ async function ask(base: string, { file, ...fields }: Fields, accept = 'applicat
   )
   const sound = { body: file ?? null, headers: { 'content-type': 'audio/wav', accept } }
   const text = { body: JSON.stringify({ text: 'My name is Anna.', session: 's1', ...fields }) }
-  const response = await fetch(file ? `${base}/generate?${query}` : `${base}/generate`, {
+  const response = await fetch(file ? `${base}/generate?${query.toString()}` : `${base}/generate`, {
     method: 'POST',
     ...(file ? sound : { ...text, headers: { 'content-type': 'application/json', accept } }),
   })
