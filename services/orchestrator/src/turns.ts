@@ -114,8 +114,8 @@ function record(session: string, createdAt: string, clock: TurnClock) {
       if (event.type === 'memory') told = { ...told, memories: event.memories }
       if (event.type === 'reply.delta') told = { ...told, reply: told.reply + event.text }
       if (event.type !== 'done') return
-      const { reply, models, degraded, ending } = event
-      end({ ...ending, reply, models, degraded: [...degraded.keys()], status: 'completed' })
+      const { reply, models, degraded, ending, timings } = event
+      end({ ...ending, reply, models, timings, degraded: [...degraded.keys()], status: 'completed' })
     },
     end(reason) {
       const code = reason === undefined ? 'cancelled' : toAppError(reason).code
