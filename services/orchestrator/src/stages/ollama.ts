@@ -96,8 +96,8 @@ export class OllamaModel implements LanguageModelEntry {
   /** Throws `dependency_unavailable`, `deadline_exceeded`, or the signal's reason. The last piece has the counts. */
   async *reply(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
     let usage: Usage = {}
+    await this.#requirePresence(signal)
     try {
-      await this.#requirePresence(signal)
       const texts = this.#chat(prompt, signal, (counts) => (usage = counts))
       for await (const text of withoutThinking(texts)) yield { text, model: this.name }
     } catch (error) {
@@ -110,7 +110,9 @@ export class OllamaModel implements LanguageModelEntry {
 
   /** Who asks an Ollama that was not there gets its answer within the short limit of a look, not within that of a reply. */
   async #requirePresence(signal: AbortSignal): Promise<void> {
-    if (this.#state === 'absent' && (await this.#look(signal)) === 'absent') throw unavailable('it is not there')
+    if (this.#state !== 'absent' || (await this.#look(signal)) !== 'absent') return
+    signal.throwIfAborted()
+    throw unavailable('it is not there')
   }
 
   #chat(prompt: Prompt, signal: AbortSignal, onUsage: (usage: Usage) => void): AsyncGenerator<string, void, void> {
