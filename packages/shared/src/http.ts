@@ -103,18 +103,23 @@ export function replyStream(
     // After what was written in this turn has reached the socket.
     setImmediate(() => outgoing.socket?.destroySoon())
   }
+  let hasLeft = false
   return new ReadableStream(
     {
       async pull(controller) {
         try {
           const { done, value } = await pieces.next()
+          if (hasLeft) return
           if (done) controller.close()
           else controller.enqueue(value)
         } catch (error) {
           cut(error, controller)
         }
       },
-      cancel: async () => void (await pieces.return?.()),
+      async cancel() {
+        hasLeft = true
+        await pieces.return?.()
+      },
     },
     { highWaterMark: 0 },
   )

@@ -56,7 +56,13 @@ const SECTIONS = {
     /** Bull Board under /queues. */
     dashboard: bool().default(false),
   }),
-  tts: z.object({ url: local(PORTS.tts), limitMs: limitMs(60 * SECOND_MS), voicesLimitMs: limitMs(2 * SECOND_MS) }),
+  tts: z.object({
+    url: local(PORTS.tts),
+    limitMs: limitMs(60 * SECOND_MS),
+    /** A turn whose voice does not begin by then is answered in text. */
+    firstByteMs: limitMs(5 * SECOND_MS),
+    voicesLimitMs: limitMs(2 * SECOND_MS),
+  }),
   embeddings: z.object({ url: local(PORTS.embeddings), limitMs: limitMs(5 * SECOND_MS) }),
   memory: z.object({
     budgetMs: limitMs(300),

@@ -19,8 +19,8 @@ import packageFile from '../package.json' with { type: 'json' }
 import { createOrchestratorApp } from './app.ts'
 import { readOrchestratorConfig, uploadLimit } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
+import { createStages } from './create-stages.ts'
 import spec from './model.json' with { type: 'json' }
-import { createQueuedStt } from './jobs/queued-stt.ts'
 import { startJobs } from './jobs/start-jobs.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { rehearse } from './rehearsal.ts'
@@ -28,16 +28,11 @@ import { connectRedis } from './redis.ts'
 import { createSummariser } from './session-summary.ts'
 import { Sessions } from './sessions.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
-import { createEmbeddingsClient } from './stages/embeddings.ts'
 import { createLanguageModels } from './stages/language-models.ts'
 import type { LanguageModels } from './stages/language-models.ts'
 import type { Prompt } from './stages/llm.ts'
 import { openMemory } from './stages/memory-sqlite.ts'
-import { createMemory } from './stages/memory.ts'
 import type { MemoryStore } from './stages/memory.ts'
-import { createSttClient } from './stages/stt.ts'
-import { createTtsClient } from './stages/tts.ts'
-import type { Stages } from './turn-events.ts'
 
 type ChatModel = Model<Prompt, Written, string>
 
@@ -57,7 +52,7 @@ async function main(): Promise<void> {
   const chat = createChatModel(config, log, metrics)
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
-  const stages = createStages(config, { store, llm, jobs })
+  const stages = createStages(config, { store, llm, queue: jobs?.queue, log })
   const sessions = createSessions(config, llm, log)
   const current = () => llm.status
   const closing = new AbortController()
@@ -80,13 +75,11 @@ async function main(): Promise<void> {
   })
   const { port, host: hostname } = config.orchestrator
   const onDrain = () => closing.abort()
-  const close = [
-    () => sessions.close(),
-    async () => jobs?.close(),
-    () => llm.close(),
-    () => chat.close(),
-    async () => store.close(),
-  ]
+  const endStages = async () => {
+    stages.close()
+    store.close()
+  }
+  const close = [() => sessions.close(), async () => jobs?.close(), () => llm.close(), () => chat.close(), endStages]
   const server = await serve({ app, port, hostname, log, onDrain, close })
   await llm.start()
 
@@ -105,20 +98,6 @@ function openStore(home: string): MemoryStore {
   const folder = join(home, 'memory')
   mkdirSync(folder, { recursive: true })
   return openMemory(join(folder, 'memory.sqlite'))
-}
-
-type Parts = { readonly store: MemoryStore; readonly llm: LanguageModels; readonly jobs: Jobs | undefined }
-
-function createStages(config: OrchestratorConfig, { store, llm, jobs }: Parts): Stages {
-  const { stt, tts, embeddings, memory } = config
-  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings })
-  const direct = createSttClient({ stage: 'stt', ...stt })
-  return {
-    stt: jobs ? createQueuedStt({ queue: jobs.queue, direct, limitMs: stt.limitMs }) : direct,
-    memory: createMemory({ embedder, store, ...memory }),
-    llm,
-    tts: createTtsClient({ stage: 'tts', ...tts }, { voicesLimitMs: tts.voicesLimitMs }),
-  }
 }
 
 function openJobs({ redis, hearth, jobs, stt }: OrchestratorConfig, log: Log, metrics: Metrics): Jobs | undefined {

@@ -71,7 +71,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       ending = { ...ending, ...told }
       if (written !== '') yield { type: 'reply.delta', text: written }
     } else {
-      session.add({ ...asked, reply, calls: ending.toolCalls })
+      // A reply that broke off was said, but is no example to follow.
+      if (!ending.incomplete) session.add({ ...asked, reply, calls: ending.toolCalls })
       if (ending.toolCalls) yield { type: 'tool_calls', calls: ending.toolCalls }
       if (input.remember === false || results) continue
       const forget = (error: unknown) => degraded.set('memory', toAppError(error))

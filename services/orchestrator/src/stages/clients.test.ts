@@ -176,6 +176,7 @@ describe('tts', () => {
       { id: 'ef_three', language: 'es' },
       { id: 'em_four', language: 'es' },
     )
+    await tts.requireVoice('bf_one', live())
     expect(await tts.voiceFor('en', live())).toBeUndefined()
     expect(await tts.voiceFor('es', live())).toBe('ef_three')
     expect(await tts.voiceFor(null, live())).toBeUndefined()
@@ -184,6 +185,7 @@ describe('tts', () => {
 
   test('a service that tells no languages, or nothing at all, chooses the voice itself', async () => {
     const silent = await speaking({ id: 'alloy' })
+    await silent.requireVoice('alloy', live())
     expect(await silent.voiceFor('de', live())).toBeUndefined()
     await stub?.close()
     const away = await ttsWith((response) => sendJson(response, refusal('internal_error'), 500))
@@ -198,6 +200,7 @@ describe('tts', () => {
       if (count === 0) answer()
       else void held.promise.then(answer)
     })
+    await tts.requireVoice('e0', live())
     expect(await tts.voiceFor('es', live())).toBe('e0')
     now += 31_000
     expect(await tts.voiceFor('es', live())).toBe('e0')

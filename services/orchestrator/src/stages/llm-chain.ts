@@ -17,16 +17,24 @@ export type ChainOptions = {
 /** One that can say who would answer now. */
 export type LanguageModelChain = LanguageModel & { readonly status: ModelStatus }
 
+/** So often in a row the last one is asked although it is not usable; then it is left alone until it is. */
+const MOST_FAILURES = 5
+
 /**
  * The first that is usable answers; one that fails before it has said a word hands over to the next. The last is asked even if
- * it is not usable. The last piece has `usage` and, when they apply, `fallbacks` and `incomplete`. Throws `dependency_unavailable`
- * when none can answer, or the signal's reason.
+ * it is not usable, until it has failed five times in a row. The last piece has `usage` and, when they apply, `fallbacks` and
+ * `incomplete`. Throws `dependency_unavailable` when none can answer, `deadline_exceeded` when the last one did not in time, or
+ * the signal's reason.
  */
 export function firstOf(
   models: Models,
   { onFailure, now = () => performance.now() }: ChainOptions,
 ): LanguageModelChain {
-  const current = () => models.find((model) => model.isUsable()) ?? models.at(-1) ?? models[0]
+  const final = models.at(-1) ?? models[0]
+  const current = () => models.find((model) => model.isUsable()) ?? final
+  let finalFailures = 0
+  const isWorthAsking = (entry: LanguageModelEntry): boolean =>
+    entry.isUsable() || (entry === final && finalFailures < MOST_FAILURES)
   return {
     get name() {
       return current().name
@@ -39,19 +47,21 @@ export function firstOf(
       const fallbacks: Fallback[] = []
       let last: AppError | undefined
       for (const entry of models) {
-        if (!entry.isUsable() && entry !== models.at(-1)) {
+        if (!isWorthAsking(entry)) {
           fallbacks.push({ model: entry.name, code: 'dependency_unavailable' })
           continue
         }
         const attempt = new Attempt(entry, now)
         try {
           yield* attempt.pieces(prompt, signal)
+          if (entry === final) finalFailures = 0
           yield attempt.summary(fallbacks)
           return
         } catch (error) {
           signal.throwIfAborted()
           last = toAppError(error)
-          if (last.code === 'invalid_request' && models.at(-1) === entry) throw last
+          if (last.code === 'invalid_request' && entry === final) throw last
+          if (entry === final) finalFailures++
           onFailure(entry.name, last, attempt.hasSpoken)
           if (attempt.hasSpoken) {
             yield { ...attempt.summary(fallbacks), incomplete: true }
@@ -60,7 +70,8 @@ export function firstOf(
           fallbacks.push({ model: entry.name, code: last.code })
         }
       }
-      throw new AppError('dependency_unavailable', 'no language model can answer now', {
+      const code = last?.code === 'deadline_exceeded' ? last.code : 'dependency_unavailable'
+      throw new AppError(code, 'no language model can answer now', {
         cause: last,
         details: { stage: 'llm' },
         retryAfterMs: last?.retryAfterMs ?? 1000,

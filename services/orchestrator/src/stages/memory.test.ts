@@ -26,8 +26,9 @@ afterEach(() => {
   rmSync(folder, { recursive: true })
 })
 
+const log = { info: () => {}, warn: () => {} }
 const memoryWith = (embedder: Embedder, budgetMs = 60_000) =>
-  createMemory({ embedder, store, threshold: 0.3, budgetMs })
+  createMemory({ embedder, store, threshold: 0.3, budgetMs, log })
 
 test('a fact said in one session is recalled in another, for its own user only', async () => {
   const memory = memoryWith(sameForAll)
@@ -48,8 +49,10 @@ test('what is not worth keeping is not even embedded', async () => {
 test('a memory slower than its budget gives up, even when the embedder heeds no signal', async () => {
   const slow = memoryWith(hanging, 5)
   await expect(slow.recall('What is my name?', 'anna', live())).rejects.toMatchObject({ code: 'deadline_exceeded' })
-  await expect(slow.remember({ text: 'My name is Anna.', user: 'a', session: 's' }, live())).rejects.toMatchObject({
-    code: 'deadline_exceeded',
+  const said = { text: 'My name is Anna.', user: 'a', session: 's' }
+  await expect(memoryWith(hanging, 5).remember(said, live())).rejects.toMatchObject({
+    code: 'dependency_unavailable',
+    cause: { code: 'deadline_exceeded' },
   })
 })
 

@@ -83,6 +83,7 @@ export class OllamaModel implements LanguageModelEntry {
   async watch(): Promise<void> {
     const state = await this.#look()
     if (this.#closing.signal.aborted) return
+    clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.watch(), this.#options.probeEveryMs).unref()
     if (state !== 'ready') return this.#to(state)
     if (this.#state === 'ready' || this.#isPreloading) return
@@ -99,6 +100,7 @@ export class OllamaModel implements LanguageModelEntry {
   /** Throws `dependency_unavailable`, `deadline_exceeded`, or the signal's reason. The last piece has the counts. */
   async *reply(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
     const end: { answer?: Answer } = {}
+    await this.#requirePresence(signal)
     try {
       const words = this.#chat(prompt, signal)
       for await (const text of withoutThinking(withEnd(words, end))) yield { text, model: this.name }
@@ -108,6 +110,13 @@ export class OllamaModel implements LanguageModelEntry {
       throw asUnavailable(error)
     }
     yield { text: '', model: this.name, ...endingOf(end.answer) }
+  }
+
+  /** Who asks an Ollama that was not there gets its answer within the short limit of a look, not within that of a reply. */
+  async #requirePresence(signal: AbortSignal): Promise<void> {
+    if (this.#state !== 'absent' || (await this.#look(signal)) !== 'absent') return
+    signal.throwIfAborted()
+    throw unavailable('it is not there')
   }
 
   #chat(prompt: Prompt, signal: AbortSignal): AnswerWords {
@@ -146,9 +155,8 @@ export class OllamaModel implements LanguageModelEntry {
     }
   }
 
-  async #look(): Promise<State> {
+  async #look(signal = this.#closing.signal): Promise<State> {
     const { probeMs, model } = this.#options
-    const { signal } = this.#closing
     try {
       const { models } = await within(probeMs, signal, (limit) => this.#client(limit).list())
       const wanted = model.includes(':') ? model : `${model}:latest`
@@ -194,8 +202,8 @@ export class OllamaModel implements LanguageModelEntry {
 
 function asUnavailable(error: unknown): AppError {
   if (error instanceof AppError) return error
-  const why = error instanceof Error && error.name === 'ResponseError' ? ' (it answered with an error)' : ''
-  return new AppError('dependency_unavailable', `ollama can't answer${why}`, { cause: error, retryAfterMs: 1000 })
+  const isError = error instanceof Error && error.name === 'ResponseError'
+  return unavailable(isError ? 'it answered with an error' : 'it does not answer', error)
 }
 
 /** Ollama gives calls no ids, and takes results in the order of the calls. */
@@ -218,6 +226,9 @@ function asObject(json: string): Record<string, unknown> {
     return {}
   }
 }
+
+const unavailable = (why: string, cause?: unknown): AppError =>
+  new AppError('dependency_unavailable', `ollama can't answer (${why})`, { cause, retryAfterMs: 1000 })
 
 const samplingOptions = ({ topP, stop, seed, presencePenalty, frequencyPenalty }: Sampling) => ({
   ...(topP !== undefined && { top_p: topP }),

@@ -7,6 +7,7 @@ import type { ModelStatus } from '@hearth/shared/api'
 import type { Secret } from '@hearth/shared/config'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
+import { fetchAgain } from './fetch-again.ts'
 import type { LanguageModelEntry, Prompt, ReplyPiece, Sampling, ToolSpec, Usage } from './llm.ts'
 import { addCall, readChunk, unavailable } from './openai-chunk.ts'
 import type { GrowingCall } from './openai-chunk.ts'
@@ -123,7 +124,7 @@ export class OpenAiChat implements LanguageModelEntry {
 
   async #post({ prompt, messages, tools }: Asked, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const { url, model, apiKey, maxTokens } = this.#options
-    const response = await fetch(`${url}/chat/completions`, {
+    const response = await fetchAgain(`${url}/chat/completions`, {
       method: 'POST',
       redirect: 'error',
       headers: {

@@ -5,6 +5,7 @@
 import { ErrorBody } from '@hearth/shared/api'
 import { AppError, ERROR_CODES } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
+import { fetchAgain } from './fetch-again.ts'
 import { within } from './limit.ts'
 
 export type Service = {
@@ -14,6 +15,10 @@ export type Service = {
   readonly url: string
   /** For the whole answer, body included. */
   readonly limitMs: number
+  /** For the beginning of an answer, where that is to come sooner. */
+  readonly firstByteMs?: number
+  /** Asks once more when no byte of an answer came. */
+  readonly retries?: boolean
 }
 
 /**
@@ -29,7 +34,7 @@ export async function callService<T>(
 ): Promise<T> {
   try {
     return await within(service.limitMs, signal, async (limit) => {
-      const response = await fetch(`${service.url}${path}`, { ...init, redirect: 'error', signal: limit })
+      const response = await firstByte(service, path, init, limit)
       if (!response.ok) throw await refusal(service, response)
       return read(response)
     })
@@ -39,6 +44,19 @@ export async function callService<T>(
     const why = error instanceof AppError ? error.message : 'it does not answer, or not what was expected'
     throw stageFailed(service.stage, why, error)
   }
+}
+
+async function firstByte(
+  { url, limitMs, firstByteMs = limitMs, retries }: Service,
+  path: string,
+  init: RequestInit,
+  limit: AbortSignal,
+): Promise<Response> {
+  return within(firstByteMs, limit, (soon) => {
+    // The whole answer's limit stays on the body, which is read later.
+    const request = { ...init, redirect: 'error', signal: AbortSignal.any([limit, soon]) } as const
+    return retries ? fetchAgain(`${url}${path}`, request) : fetch(`${url}${path}`, request)
+  })
 }
 
 const stageFailed = (stage: string, why: string, cause: unknown): AppError =>

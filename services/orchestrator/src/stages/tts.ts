@@ -14,7 +14,7 @@ export interface TextToSpeech {
   speak(text: string, voice: string | undefined, signal: AbortSignal): Promise<Speech | null>
   /**
    * A voice for a language (a code): undefined, the service's own choice, when that speaks it, or when the language or the list of voices is not
-   * known. Throws `voice_not_found` when no voice speaks it.
+   * known yet. Waits for nothing. Throws `voice_not_found` when no voice speaks it.
    */
   voiceFor(language: string | null, signal: AbortSignal): Promise<string | undefined>
   /** Throws `voice_not_found` when there is no such voice. */
@@ -24,8 +24,8 @@ export interface TextToSpeech {
 /** `response_format: "pcm"` is 24 kHz everywhere (OpenAI's definition). */
 const PCM_RATE_HZ = 24_000
 const VOICES_LIVE_MS = 30_000
-/** What a voice is asked to say to learn whether it exists; spoken only when it does. */
-const PROBE = 'A.'
+/** What a voice is asked to say to learn whether it exists, or is back; spoken only when it does. */
+export const PROBE = 'A.'
 
 /** Other servers than Hearth's tell less: then the service chooses. */
 const ListedVoice = z.object({ id: z.string(), language: z.string().optional(), default: z.boolean().optional() })
@@ -43,7 +43,8 @@ export function createTtsClient(
 
   async function lookUp(signal: AbortSignal): Promise<void> {
     const read = async (response: Response) => Voices.parse(await response.json()).voices
-    const voices = await callService({ ...service, limitMs: voicesLimitMs }, '/v1/audio/voices', {}, read, signal)
+    const limits = { limitMs: voicesLimitMs, firstByteMs: voicesLimitMs }
+    const voices = await callService({ ...service, ...limits }, '/v1/audio/voices', {}, read, signal)
     listed = voices
     known = new Set(voices.map(({ id }) => id))
     knownUntil = now() + VOICES_LIVE_MS
@@ -63,11 +64,8 @@ export function createTtsClient(
     speak,
     async voiceFor(language, signal) {
       if (language === null) return undefined
-      if (now() >= knownUntil) {
-        const refreshed = lookUp(signal).catch(() => {})
-        // Voices seldom change: an old list is good enough to go on with.
-        if (listed.length === 0) await refreshed
-      }
+      // Voices seldom change: an old list is good enough, and nobody waits for a new one.
+      if (now() >= knownUntil) lookUp(signal).catch(() => {})
       return chooseVoice(listed, language)
     },
     async requireVoice(voice, signal) {
@@ -90,6 +88,9 @@ function chooseVoice(voices: readonly ListedVoice[], language: string): string |
 }
 
 async function readSpeech(response: Response): Promise<Speech> {
+  const type = response.headers.get('content-type') ?? ''
+  // A page of a proxy would be a loud noise.
+  if (/^text\/|json/i.test(type)) throw new Error(`expected sound, got ${type}`)
   const pcm = new Uint8Array(await response.arrayBuffer())
   if (pcm.length % 2 !== 0) throw new Error(`expected whole 16-bit samples, got ${pcm.length} bytes`)
   return { pcm, sampleRateHz: PCM_RATE_HZ, model: response.headers.get(HEADERS.model) ?? 'unknown' }

@@ -39,7 +39,11 @@ The turns of one session wait for each other; those of different sessions don't.
 without it (\`tts\` in \`degraded\`); a reply that is sound is then 502 \`stage_failed\`, or, after its first clause, a connection that is cut.
 
 In a stream of events, what fails before the first one is answered as any error; after it there is an \`error\` event, and the end. Ten seconds without an event bring a comment line
-(\`: still here\`), from then on with status 200. Leaving stops the work.`
+(\`: still here\`), from then on with status 200. Leaving stops the work.
+
+Memory is waited for 300 ms (\`MEMORY_BUDGET_MS\`), the first sound of a fragment 5 s (\`TTS_FIRST_BYTE_MS\`), a word of the language model 10 s (\`OLLAMA_STALL_MS\`, \`LLM_STALL_MS\`). A call that breaks off
+before the first byte of an answer is made once more. Memory or a voice that failed five times in a row is left alone, and costs no time, until a probe in the background finds it well; what was said meanwhile is
+remembered once memory is back. A language model that did not begin in time is 504 \`deadline_exceeded\`, one that is away 503 \`dependency_unavailable\`. An \`incomplete\` reply is not in the session’s history.`
 
 export const TALK: Theme = {
   name: 'Talk',

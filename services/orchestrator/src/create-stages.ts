@@ -1,0 +1,52 @@
+/** The stages of a turn as the settings want them: the clients of the other services, each with its limits and its second chance. */
+import type { Log } from '@hearth/shared/telemetry'
+import type { OrchestratorConfig } from './config.ts'
+import type { JobQueue } from './jobs/queue.ts'
+import { createQueuedStt } from './jobs/queued-stt.ts'
+import { Breaker } from './stages/breaker.ts'
+import { createEmbeddingsClient } from './stages/embeddings.ts'
+import type { LanguageModel } from './stages/llm.ts'
+import { createMemory } from './stages/memory.ts'
+import type { MemoryStore } from './stages/memory.ts'
+import { createSttClient } from './stages/stt.ts'
+import { createTtsClient, PROBE } from './stages/tts.ts'
+import type { TextToSpeech } from './stages/tts.ts'
+import type { Stages } from './turn-events.ts'
+
+export type StageParts = {
+  readonly store: MemoryStore
+  readonly llm: LanguageModel
+  /** Where there is a Redis. */
+  readonly queue: JobQueue | undefined
+  readonly log: Log
+}
+
+type Config = Pick<OrchestratorConfig, 'stt' | 'tts' | 'embeddings' | 'memory'>
+
+/** `close` ends what they do in the background. */
+export function createStages({ stt, tts, embeddings, memory }: Config, parts: StageParts): Stages & { close(): void } {
+  const { store, llm, queue, log } = parts
+  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings, retries: true })
+  const direct = createSttClient({ stage: 'stt', ...stt, retries: true })
+  const remembering = createMemory({ embedder, store, ...memory, log })
+  const voice = createTtsClient({ stage: 'tts', ...tts, retries: true }, { voicesLimitMs: tts.voicesLimitMs })
+  const probe = (signal: AbortSignal) => voice.speak(PROBE, undefined, signal)
+  const breaker = new Breaker({ stage: 'tts', probe, probeLimitMs: tts.firstByteMs, log })
+  return {
+    stt: queue ? createQueuedStt({ queue, direct, limitMs: stt.limitMs }) : direct,
+    memory: remembering,
+    llm,
+    tts: guarded(voice, breaker),
+    close() {
+      remembering.close()
+      breaker.close()
+    },
+  }
+}
+
+const guarded = (voice: TextToSpeech, breaker: Breaker): TextToSpeech => ({
+  speak: (text, name, signal) => breaker.call(() => voice.speak(text, name, signal), signal),
+  // A voice of its own is not worth a wait when there may be none at all.
+  voiceFor: async (language, signal) => (breaker.isFailing ? undefined : voice.voiceFor(language, signal)),
+  requireVoice: (name, signal) => breaker.call(() => voice.requireVoice(name, signal), signal),
+})
