@@ -1,55 +1,75 @@
 import { describe, expect, test } from 'vitest'
-import { findReplicas, Replicas } from './replicas.ts'
+import { BATCH_SIZE, Replicas } from './replicas.ts'
+import type { ReplicasOptions } from './replicas.ts'
 
 const urls = ['http://a', 'http://b']
+const stay = new AbortController().signal
+const of = (ready: readonly string[], options: Partial<ReplicasOptions> = {}) => {
+  const replicas = new Replicas({ windowMs: 0, ...options })
+  replicas.ready = ready
+  return replicas
+}
 const takeAll = (replicas: Replicas, count: number) =>
-  Promise.all(Array.from({ length: count }, () => replicas.take([])))
+  Promise.all(Array.from({ length: count }, () => replicas.take([], stay)))
 
 describe('who gets the next job', () => {
   test('jobs that start together go together, up to one batch each', async () => {
-    const taken = await takeAll(new Replicas(urls, { windowMs: 0 }), 6)
+    const sizes: number[] = []
+    const taken = await takeAll(of(urls, { onBatch: (size) => sizes.push(size) }), 6)
     expect(taken.map(({ url }) => url)).toEqual([...Array(4).fill('http://a'), ...Array(2).fill('http://b')])
+    expect(sizes).toEqual([4, 2])
   })
 
   test('jobs that start one after another go to the least busy one', async () => {
-    const replicas = new Replicas(urls, { windowMs: 0 })
-    const first = await replicas.take([])
-    const second = await replicas.take([])
+    const replicas = of(urls)
+    const first = await replicas.take([], stay)
+    const second = await replicas.take([], stay)
     expect([first.url, second.url]).toEqual(urls)
     second.release()
-    expect((await replicas.take([])).url).toBe('http://b')
+    expect((await replicas.take([], stay)).url).toBe('http://b')
+  })
+
+  test('a batch that has places is filled, and no more than that', async () => {
+    const replicas = of(urls)
+    await takeAll(replicas, BATCH_SIZE - 1)
+    await takeAll(replicas, BATCH_SIZE - 1)
+    expect((await takeAll(replicas, 2)).map(({ url }) => url)).toEqual(urls)
   })
 
   test('the one that failed the job is asked again only when there is no other', async () => {
-    const replicas = new Replicas(urls, { windowMs: 0 })
-    expect((await replicas.take(['http://a'])).url).toBe('http://b')
-    replicas.urls = ['http://a']
-    expect((await replicas.take(['http://a'])).url).toBe('http://a')
+    const replicas = of(urls)
+    expect((await replicas.take(['http://a'], stay)).url).toBe('http://b')
+    replicas.ready = ['http://a']
+    expect((await replicas.take(['http://a'], stay)).url).toBe('http://a')
   })
 
   test('after a failure the others come first for a while', async () => {
     let nowMs = 0
-    const replicas = new Replicas(urls, { windowMs: 0, now: () => nowMs })
+    const replicas = of(urls, { now: () => nowMs })
     replicas.failed('http://a')
     expect((await takeAll(replicas, 4)).map(({ url }) => url)).toEqual(Array(4).fill('http://b'))
     nowMs = 5001
-    expect((await replicas.take([])).url).toBe('http://a')
-  })
-})
-
-describe('finding replicas', () => {
-  const named = async () => [{ address: '10.0.0.3' }, { address: '10.0.0.2' }]
-
-  test('a name stands for all of its addresses', async () => {
-    expect(await findReplicas('http://stt:8081', named)).toEqual(['http://10.0.0.2:8081', 'http://10.0.0.3:8081'])
+    expect((await replicas.take([], stay)).url).toBe('http://a')
   })
 
-  test.each(['http://127.0.0.1:8081', 'http://[::1]:8081', 'https://stt.example'])('%s stays as it is', async (url) => {
-    expect(await findReplicas(url, named)).toEqual([url])
+  test('while none is ready jobs wait, and go together once there is one', async () => {
+    const replicas = of([])
+    const left = new AbortController()
+    const leaving = replicas.take([], left.signal)
+    const waiting = takeAll(replicas, 2)
+    left.abort(new Error('left'))
+    await expect(leaving).rejects.toThrow('left')
+    replicas.ready = ['http://late']
+    expect((await waiting).map(({ url }) => url)).toEqual(['http://late', 'http://late'])
   })
 
-  test('a name that nobody knows stays as it is', async () => {
-    const unknown = () => Promise.reject(new Error('ENOTFOUND'))
-    expect(await findReplicas('http://stt:8081', unknown)).toEqual(['http://stt:8081'])
+  test('with a window the first job waits for others, but not for more than a batch', async () => {
+    const sizes: number[] = []
+    const replicas = of(urls, { windowMs: 600_000, onBatch: (size) => sizes.push(size) })
+    const first = replicas.take([], stay)
+    await new Promise(setImmediate)
+    expect(sizes).toEqual([])
+    await takeAll(replicas, BATCH_SIZE - 1)
+    expect([(await first).url, ...sizes]).toEqual(['http://a', BATCH_SIZE])
   })
 })

@@ -37,11 +37,19 @@ export async function readReply({ status, headers, body }: Response): Promise<Re
   return { status, headers, body: Uint8Array.from(Buffer.concat(pieces)) }
 }
 
-/** `headers`: those that a caller will need. Throws what the spool throws. */
-export async function storeReply(reply: Reply, headers: Headers, results: Spool): Promise<StoredReply> {
+/** Throws `storage_full`. */
+export async function storeReply(reply: Reply, results: Spool): Promise<StoredReply> {
   const text = shortText(reply.body)
-  const body = text === null ? { ref: await results.put(reply.body) } : { text }
-  return { status: reply.status, headers: [...headers], body }
+  const body = text === null ? { ref: await keep(reply.body, results) } : { text }
+  return { status: reply.status, headers: [...reply.headers], body }
+}
+
+async function keep(body: Uint8Array, results: Spool): Promise<string> {
+  try {
+    return await results.put(body)
+  } catch (cause) {
+    throw new AppError('storage_full', `there is no room for a result of ${body.length} bytes`, { cause })
+  }
 }
 
 /** Throws `job_not_found` when its body is not kept any more. */
