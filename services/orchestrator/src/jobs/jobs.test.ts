@@ -3,6 +3,7 @@ import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import {
   answerHeard,
+  answerOverloaded,
   heardIn,
   openJobs,
   startEar,

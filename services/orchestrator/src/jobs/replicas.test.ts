@@ -3,14 +3,13 @@ import { BATCH_SIZE, Replicas } from './replicas.ts'
 import type { ReplicasOptions } from './replicas.ts'
 
 const urls = ['http://a', 'http://b']
-const stay = new AbortController().signal
 const of = (ready: readonly string[], options: Partial<ReplicasOptions> = {}) => {
   const replicas = new Replicas({ windowMs: 0, ...options })
   replicas.ready = ready
   return replicas
 }
 const takeAll = (replicas: Replicas, count: number) =>
-  Promise.all(Array.from({ length: count }, () => replicas.take([], stay)))
+  Promise.all(Array.from({ length: count }, () => replicas.take([])))
 
 describe('who gets the next job', () => {
   test('jobs that start together go together, up to one batch each', async () => {
@@ -22,11 +21,11 @@ describe('who gets the next job', () => {
 
   test('jobs that start one after another go to the least busy one', async () => {
     const replicas = of(urls)
-    const first = await replicas.take([], stay)
-    const second = await replicas.take([], stay)
+    const first = await replicas.take([])
+    const second = await replicas.take([])
     expect([first.url, second.url]).toEqual(urls)
     second.release()
-    expect((await replicas.take([], stay)).url).toBe('http://b')
+    expect((await replicas.take([])).url).toBe('http://b')
   })
 
   test('a batch that has places is filled, and no more than that', async () => {
@@ -38,9 +37,9 @@ describe('who gets the next job', () => {
 
   test('the one that failed the job is asked again only when there is no other', async () => {
     const replicas = of(urls)
-    expect((await replicas.take(['http://a'], stay)).url).toBe('http://b')
+    expect((await replicas.take(['http://a'])).url).toBe('http://b')
     replicas.ready = ['http://a']
-    expect((await replicas.take(['http://a'], stay)).url).toBe('http://a')
+    expect((await replicas.take(['http://a'])).url).toBe('http://a')
   })
 
   test('after a failure the others come first for a while', async () => {
@@ -49,24 +48,17 @@ describe('who gets the next job', () => {
     replicas.failed('http://a')
     expect((await takeAll(replicas, 4)).map(({ url }) => url)).toEqual(Array(4).fill('http://b'))
     nowMs = 5001
-    expect((await replicas.take([], stay)).url).toBe('http://a')
+    expect((await replicas.take([])).url).toBe('http://a')
   })
 
-  test('while none is ready jobs wait, and go together once there is one', async () => {
-    const replicas = of([])
-    const left = new AbortController()
-    const leaving = replicas.take([], left.signal)
-    const waiting = takeAll(replicas, 2)
-    left.abort(new Error('left'))
-    await expect(leaving).rejects.toThrow('left')
-    replicas.ready = ['http://late']
-    expect((await waiting).map(({ url }) => url)).toEqual(['http://late', 'http://late'])
+  test('while none is ready there is none to take', async () => {
+    await expect(takeAll(of([]), 2)).rejects.toMatchObject({ code: 'dependency_unavailable' })
   })
 
   test('with a window the first job waits for others, but not for more than a batch', async () => {
     const sizes: number[] = []
     const replicas = of(urls, { windowMs: 600_000, onBatch: (size) => sizes.push(size) })
-    const first = replicas.take([], stay)
+    const first = replicas.take([])
     await new Promise(setImmediate)
     expect(sizes).toEqual([])
     await takeAll(replicas, BATCH_SIZE - 1)

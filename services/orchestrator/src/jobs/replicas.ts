@@ -1,7 +1,9 @@
 /**
  * Which stt replica gets the next job. Jobs that wait at the same time are gathered and go to one replica together, as many as its batch
- * still has places; then the least busy one is next. Only ready replicas get jobs: while there is none, jobs wait here.
+ * still has places; then the least busy one is next. Only ready replicas get jobs.
  */
+import { AppError } from '@hearth/shared/errors'
+
 export const BATCH_SIZE = 4
 /** After a failure, this long, others are asked first. */
 const COOLING_MS = 5000
@@ -16,7 +18,11 @@ export type ReplicasOptions = {
   readonly now?: () => number
 }
 
-type Taker = { readonly avoid: readonly string[]; readonly take: (url: string) => void }
+type Taker = {
+  readonly avoid: readonly string[]
+  readonly take: (url: string) => void
+  readonly leave: (error: AppError) => void
+}
 
 export class Replicas {
   readonly #options: ReplicasOptions
@@ -24,7 +30,7 @@ export class Replicas {
   #ready: readonly string[] = []
   readonly #running = new Map<string, number>()
   readonly #coolingUntil = new Map<string, number>()
-  readonly #takers = new Set<Taker>()
+  #takers: Taker[] = []
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: ReplicasOptions) {
@@ -39,22 +45,14 @@ export class Replicas {
   /** Those that may get jobs from now on. */
   set ready(urls: readonly string[]) {
     this.#ready = urls
-    this.#deal()
   }
 
-  /** The next job's replica; one of `avoid` only when there is no other. Waits while none is ready; throws the signal's reason. */
-  async take(avoid: readonly string[], signal: AbortSignal): Promise<Replica> {
-    signal.throwIfAborted()
+  /** The next job's replica; one of `avoid` only when there is no other. Throws `dependency_unavailable` while none is ready. */
+  async take(avoid: readonly string[]): Promise<Replica> {
     const { promise, resolve, reject } = Promise.withResolvers<string>()
-    const taker = { avoid, take: resolve }
-    const leave = () => {
-      this.#takers.delete(taker)
-      reject(signal.reason)
-    }
-    signal.addEventListener('abort', leave, { once: true })
-    this.#takers.add(taker)
+    this.#takers.push({ avoid, take: resolve, leave: reject })
     this.#gather()
-    const url = await promise.finally(() => signal.removeEventListener('abort', leave))
+    const url = await promise
     return { url, release: () => this.#count(url, -1) }
   }
 
@@ -69,8 +67,8 @@ export class Replicas {
 
   #gather(): void {
     const { windowMs } = this.#options
-    if (this.#takers.size >= BATCH_SIZE) this.#deal()
-    else if (this.#takers.size > 1 || this.#timer) return
+    if (this.#takers.length >= BATCH_SIZE) this.#deal()
+    else if (this.#takers.length > 1 || this.#timer) return
     else if (windowMs > 0) this.#timer = setTimeout(() => this.#deal(), windowMs)
     else setImmediate(() => this.#deal())
   }
@@ -78,16 +76,17 @@ export class Replicas {
   #deal(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#ready.length === 0 || this.#takers.size === 0) return
+    const takers = this.#takers
+    this.#takers = []
+    if (this.#ready.length === 0) return leaveAll(takers)
     const sizes = new Map<string, number>()
     let url: string | undefined
-    for (const { avoid, take } of this.#takers) {
+    for (const { avoid, take } of takers) {
       if (url === undefined || avoid.includes(url) || this.#runningAt(url) >= BATCH_SIZE) url = this.#best(avoid)
       this.#count(url, 1)
       sizes.set(url, (sizes.get(url) ?? 0) + 1)
       take(url)
     }
-    this.#takers.clear()
     for (const size of sizes.values()) this.#options.onBatch?.(size)
   }
 
@@ -106,4 +105,8 @@ export class Replicas {
     if (count > 0) this.#running.set(url, count)
     else this.#running.delete(url)
   }
+}
+
+function leaveAll(takers: readonly Taker[]): void {
+  for (const { leave } of takers) leave(new AppError('dependency_unavailable', 'stt: no replica is ready'))
 }

@@ -47,9 +47,15 @@ function createTestApp({ isQueued = true, limitMs = LIMIT_MS } = {}) {
 
 /** Always with the same boundary, as the bytes are compared. */
 function upload(fields: readonly (readonly [string, string])[] = [], headers: Record<string, string> = {}) {
-  const parts = fields.map(([name, value]) => `--cut\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`)
+  const parts = fields.map(
+    ([name, value]) => `--cut\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`,
+  )
   const file = '--cut\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
-  const body = Buffer.concat([Buffer.from(`${parts.join('')}${file}`), wavSaying('hello'), Buffer.from('\r\n--cut--\r\n')])
+  const body = Buffer.concat([
+    Buffer.from(`${parts.join('')}${file}`),
+    wavSaying('hello'),
+    Buffer.from('\r\n--cut--\r\n'),
+  ])
   const type = { 'content-type': 'multipart/form-data; boundary=cut' }
   return { method: 'POST', body, headers: { ...type, 'x-request-id': 'req-1', ...headers } }
 }
@@ -57,12 +63,21 @@ function upload(fields: readonly (readonly [string, string])[] = [], headers: Re
 /** Everything of a reply but the times, which differ. */
 async function whole(reply: Response) {
   const headers = Object.fromEntries(reply.headers)
-  return { status: reply.status, body: await reply.text(), headers: { ...headers, 'x-total-time': '', 'server-timing': '' } }
+  return {
+    status: reply.status,
+    body: await reply.text(),
+    headers: { ...headers, 'x-total-time': '', 'server-timing': '' },
+  }
 }
 
-const json = (status: number, body: unknown, headers = {}): Answer => (response) => sendJson(response, body, status, headers)
-const text = (type: string, body: string): Answer => (response) =>
-  void response.writeHead(200, { 'content-type': type, 'x-model': 'stub/ear' }).end(body)
+const json =
+  (status: number, body: unknown, headers = {}): Answer =>
+  (response) =>
+    sendJson(response, body, status, headers)
+const text =
+  (type: string, body: string): Answer =>
+  (response) =>
+    void response.writeHead(200, { 'content-type': type, 'x-model': 'stub/ear' }).end(body)
 const long = {
   text: 'hello',
   words: Array.from({ length: 60_000 }, (_, at) => ({ word: `wörd${at}`, start: at / 4, end: at / 4 + 0.2 })),
@@ -70,18 +85,45 @@ const long = {
 
 describe('through the queue the answer is that of the stt service', () => {
   test.each<[string, Answer]>([
-    ['json', json(200, { text: 'hello', usage: { seconds: 1 } }, { 'x-model': 'm', 'x-queue-time': '1.0', 'x-ignored': 'prompt' })],
+    [
+      'json',
+      json(
+        200,
+        { text: 'hello', usage: { seconds: 1 } },
+        { 'x-model': 'm', 'x-queue-time': '1.0', 'x-ignored': 'prompt' },
+      ),
+    ],
     ['text', text('text/plain; charset=utf-8', 'héllo\n')],
     ['srt', text('application/x-subrip', '1\n00:00:00,000 --> 00:00:02,000\nhello\n\n')],
     ['vtt', text('text/vtt; charset=utf-8', 'WEBVTT\n\n00:00:00.000 --> 00:00:02.000\nhello\n\n')],
     ['an hour with its words', json(200, long)],
-    ['a refusal', json(400, { error: { message: 'no', type: 'invalid_request_error', param: 'file', code: 'undecodable_audio' } }, { 'x-should-retry': 'false' })],
-    ['a refusal nobody here knows', json(418, { error: { message: 'a teapot', type: 'tea', param: null, code: 'teapot', more: 1 } })],
-    ['bytes that are no text', (response) => void response.writeHead(200, { 'content-type': 'audio/x-odd' }).end(Buffer.from([0xff, 0, 0xfe]))],
+    [
+      'a refusal',
+      json(
+        400,
+        { error: { message: 'no', type: 'invalid_request_error', param: 'file', code: 'undecodable_audio' } },
+        { 'x-should-retry': 'false' },
+      ),
+    ],
+    [
+      'a refusal nobody here knows',
+      json(418, { error: { message: 'a teapot', type: 'tea', param: null, code: 'teapot', more: 1 } }),
+    ],
+    [
+      'bytes that are no text',
+      (response) => void response.writeHead(200, { 'content-type': 'audio/x-odd' }).end(Buffer.from([0xff, 0, 0xfe])),
+    ],
   ])('%s', async (_name, given) => {
     answer = given
     jobs.work([stt.url])
-    const fields = [['response_format', 'verbose_json'], ['timestamp_granularities[]', 'word'], ['timestamp_granularities[]', 'segment'], ['prompt', 'a\nb'], ['temperature', '0.2'], ['colour', 'red']] as const
+    const fields = [
+      ['response_format', 'verbose_json'],
+      ['timestamp_granularities[]', 'word'],
+      ['timestamp_granularities[]', 'segment'],
+      ['prompt', 'a\nb'],
+      ['temperature', '0.2'],
+      ['colour', 'red'],
+    ] as const
     const direct = await whole(await createTestApp({ isQueued: false }).request(PATH, upload(fields)))
     const queued = await whole(await createTestApp().request(PATH, upload(fields)))
     expect(queued).toEqual(direct)
@@ -119,7 +161,10 @@ describe('directly, and not through the queue,', () => {
   test('goes a stream of partial words', async () => {
     answer = text('text/event-stream', 'data: {"type":"transcript.text.done"}\n\n')
     const reply = await createTestApp().request(PATH, upload([['stream', 'true']]))
-    expect([await reply.text(), reply.headers.get('x-degraded')]).toEqual(['data: {"type":"transcript.text.done"}\n\n', null])
+    expect([await reply.text(), reply.headers.get('x-degraded')]).toEqual([
+      'data: {"type":"transcript.text.done"}\n\n',
+      null,
+    ])
     expect(stt.asked[0]?.body).toContain('name="stream"\r\n\r\ntrue\r\n')
   })
 
@@ -178,7 +223,13 @@ describe('a request', () => {
   })
 
   test('whose client leaves is taken out of the queue, and so is its audio', async () => {
-    const { port, close } = await serve({ app: createTestApp(), port: 0, hostname: '127.0.0.1', log: silent, close: [] })
+    const { port, close } = await serve({
+      app: createTestApp(),
+      port: 0,
+      hostname: '127.0.0.1',
+      log: silent,
+      close: [],
+    })
     onTestFinished(close)
     const { body, headers } = upload()
     const call = httpRequest(`http://127.0.0.1:${port}${PATH}`, { method: 'POST', headers }).on('error', () => {})
@@ -191,14 +242,23 @@ describe('a request', () => {
 
   test('whose client asks before it sends is told to go on once, and is heard', async () => {
     jobs.work([stt.url])
-    const { port, close } = await serve({ app: createTestApp(), port: 0, hostname: '127.0.0.1', log: silent, close: [] })
+    const { port, close } = await serve({
+      app: createTestApp(),
+      port: 0,
+      hostname: '127.0.0.1',
+      log: silent,
+      close: [],
+    })
     onTestFinished(close)
     const { body, headers } = upload()
-    const call = httpRequest(`http://127.0.0.1:${port}${PATH}`, { method: 'POST', headers: { ...headers, expect: '100-continue' } })
+    const call = httpRequest(`http://127.0.0.1:${port}${PATH}`, {
+      method: 'POST',
+      headers: { ...headers, expect: '100-continue' },
+    })
     call.flushHeaders()
     await once(call, 'continue')
     call.end(body)
-    const [reply] = await once(call, 'response') as [IncomingMessage]
+    const [reply] = (await once(call, 'response')) as [IncomingMessage]
     expect(reply.statusCode).toBe(200)
     reply.resume()
   })
@@ -206,7 +266,10 @@ describe('a request', () => {
   test('that no replica takes in time is told so, and is not left in the queue', async () => {
     jobs.work([`http://127.0.0.1:${await freePort()}`])
     const reply = await createTestApp({ limitMs: 300 }).request(PATH, upload())
-    expect([reply.status, await reply.json()]).toMatchObject([503, { error: { code: 'dependency_unavailable' }, stage: 'stt' }])
+    expect([reply.status, await reply.json()]).toMatchObject([
+      503,
+      { error: { code: 'dependency_unavailable' }, stage: 'stt' },
+    ])
     await until(async () => (await jobs.stored()) === 0, inTime())
   })
 })

@@ -44,7 +44,7 @@ const MAX_STALLED = 3
 /** For the jobs that run; then they go back to the queue. Below what serve.ts gives each part. */
 const CLOSE_MS = { jobs: 8000, goBack: 1000 }
 /** Before a job that no replica could take is tried again; sooner while there is another replica. */
-const AWAY_MS = { others: 50, nobody: 1000 }
+const AWAY_MS = { others: 50, nobody: 250 }
 /** A Redis that takes no writes fails every attempt to get a job, thousands of times a second. */
 const FULL_MS = 1000
 
@@ -59,43 +59,46 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
   const worker = new Worker<JobData, StoredReply>(
     QUEUE_NAME,
     (job, token, signal) => hear(job, token, AbortSignal.any([stop.signal, ...(signal ? [signal] : [])])),
-    { connection, concurrency: BATCH_SIZE, maxStalledCount: MAX_STALLED, ...lock },
+    { connection, concurrency: BATCH_SIZE, maxStalledCount: MAX_STALLED, autorun: false, ...lock },
   )
   const warn = limitedWarning(log, 'the job worker failed')
+  let isResting = false
   worker.on('error', (error) => {
     warn(error)
-    if (/^(?:OOM|MISCONF)\b/.test(error.message)) void restUntilThereIsRoom()
+    if (/^(?:OOM|MISCONF)\b/.test(error.message)) void rest()
   })
   worker.on('lockRenewalFailed', (ids) => ids.forEach((id) => worker.cancelJob(id)))
   worker.on('completed', (job) => discard(job))
   worker.on('failed', (job) => job?.finishedOn !== undefined && discard(job))
+  void worker.pause(true)
   const watch = watchReplicas({ urls: sttUrls, onChange: follow, ...(findReplicas && { find: findReplicas }) })
 
   function discard({ data, id }: TranscriptionJob): void {
     spool.delete(data.ref).catch((error: unknown) => log.warn({ err: error, job: id }, 'audio was left for the sweep'))
   }
 
-  /** As many jobs at the same time as the ready replicas' batches have places. */
+  /** As many jobs at the same time as the ready replicas' batches have places; while there is none, jobs are left in the queue. */
   function follow(ready: readonly string[]): void {
-    const concurrency = Math.max(1, ready.length) * BATCH_SIZE
-    const isMore = concurrency > worker.concurrency
-    worker.concurrency = concurrency
     replicas.ready = ready
-    if (isMore) void lookForMore()
+    const before = worker.concurrency
+    worker.concurrency = Math.max(1, ready.length) * BATCH_SIZE
+    void workOrPause(worker.concurrency > before)
   }
 
-  /** A worker with all its places taken looks up only when one of its jobs ends, or when it is resumed. */
-  async function lookForMore(): Promise<void> {
-    if (worker.isPaused()) return
-    await worker.pause(true)
-    await worker.resume()
+  /** `isMore`: a worker with all its places taken would look up only when one of its jobs ends. */
+  async function workOrPause(isMore = false): Promise<void> {
+    const isToWork = replicas.ready.length > 0 && !isResting && !stop.signal.aborted
+    if (!worker.isPaused() && (isMore || !isToWork)) await worker.pause(true)
+    if (worker.isPaused() && isToWork) await worker.resume()
   }
 
-  async function restUntilThereIsRoom(): Promise<void> {
-    if (worker.isPaused()) return
-    await worker.pause(true)
+  async function rest(): Promise<void> {
+    if (isResting) return
+    isResting = true
+    await workOrPause()
     await delay(FULL_MS, undefined, { ref: false })
-    if (!stop.signal.aborted) await worker.resume()
+    isResting = false
+    await workOrPause()
   }
 
   async function hear(job: TranscriptionJob, token: string | undefined, signal: AbortSignal): Promise<StoredReply> {
@@ -114,13 +117,14 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     const data = readJobData(job.data)
     const waitMs = startedAt - job.timestamp
     if (waitMs > options.maxAgeMs) throw gone(waitMs)
-    const replica = await replicas.take(data.avoid, signal).catch((reason: unknown) => putBack(reason, job, token))
+    const replica = await replicas.take(data.avoid).catch(() => putBack(job, AWAY_MS.nobody, token))
     try {
       const form = await spool.get(data.ref)
       if (!form) throw gone(waitMs)
-      const answer = await askReplica(replica.url, data, form, options.limitMs, signal).catch((reason: unknown) =>
-        putBack(reason, job, token),
-      )
+      const answer = await askReplica(replica.url, data, form, options.limitMs, signal).catch((reason: unknown) => {
+        if (stop.signal.aborted) return putBack(job, 0, token)
+        throw toAppError(reason)
+      })
       if (answer.end !== 'answered') throw await afterFailure(answer, replica.url, data, job, token)
       options.onTimes?.({ priority: data.priority, waitMs, runMs: Date.now() - startedAt })
       return await storeReply(answer.reply, results)
@@ -146,8 +150,7 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     const hasOthers = replicas.hasOtherThan(tried)
     await job.updateData({ ...data, avoid: hasOthers ? tried : [] })
     if (end === 'failed') return new Error(reason)
-    await job.moveToDelayed(Date.now() + (hasOthers ? AWAY_MS.others : (error.retryAfterMs ?? AWAY_MS.nobody)), token)
-    return new DelayedError()
+    return putBack(job, hasOthers ? AWAY_MS.others : (error.retryAfterMs ?? AWAY_MS.nobody), token)
   }
 
   /** Refusals are short; one that is not is told without the replica's own words. */
@@ -155,10 +158,8 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     return reply.body.length > MAX_REFUSAL_BYTES ? undefined : storeReply(reply, results)
   }
 
-  /** This worker stops, or has lost the job: another one is to have it, at once. */
-  async function putBack(reason: unknown, job: TranscriptionJob, token?: string): Promise<never> {
-    if (!stop.signal.aborted) throw toAppError(reason)
-    await job.moveToDelayed(Date.now(), token)
+  async function putBack(job: TranscriptionJob, delayMs: number, token?: string): Promise<never> {
+    await job.moveToDelayed(Date.now() + delayMs, token)
     throw new DelayedError()
   }
 
