@@ -29,7 +29,12 @@ test('only replicas that say they are ready are told, as they come and go', asyn
   one.isReady = false
   let names = [one.url]
   let told: readonly string[] = ['nothing yet']
-  const watch = watchReplicas({ urls: ['http://stt'], find: async () => names, onChange: (ready) => (told = ready) })
+  const watch = watchReplicas({
+    urls: ['http://stt'],
+    find: async () => names,
+    everyMs: 20,
+    onChange: (ready) => (told = ready),
+  })
   onTestFinished(() => watch.close())
   const becomes = (...expected: string[]) => until(() => String(told) === String(expected), inTime())
   await becomes()

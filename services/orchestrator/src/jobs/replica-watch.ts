@@ -9,23 +9,27 @@ export type ReplicaWatchOptions = {
   /** Base addresses; one stands for all that its name has. */
   readonly urls: readonly string[]
   readonly onChange: (ready: readonly string[]) => void
-  readonly find?: (base: string) => Promise<string[]>
+  readonly find?: ((base: string) => Promise<string[]>) | undefined
+  readonly everyMs?: number | undefined
 }
 
-const LOOK_EVERY_MS = { some: 2000, none: 250 }
+const LOOK_EVERY_MS = 2000
+/** While there is no replica at all. */
+const SOON_MS = 250
 const ANSWER_MS = 1000
 
 export type ReplicaWatch = { lost(url: string): void; close(): void }
 
 /** Starts to look, and goes on until it is closed. */
-export function watchReplicas({ urls, onChange, find = findReplicas }: ReplicaWatchOptions): ReplicaWatch {
+export function watchReplicas(options: ReplicaWatchOptions): ReplicaWatch {
+  const { urls, onChange, find = findReplicas, everyMs = LOOK_EVERY_MS } = options
   const closing = new AbortController()
   let ready: readonly string[] = []
   let timer: NodeJS.Timeout | undefined
   const again = () => {
     clearTimeout(timer)
-    if (!closing.signal.aborted)
-      timer = setTimeout(() => void look(), ready.length > 0 ? LOOK_EVERY_MS.some : LOOK_EVERY_MS.none).unref()
+    if (closing.signal.aborted) return
+    timer = setTimeout(() => void look(), ready.length > 0 ? everyMs : Math.min(SOON_MS, everyMs)).unref()
   }
   const change = (found: readonly string[]) => {
     ready = found

@@ -25,6 +25,8 @@ export type JobWorkerOptions = {
   /** Base addresses of the stt replicas; one address stands for all that its name has. */
   readonly sttUrls: readonly string[]
   readonly findReplicas?: (base: string) => Promise<string[]>
+  /** Between two looks at which replicas there are. */
+  readonly lookEveryMs?: number
   /** For one file. */
   readonly limitMs: number
   /** How long the first job of a batch waits for others. */
@@ -52,7 +54,18 @@ export type JobWorker = { readonly concurrency: number; close(): Promise<void> }
 
 /** Starts to work, as soon as Redis and a replica are there. */
 export function startJobWorker(options: JobWorkerOptions): JobWorker {
-  const { redisUrl, spool, results, sttUrls, findReplicas, windowMs, onBatch, lock = LOCK, log } = options
+  const {
+    redisUrl,
+    spool,
+    results,
+    sttUrls,
+    findReplicas: find,
+    lookEveryMs: everyMs,
+    windowMs,
+    onBatch,
+    lock = LOCK,
+    log,
+  } = options
   const replicas = new Replicas({ windowMs, onBatch })
   const connection = connectRedis(redisUrl, 'worker', log)
   const stop = new AbortController()
@@ -71,7 +84,7 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
   worker.on('completed', (job) => discard(job))
   worker.on('failed', (job) => job?.finishedOn !== undefined && discard(job))
   void worker.pause(true)
-  const watch = watchReplicas({ urls: sttUrls, onChange: follow, ...(findReplicas && { find: findReplicas }) })
+  const watch = watchReplicas({ urls: sttUrls, onChange: follow, find, everyMs })
 
   function discard({ data, id }: TranscriptionJob): void {
     spool.delete(data.ref).catch((error: unknown) => log.warn({ err: error, job: id }, 'audio was left for the sweep'))

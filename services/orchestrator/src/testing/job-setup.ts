@@ -44,13 +44,13 @@ export function answerOverloaded(response: ServerResponse): void {
 export type FakeReplica = HttpStub & { isReady: boolean }
 
 /** A stub of the stt service; questions about its readiness are not among what it was `asked`. */
-export async function startReplica(answer: Answer): Promise<FakeReplica> {
+export async function startReplica(answer: Answer, port = 0): Promise<FakeReplica> {
   const asked: Asked[] = []
   const stub = await startStub((response, question, request) => {
     if (question.path === '/ready') return void response.writeHead(replica.isReady ? 200 : 503).end()
     asked.push(question)
     answer(response, question, request)
-  })
+  }, port)
   const replica = { ...stub, asked, isReady: true }
   return replica
 }
