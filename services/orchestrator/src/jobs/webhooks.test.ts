@@ -38,8 +38,10 @@ beforeEach(async () => {
 })
 afterEach(() => jobs.close())
 
-/** Notes what it was told, and answers with the next status; null: never. */
-async function startReceiver(statuses: (number | null)[]) {
+const NEVER = 0
+
+/** Notes what it was told, and answers with the next status. */
+async function startReceiver(statuses: number[]) {
   const told: { headers: IncomingHttpHeaders; body: string }[] = []
   const stub = await startStub((response, { body }, request) => {
     told.push({ headers: request.headers, body })
@@ -50,7 +52,6 @@ async function startReceiver(statuses: (number | null)[]) {
   onTestFinished(() => stub.close())
   return { told, stub }
 }
-const NEVER = 0
 
 function deliver(hosts: readonly string[], limitMs = 5000) {
   const worker = startWebhookWorker({ redisUrl: redis.url, look: jobs.queue.look, secret, hosts, limitMs, log: silent })
@@ -206,7 +207,7 @@ describe('the address of a webhook', () => {
 })
 
 test('signatures are those of Standard Webhooks', () => {
-  // From the specification's own example, made again with its reference library.
+  // The example of Standard Webhooks' own libraries.
   const known = signingKey(new Secret('whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'))
   const headers = signedHeaders(known, 'msg_p5jXN8AQM9LWM0D4loKWxJek', 1_614_265_330, '{"test": 2432232314}')
   expect(headers['webhook-signature']).toBe('v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=')

@@ -36,6 +36,8 @@ export type JobWorkerOptions = {
   readonly onTimes?: (times: { priority: JobPriority; waitMs: number; runMs: number }) => void
   /** How many jobs went to one replica together. */
   readonly onBatch?: (size: number) => void
+  /** At its end, for the jobs that run; then they go back to the queue. */
+  readonly closeMs?: number
   readonly lock?: { readonly lockDuration: number; readonly stalledInterval: number }
   readonly log: Log
 }
@@ -43,8 +45,9 @@ export type JobWorkerOptions = {
 /** A worker that dies is replaced after at most the sum of both. */
 const LOCK = { lockDuration: 5000, stalledInterval: 2500 }
 const MAX_STALLED = 3
-/** For the jobs that run; then they go back to the queue. Below what serve.ts gives each part. */
-const CLOSE_MS = { jobs: 8000, goBack: 1000 }
+/** Below what serve.ts gives each part. */
+const CLOSE_MS = 8000
+const GO_BACK_MS = 1000
 /** Before a job that no replica could take is tried again; sooner while there is another replica. */
 const AWAY_MS = { others: 50, nobody: 250 }
 /** A Redis that takes no writes fails every attempt to get a job, thousands of times a second. */
@@ -180,9 +183,12 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     watch.close()
     const isAway = connection.status !== 'ready'
     const closed = worker.close(isAway).catch(() => {})
-    const ended = await Promise.race([closed.then(() => true), delay(CLOSE_MS.jobs, false, { ref: false })])
+    const ended = await Promise.race([
+      closed.then(() => true),
+      delay(options.closeMs ?? CLOSE_MS, false, { ref: false }),
+    ])
     stop.abort(new AppError('draining', 'this worker stops'))
-    if (!ended) await Promise.race([closed, delay(CLOSE_MS.goBack, undefined, { ref: false })])
+    if (!ended) await Promise.race([closed, delay(GO_BACK_MS, undefined, { ref: false })])
     connection.disconnect()
   }
 
