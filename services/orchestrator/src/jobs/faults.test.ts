@@ -20,8 +20,8 @@ import { WEBHOOK_QUEUE } from './webhook-job.ts'
 
 const LIMIT_MS = 30_000
 const inTime = () => AbortSignal.timeout(LIMIT_MS)
-/** As in production, and for a test that waits for several of them. */
-const LOCKS = { usual: ['5000', '2500'], short: ['600', '300'] }
+/** As long as is usual, and for a test that waits for several of them. */
+const LOCKS = { usual: ['2000', '1000'], short: ['600', '300'] }
 const SHORT_LOCK = { lockDuration: 600, stalledInterval: 300 }
 const WORKER = fileURLToPath(new URL('../testing/job-worker-process.ts', import.meta.url))
 
@@ -74,8 +74,38 @@ async function withClient<T>(url: string, work: (client: Redis) => Promise<T>): 
   }
 }
 
-describe.concurrent('a worker', { timeout: LIMIT_MS }, () => {
-  test('killed in mid-job: another one ends it, and it ends once (F01)', async (context) => {
+const blockedClients = (url: string): Promise<boolean> =>
+  withClient(url, async (client) => /cmd=bzpopmin/.test(String(await client.client('LIST'))))
+
+describe.concurrent('the queue', { timeout: LIMIT_MS }, () => {
+  test.for([
+    { story: 'and gives answers again', isMended: true },
+    { story: 'and keeps the old connections silent for ever', isMended: false },
+  ])(
+    'Redis becomes a black hole $story: callers are refused in time, and the queue comes back (F09)',
+    async ({ isMended }, context) => {
+      const redis = await startRedis()
+      const proxy = await startProxy(redis.port)
+      context.onTestFinished(async () => {
+        await proxy.close()
+        await redis.stop()
+      })
+      const { jobs } = await setUp(context, `redis://127.0.0.1:${proxy.port}`)
+      const ear = await replica(context, echo)
+      jobs.work([ear.url])
+      await jobs.ended(await submit(jobs, 'before'), inTime())
+      proxy.stall()
+      const askedAt = performance.now()
+      await expect(submit(jobs, 'nobody')).rejects.toMatchObject({ code: 'dependency_unavailable' })
+      expect(performance.now() - askedAt).toBeLessThan(5000)
+      proxy.heal(isMended)
+      let id = ''
+      await until(async () => (id = await submit(jobs, 'after').catch(() => '')) !== '', inTime())
+      expect(await jobs.ended(id, inTime())).toMatchObject({ result: { text: 'after' } })
+    },
+  )
+
+  test('a worker killed in mid-job: another one ends it, and it ends once (F01)', async (context) => {
     const { url, jobs } = await setUp(context)
     let isHeld = true
     const slow = await replica(context, (response, asked, request) => isHeld || echo(response, asked, request))
@@ -85,13 +115,13 @@ describe.concurrent('a worker', { timeout: LIMIT_MS }, () => {
     await killed(child)
     isHeld = false
     let ends = 0
-    jobs.work([slow.url], { onTimes: () => void ends++ })
+    jobs.work([slow.url], { onTimes: () => void ends++, lock: SHORT_LOCK })
     expect(await jobs.ended(id, inTime())).toMatchObject({ result: { text: 'survivor' } })
     await until(async () => (await jobs.spooled()).length === 0, inTime())
     expect([ends, slow.asked.length]).toEqual([1, 2])
   })
 
-  test('killed each time by the same job: that job fails as poison after four starts, its caller is told, and the next is done (F03)', async (context) => {
+  test('a worker killed each time by the same job: that job fails as poison after four starts, its caller is told, and the next is done (F03)', async (context) => {
     const { url, jobs } = await setUp(context)
     const id = await submit(jobs, 'poison', { webhookUrl: 'http://told.example/' })
     let starts = 0
@@ -119,7 +149,7 @@ describe.concurrent('a worker', { timeout: LIMIT_MS }, () => {
     await until(async () => (await waiting()) === 1, inTime())
   })
 
-  test('frozen in mid-job is replaced, and when it wakes its result is refused (F05)', async (context) => {
+  test('a worker frozen in mid-job is replaced, and when it wakes its result is refused (F05)', async (context) => {
     const { url, jobs } = await setUp(context)
     const held = Promise.withResolvers<void>()
     const old = await replica(
@@ -143,7 +173,7 @@ describe.concurrent('a worker', { timeout: LIMIT_MS }, () => {
     expect(await jobs.queue.look(id, inTime())).toMatchObject({ status: 'completed', result: { text: 'once' } })
   })
 
-  test('asked to stop ends the job it has, takes no other, and exits (F36)', async (context) => {
+  test('a worker asked to stop ends the job it has, takes no other, and exits (F36)', async (context) => {
     const { url, jobs } = await setUp(context)
     const answers: (() => void)[] = []
     const slow = await replica(context, (...asked) => void answers.push(() => echo(...asked)))
@@ -161,7 +191,7 @@ describe.concurrent('a worker', { timeout: LIMIT_MS }, () => {
     expect([running?.status, waiting?.status]).toEqual(['completed', 'queued'])
   })
 
-  test('that has no time to end its job gives it back, and another one does it (F36)', async (context) => {
+  test('a worker that has no time to end its job gives it back, and another one does it (F36)', async (context) => {
     const { jobs } = await setUp(context)
     const stuck = await replica(context, () => {})
     const ear = await replica(context, echo)
@@ -174,7 +204,7 @@ describe.concurrent('a worker', { timeout: LIMIT_MS }, () => {
     expect(await jobs.ended(id, inTime())).toMatchObject({ result: { text: 'given back' } })
   })
 
-  test('given a job of another version fails it, and goes on (F45)', async (context) => {
+  test('a worker given a job of another version fails it, and goes on (F45)', async (context) => {
     const { url, jobs } = await setUp(context)
     const ear = await replica(context, echo)
     const data = JSON.stringify({ v: 1, ref: 'x', options: { language: 'en' }, priority: 'bulk' })
@@ -188,13 +218,8 @@ describe.concurrent('a worker', { timeout: LIMIT_MS }, () => {
     })
     expect(await jobs.ended(next, inTime())).toMatchObject({ result: { text: 'new' } })
   })
-})
 
-const blockedClients = (url: string): Promise<boolean> =>
-  withClient(url, async (client) => /cmd=bzpopmin/.test(String(await client.client('LIST'))))
-
-describe.concurrent('Redis', { timeout: LIMIT_MS }, () => {
-  test('killed and started again with its file: no job that was taken is lost (F06)', async (context) => {
+  test('Redis killed and started again with its file: no job that was taken is lost (F06)', async (context) => {
     const folder = await mkdtemp(join(tmpdir(), 'hearth-redis-'))
     const flags = ['--appendonly', 'yes', '--appendfsync', 'always', '--dir', folder]
     const first = await startRedis(undefined, flags)
@@ -216,34 +241,7 @@ describe.concurrent('Redis', { timeout: LIMIT_MS }, () => {
     expect(ear.asked).toHaveLength(20)
   })
 
-  test.for([
-    { story: 'and gives answers again', isMended: true },
-    { story: 'and keeps the old connections silent for ever', isMended: false },
-  ])(
-    'becomes a black hole $story: callers are refused in time, and the queue comes back (F09)',
-    async ({ isMended }, context) => {
-      const redis = await startRedis()
-      const proxy = await startProxy(redis.port)
-      context.onTestFinished(async () => {
-        await proxy.close()
-        await redis.stop()
-      })
-      const { jobs } = await setUp(context, `redis://127.0.0.1:${proxy.port}`)
-      const ear = await replica(context, echo)
-      jobs.work([ear.url])
-      await jobs.ended(await submit(jobs, 'before'), inTime())
-      proxy.stall()
-      const askedAt = performance.now()
-      await expect(submit(jobs, 'nobody')).rejects.toMatchObject({ code: 'dependency_unavailable' })
-      expect(performance.now() - askedAt).toBeLessThan(5000)
-      proxy.heal(isMended)
-      let id = ''
-      await until(async () => (id = await submit(jobs, 'after').catch(() => '')) !== '', inTime())
-      expect(await jobs.ended(id, inTime())).toMatchObject({ result: { text: 'after' } })
-    },
-  )
-
-  test('is emptied: who waits is told, nothing stays in the spool, and the next job is done (F10)', async (context) => {
+  test('Redis is emptied: who waits is told, nothing stays in the spool, and the next job is done (F10)', async (context) => {
     const { url, jobs } = await setUp(context)
     const stuck = await replica(context, () => {})
     const worker = jobs.work([stuck.url], { closeMs: 0 })
@@ -258,7 +256,7 @@ describe.concurrent('Redis', { timeout: LIMIT_MS }, () => {
     expect(await jobs.ended(await submit(jobs, 'next'), inTime())).toMatchObject({ result: { text: 'next' } })
   })
 
-  test('is full: no more are taken, the worker rests instead of asking on, and all is done once there is room (F11)', async (context) => {
+  test('Redis is full: no more are taken, the worker rests instead of asking on, and all is done once there is room (F11)', async (context) => {
     const redis = await startRedis(undefined, ['--maxmemory-policy', 'noeviction'])
     context.onTestFinished(() => redis.stop())
     const { jobs } = await setUp(context, redis.url)

@@ -84,7 +84,7 @@ describe('a job', () => {
     onTestFinished(() => busy.close())
     await Promise.all(Array.from({ length: BATCH_SIZE }, () => submit('bulk')))
     await jobs.queue.submit(await submissionSaying('urgent', { priority: 'interactive' }), inTime())
-    jobs.work([busy.url], { limitMs: 2000 })
+    jobs.work([busy.url], { closeMs: 0 })
     await until(() => busy.asked.length === BATCH_SIZE, inTime())
     expect(busy.asked.map(({ body }) => heardIn(body))).toContain('urgent')
   })
@@ -231,7 +231,7 @@ describe('the ear of a turn', () => {
   test('hears directly when Redis goes away in the middle', async () => {
     const stuck = await startReplica(() => {})
     onTestFinished(() => stuck.close())
-    jobs.work([stuck.url])
+    jobs.work([stuck.url], { closeMs: 0 })
     const heard = listen()
     await until(() => stuck.asked.length === 1, inTime())
     await redis.stop()
@@ -241,7 +241,7 @@ describe('the ear of a turn', () => {
   test('hears directly when Redis was emptied, instead of waiting for ever', async () => {
     const stuck = await startReplica(() => {})
     onTestFinished(() => stuck.close())
-    jobs.work([stuck.url])
+    jobs.work([stuck.url], { closeMs: 0 })
     const heard = listen()
     await until(() => stuck.asked.length === 1, inTime())
     await withClient(redis.url, (client) => client.flushall())

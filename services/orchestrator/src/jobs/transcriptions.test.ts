@@ -238,6 +238,7 @@ describe('a request', () => {
     call.destroy()
     await until(async () => (await jobs.queue.bull.getWaitingCount()) === 0, inTime())
     await until(async () => (await jobs.stored()) === 0, inTime())
+    expect(stt.asked).toEqual([])
   })
 
   test('whose client asks before it sends is told to go on once, and is heard', async () => {

@@ -143,6 +143,7 @@ describe('a webhook', () => {
     await until(() => jobs.queue.isReady(), inTime())
     deliver([hostOf(stub)])
     await until(() => told.length === 1, inTime())
+    expect(told[0]?.headers['webhook-id']).toBe(id)
   })
 
   test('to a host that was taken from the list since is not called', async () => {

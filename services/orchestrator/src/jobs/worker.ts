@@ -43,7 +43,9 @@ export type JobWorkerOptions = {
 }
 
 /** A worker that dies is replaced after at most the sum of both. */
-const LOCK = { lockDuration: 5000, stalledInterval: 2500 }
+const LOCK = { lockDuration: 5000, stalledInterval: 2000 }
+/** Seconds. Redis may wake a worker that is frozen, and no other: so they also look by themselves. */
+const LOOK_EVERY_S = 1
 const MAX_STALLED = 3
 /** Below what serve.ts gives each part. */
 const CLOSE_MS = 8000
@@ -75,7 +77,14 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
   const worker = new Worker<JobData, StoredReply>(
     QUEUE_NAME,
     (job, token, signal) => hear(job, token, AbortSignal.any([stop.signal, ...(signal ? [signal] : [])])),
-    { connection, concurrency: BATCH_SIZE, maxStalledCount: MAX_STALLED, autorun: false, ...lock },
+    {
+      connection,
+      concurrency: BATCH_SIZE,
+      maxStalledCount: MAX_STALLED,
+      autorun: false,
+      drainDelay: LOOK_EVERY_S,
+      ...lock,
+    },
   )
   const warn = limitedWarning(log, 'the job worker failed')
   let isResting = false

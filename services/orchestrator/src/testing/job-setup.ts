@@ -47,9 +47,12 @@ export type FakeReplica = HttpStub & { isReady: boolean }
 export async function startReplica(answer: Answer, port = 0): Promise<FakeReplica> {
   const asked: Asked[] = []
   const stub = await startStub((response, question, request) => {
-    if (question.path === '/ready') return void response.writeHead(replica.isReady ? 200 : 503).end()
-    asked.push(question)
-    answer(response, question, request)
+    if (question.path === '/ready') {
+      response.writeHead(replica.isReady ? 200 : 503).end()
+    } else {
+      asked.push(question)
+      answer(response, question, request)
+    }
   }, port)
   const replica = { ...stub, asked, isReady: true }
   return replica
