@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { createMetrics } from '@hearth/shared/telemetry'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import type { Answer } from '../testing/http-stub.ts'
 import { answerHeard, heardIn, openJobs, startReplica, submissionSaying } from '../testing/job-setup.ts'
 import type { FakeReplica, JobSetup } from '../testing/job-setup.ts'
 import { freePort, startRedis, until } from '../testing/redis-server.ts'
@@ -122,9 +123,24 @@ describe('replicas of one name', () => {
 
   test('that all went away leave the jobs waiting, and they are done when one is back (F22)', async () => {
     const port = await freePort()
-    jobs.work([`http://127.0.0.1:${port}`])
+    const url = `http://127.0.0.1:${port}`
+    const echo: Answer = (response, { body }) => answerHeard(response, heardIn(body))
+    const first = await startReplica(echo, port)
+    let looks = 0
+    const findReplicas = async () => {
+      looks++
+      return [url]
+    }
+    jobs.work([url], { findReplicas, lookEveryMs: 20 })
+    await allEnded(await submitAll(1))
+    await first.close()
     const ids = await submitAll(3)
-    const back = await startReplica((response, { body }) => answerHeard(response, heardIn(body)), port)
+    const before = looks
+    // Longer than a job waits between two attempts.
+    await until(() => looks > before + 30, inTime())
+    const waiting = await Promise.all(ids.map((id) => jobs.queue.bull.getJob(id)))
+    expect(Math.max(...waiting.map((job) => job?.attemptsStarted ?? 0))).toBeLessThanOrEqual(1)
+    const back = await startReplica(echo, port)
     closing.push(() => back.close())
     expect((await allEnded(ids)).map(({ status }) => status)).toEqual(Array(3).fill('completed'))
     expect(back.asked).toHaveLength(3)
