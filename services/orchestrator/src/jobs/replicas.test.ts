@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { BATCH_SIZE, Replicas } from './replicas.ts'
 import type { ReplicasOptions } from './replicas.ts'
 
@@ -33,6 +33,35 @@ describe('who gets the next job', () => {
     await takeAll(replicas, BATCH_SIZE - 1)
     await takeAll(replicas, BATCH_SIZE - 1)
     expect((await takeAll(replicas, 2)).map(({ url }) => url)).toEqual(urls)
+  })
+
+  test('jobs that follow a batch that ended, one by one, are a batch again', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const sizes: number[] = []
+    const replicas = of(urls, { onBatch: (size) => sizes.push(size), now: () => 0 })
+    for (const replica of await takeAll(replicas, BATCH_SIZE)) replica.release()
+    const following = [replicas.take([])]
+    for (let count = 1; count < BATCH_SIZE; count++) {
+      await new Promise(setImmediate)
+      following.push(replicas.take([]))
+    }
+    await Promise.all(following)
+    expect(sizes).toEqual([BATCH_SIZE, BATCH_SIZE])
+  })
+
+  test('the places of a batch that is not over are kept for a whole one, but not for long', async () => {
+    const sizes: number[] = []
+    const replicas = of(['http://a'], { onBatch: (size) => sizes.push(size), now: () => 0 })
+    const [first] = await takeAll(replicas, BATCH_SIZE)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    first?.release()
+    const next = replicas.take([])
+    vi.advanceTimersByTime(49)
+    expect(sizes).toEqual([BATCH_SIZE])
+    vi.advanceTimersByTime(1)
+    expect([(await next).url, ...sizes]).toEqual(['http://a', BATCH_SIZE, 1])
   })
 
   test('the one that failed the job is asked again only when there is no other', async () => {

@@ -1,17 +1,21 @@
 /**
- * Which stt replica gets the next job. Jobs that wait at the same time are gathered and go to one replica together, as many as its batch
- * still has places; then the least busy one is next. Only ready replicas get jobs.
+ * Which stt replica gets the next job. Jobs that wait at the same time are gathered and go to one replica together, as soon as its last
+ * batch is over: one by one into the places that come free, they would be computed one by one. Only ready replicas get jobs.
  */
 import { AppError } from '@hearth/shared/errors'
 
 export const BATCH_SIZE = 4
 /** After a failure, this long, others are asked first. */
 const COOLING_MS = 5000
+/** Jobs of one batch end together, and those that take their places come one by one, this long after each other at most. */
+const GATHER_MS = 3
+/** One job of a batch may be much longer than the others: this long their places are kept free for a whole batch. */
+const PATIENCE_MS = 50
 
 export type Replica = { readonly url: string; release(): void }
 
 export type ReplicasOptions = {
-  /** How long the first job of a batch waits for others; with 0 it goes with those that BullMQ fetched with it. */
+  /** How long the first job of a batch waits for others; with 0 only as long as others follow those that just ended, and not at all when nothing runs. */
   readonly windowMs: number
   /** How many jobs went to one replica together. */
   readonly onBatch?: ((size: number) => void) | undefined
@@ -30,8 +34,10 @@ export class Replicas {
   #ready: readonly string[] = []
   readonly #running = new Map<string, number>()
   readonly #coolingUntil = new Map<string, number>()
-  #takers: Taker[] = []
+  readonly #takers: Taker[] = []
   #timer: NodeJS.Timeout | undefined
+  #dueAt = Infinity
+  #releasedAt = -Infinity
 
   constructor(options: ReplicasOptions) {
     this.#options = options
@@ -53,7 +59,14 @@ export class Replicas {
     this.#takers.push({ avoid, take: resolve, leave: reject })
     this.#gather()
     const url = await promise
-    return { url, release: () => this.#count(url, -1) }
+    return {
+      url,
+      release: () => {
+        this.#count(url, -1)
+        this.#releasedAt = this.#now()
+        this.#gather()
+      },
+    }
   }
 
   /** It failed a job: for a while others are asked first. */
@@ -66,28 +79,50 @@ export class Replicas {
   }
 
   #gather(): void {
+    if (this.#takers.length === 0) return
     const { windowMs } = this.#options
-    if (this.#takers.length >= BATCH_SIZE) this.#deal()
-    else if (this.#takers.length > 1 || this.#timer) return
-    else if (windowMs > 0) this.#timer = setTimeout(() => this.#deal(), windowMs)
-    else setImmediate(() => this.#deal())
+    if (this.#ready.length > 0 && !this.#ready.some((url) => this.#runningAt(url) === 0)) this.#dealIn(PATIENCE_MS)
+    else if (this.#takers.length >= BATCH_SIZE) this.#deal(false)
+    else this.#dealIn(windowMs === 0 && this.#isQuiet() ? 0 : windowMs || GATHER_MS)
   }
 
-  #deal(): void {
+  /** Or sooner, if that was said before. */
+  #dealIn(ms: number): void {
+    const dueAt = this.#now() + ms
+    if (dueAt >= this.#dueAt) return
     clearTimeout(this.#timer)
-    this.#timer = undefined
-    const takers = this.#takers
-    this.#takers = []
+    this.#dueAt = dueAt
+    const isForced = ms === PATIENCE_MS
+    // Jobs that BullMQ fetched together come within one turn of the event loop.
+    if (ms === 0) setImmediate(() => this.#dueAt === dueAt && this.#deal(isForced))
+    else this.#timer = setTimeout(() => this.#deal(isForced), ms)
+  }
+
+  #isQuiet(): boolean {
+    return this.#running.size === 0 && this.#now() - this.#releasedAt > GATHER_MS
+  }
+
+  /** `isForced`: also into the places that a batch still has. */
+  #deal(isForced: boolean): void {
+    clearTimeout(this.#timer)
+    this.#dueAt = Infinity
+    const takers = this.#takers.splice(0)
     if (this.#ready.length === 0) return leaveAll(takers)
     const sizes = new Map<string, number>()
     let url: string | undefined
-    for (const { avoid, take } of takers) {
-      if (url === undefined || avoid.includes(url) || this.#runningAt(url) >= BATCH_SIZE) url = this.#best(avoid)
+    for (const taker of takers) {
+      if (url === undefined || taker.avoid.includes(url) || this.#runningAt(url) >= BATCH_SIZE)
+        url = this.#best(taker.avoid)
+      if (!isForced && !sizes.has(url) && this.#runningAt(url) > 0) {
+        this.#takers.push(taker)
+        continue
+      }
       this.#count(url, 1)
       sizes.set(url, (sizes.get(url) ?? 0) + 1)
-      take(url)
+      taker.take(url)
     }
     for (const size of sizes.values()) this.#options.onBatch?.(size)
+    if (this.#takers.length > 0) this.#dealIn(PATIENCE_MS)
   }
 
   #best(avoid: readonly string[]): string {

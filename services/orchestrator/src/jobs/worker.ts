@@ -3,7 +3,7 @@
  * batcher makes one batch of what it is given together. The worker itself only waits, so its locks are always renewed in time.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { AppError, toAppError } from '@hearth/shared/errors'
+import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { DelayedError, UnrecoverableError, Worker } from 'bullmq'
 import { askReplica } from './ask-replica.ts'
@@ -132,7 +132,7 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     } catch (error) {
       // A line of text is all that stays of an error.
       if (!(error instanceof AppError)) throw error
-      throw new UnrecoverableError(writeFailure(error))
+      throw error.retryable ? new Error(writeFailure(error)) : new UnrecoverableError(writeFailure(error))
     }
   }
 
@@ -148,7 +148,8 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
       if (!form) throw gone(waitMs)
       const answer = await askReplica(replica.url, data, form, options.limitMs, signal).catch((reason: unknown) => {
         if (stop.signal.aborted) return putBack(job, 0, token)
-        throw toAppError(reason)
+        // Its lock could not be renewed: if nobody else has it by now, it is tried again.
+        throw new Error(writeFailure(reason))
       })
       if (answer.end !== 'answered') throw await afterFailure(answer, replica.url, data, job, token)
       options.onTimes?.({ priority: data.priority, waitMs, runMs: Date.now() - startedAt })
