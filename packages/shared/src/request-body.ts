@@ -25,7 +25,10 @@ export function check<T>(value: unknown, schema: z.ZodType<T>): T {
 }
 
 /** A multipart or urlencoded form. Throws `unsupported_content_type`, `invalid_multipart` (also for more than 64 parts). */
-export async function readForm(c: Context): Promise<FormData> {
+export const readForm = async (c: Context): Promise<FormData> => (await readFormBytes(c)).form
+
+/** A form as `readForm` gives it, and the bytes it was read from. */
+export async function readFormBytes(c: Context): Promise<{ form: FormData; bytes: Uint8Array<ArrayBuffer> }> {
   const type = requireContentType(
     c,
     /^(?:multipart\/form-data|application\/x-www-form-urlencoded)$/,
@@ -34,13 +37,15 @@ export async function readForm(c: Context): Promise<FormData> {
   // The limit was checked on the way in; reading the bytes first tells a broken connection from a broken form.
   const body = await readBytes(c)
   checkPartCount(body, type)
-  return new Response(body, { headers: { 'content-type': String(type) } }).formData().catch((cause: unknown) => {
+  const reading = new Response(body, { headers: { 'content-type': String(type) } }).formData()
+  const form = await reading.catch((cause: unknown) => {
     throw new AppError(
       'invalid_multipart',
       'the form can not be read: expected multipart/form-data with its boundary, complete',
       { cause },
     )
   })
+  return { form, bytes: body }
 }
 
 /** Before parsing, which takes a second for the hundred thousand parts that fit into an upload. */

@@ -79,6 +79,12 @@ export class Metrics {
     return (labels: Record<Label, string>, ms: number): void => histogram.observe(labels, ms / 1000)
   }
 
+  /** A histogram of counts that one service has; gives what observes one. */
+  addSizes(name: string, help: string, buckets: number[]) {
+    const histogram = this.#histogram(name, help, [], buckets)
+    return (size: number): void => histogram.observe(size)
+  }
+
   /** A gauge that one service has, read at each scrape; nothing is told of it when `read` fails. */
   addGauge<Label extends string>(
     name: string,

@@ -14,8 +14,9 @@ import { addSessionRoutes } from './session-routes.ts'
 import { addApiDescription } from './openapi/routes.ts'
 import { Turns } from './turns.ts'
 import { addDashboard } from './jobs/dashboard.ts'
-import type { JobQueue } from './jobs/queue.ts'
 import { addJobRoutes } from './jobs/routes.ts'
+import type { Jobs } from './jobs/start-jobs.ts'
+import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
   readonly version: string
@@ -27,7 +28,7 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   /** Who may call; everybody who reaches the port when it is left out. */
   readonly access?: AccessOptions
   /** Where there is a Redis. */
-  readonly jobs?: JobQueue | undefined
+  readonly jobs?: Omit<Jobs, 'close'> | undefined
   /** Shows the queue under /queues. */
   readonly dashboard?: boolean
   readonly maxUploadBytes: number
@@ -65,9 +66,12 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   )
   addGenerate(app, { ...options, admission, turns })
   addSessionRoutes(app, { ...options, turns })
+  const { jobs } = options
+  // Before the gateway, which has the same routes without a queue.
+  if (jobs) addQueuedTranscriptions(app, jobs)
   addGateway(app, options)
-  addJobRoutes(app, options.jobs)
-  if (options.jobs && options.dashboard) addDashboard(app, options.jobs)
+  addJobRoutes(app, jobs)
+  if (jobs && options.dashboard) addDashboard(app, jobs.queue)
   addChatCompletions(app, { ...options, admission })
   addApiDescription(app, version)
   return app

@@ -77,3 +77,12 @@ test('there is a job queue only where a Redis is named', () => {
   })
   expect(() => readOrchestratorConfig({ REDIS_URL: 'http://redis' })).toThrow(/REDIS_URL: expected redis:/)
 })
+
+test('there are no webhooks until their hosts and a secret are named', () => {
+  expect(readOrchestratorConfig({}).jobs.webhookHosts).toEqual([])
+  const { jobs, webhook } = readOrchestratorConfig({
+    JOBS_WEBHOOK_HOSTS: 'hooks.example.com, inside:9000',
+    WEBHOOK_SECRET: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  })
+  expect([jobs.webhookHosts, String(webhook.secret)]).toEqual([['hooks.example.com', 'inside:9000'], '[redacted]'])
+})

@@ -51,7 +51,11 @@ const SECTIONS = {
     windowMs: int({ min: 0, max: 50 }).default(0),
     spoolMaxBytes: int({ min: MEBIBYTE, max: 2 ** 40 }).default(1024 * MEBIBYTE),
     spoolMaxAgeMs: limitMs(15 * MINUTE_MS),
+    /** Hosts that a job's `webhook_url` may name, `hooks.example.com` or `hooks.example.com:8443`; none without it. */
+    webhookHosts: list().default([]),
   }),
+  /** `whsec_` and 24 to 64 bytes in base64: signs what webhooks are told. */
+  webhook: z.object({ secret: secret().optional() }),
   queue: z.object({
     /** Bull Board under /queues. */
     dashboard: bool().default(false),

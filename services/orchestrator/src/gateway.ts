@@ -131,7 +131,8 @@ async function* piecesOf(body: ReadableStream<Uint8Array>, watch: Watchdog): Asy
   }
 }
 
-function requestHeaders(c: Context<AppEnv>): Headers {
+/** Those of a request that its service gets. */
+export function requestHeaders(c: Context<AppEnv>): Headers {
   // Inflated here and sent on larger than it says, a compressed reply would gain nothing within one machine.
   const headers = new Headers({ [HEADERS.requestId]: c.get('requestId'), 'accept-encoding': 'identity' })
   for (const name of REQUEST_HEADERS) {
@@ -141,7 +142,8 @@ function requestHeaders(c: Context<AppEnv>): Headers {
   return headers
 }
 
-function replyHeaders(theirs: Headers): Headers {
+/** Those of a service's reply that a client gets. */
+export function replyHeaders(theirs: Headers): Headers {
   const headers = new Headers()
   const isInflated = theirs.has('content-encoding')
   for (const [name, value] of theirs) {
@@ -152,7 +154,7 @@ function replyHeaders(theirs: Headers): Headers {
 }
 
 /** The service's own entries, and its whole time under the stage's name. */
-function tellTimes(c: Context<AppEnv>, stage: GatewayStage, theirs: Headers): void {
+export function tellTimes(c: Context<AppEnv>, stage: GatewayStage, theirs: Headers): void {
   const entries = (theirs.get('server-timing') ?? '').split(', ').filter((entry) => /^(?!total;)[\w.-]+;/.test(entry))
   const total = theirs.get(HEADERS.totalTime)
   if (total !== null && /^[\d.]+$/.test(total)) entries.push(`${stage};dur=${total}`)

@@ -64,7 +64,7 @@ async function main(): Promise<void> {
     sessions,
     models: () => [isRehearsed ? current() : stillWarming(current())],
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
-    jobs: jobs?.queue,
+    jobs,
     dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,
     access: { ...config.hearth, openPaths: OPEN_PATHS },
@@ -100,10 +100,15 @@ function openStore(home: string): MemoryStore {
   return openMemory(join(folder, 'memory.sqlite'))
 }
 
-function openJobs({ redis, hearth, jobs, stt }: OrchestratorConfig, log: Log, metrics: Metrics): Jobs | undefined {
+function openJobs(
+  { redis, hearth, jobs, stt, webhook }: OrchestratorConfig,
+  log: Log,
+  metrics: Metrics,
+): Jobs | undefined {
   if (redis.url === undefined) return undefined
   const replicas = { urls: stt.urls ?? [stt.url], limitMs: stt.limitMs }
-  return startJobs({ redisUrl: redis.url, home: hearth.home, jobs, stt: replicas, log, metrics })
+  const { secret: webhookSecret } = webhook
+  return startJobs({ redisUrl: redis.url, home: hearth.home, jobs, stt: replicas, webhookSecret, log, metrics })
 }
 
 function createSessions({ session, redis }: OrchestratorConfig, { servers }: LanguageModels, log: Log): Sessions {

@@ -16,9 +16,17 @@ const DEADLINE_MS = 1000
 /** At most one log line in this time about a Redis that is away. */
 const LOG_EVERY_MS = 5000
 
+/** Longer than BullMQ ever blocks (10 s): after this long without an answer the connection is dead, and another one is made. */
+const SILENCE_MS = 12_000
+
 const ROLES = {
-  worker: { maxRetriesPerRequest: null },
-  producer: { maxRetriesPerRequest: 1, enableOfflineQueue: false, commandTimeout: COMMAND_MS },
+  worker: { maxRetriesPerRequest: null, socketTimeout: SILENCE_MS },
+  producer: {
+    maxRetriesPerRequest: 1,
+    enableOfflineQueue: false,
+    commandTimeout: COMMAND_MS,
+    socketTimeout: COMMAND_MS,
+  },
 } as const satisfies Record<string, RedisOptions>
 
 /** Starts to connect, and goes on trying for ever; a Redis that is away is logged, never thrown. */

@@ -1,9 +1,12 @@
-/** The words of a job: what stands in Redis, and how it is told to a caller. Audio never stands there: `ref` says where it lies. */
-import { Transcription } from '@hearth/shared/api'
+/**
+ * The words of a job: what stands in Redis, and how it is told to a caller. Neither the audio nor anything else of the caller's form
+ * stands there: `ref` says where the form lies, whole, as the stt service is to get it.
+ */
 import { AppError, ERROR_CODES, toAppError } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
 import type { Job } from 'bullmq'
 import * as z from 'zod'
+import { StoredReply } from './reply.ts'
 
 export const QUEUE_NAME = 'hearth-transcriptions'
 
@@ -11,45 +14,65 @@ export const QUEUE_NAME = 'hearth-transcriptions'
 export const JobPriority = z.enum(['interactive', 'bulk'])
 export type JobPriority = z.infer<typeof JobPriority>
 
-/** Fields of `POST /v1/audio/transcriptions` that a job may have. */
-export const JobOptions = z.strictObject({
-  model: z.string().max(200).optional(),
-  language: z.string().max(64).optional(),
-})
-export type JobOptions = z.infer<typeof JobOptions>
+/** Where at the stt service a job's form goes. */
+export const JobPath = z.enum(['/v1/audio/transcriptions', '/v1/audio/translations'])
+export type JobPath = z.infer<typeof JobPath>
+
+const JOB_VERSION = 2
 
 export const JobData = z.object({
-  v: z.literal(1),
+  v: z.literal(JOB_VERSION),
+  path: JobPath,
   ref: z.string(),
-  options: JobOptions,
+  /** Of the request to the stt service; `content-type` tells the form's boundary. */
+  headers: z.record(z.string(), z.string()),
   priority: JobPriority,
-  /** Of the audio and the options: tells whether a second request with the same key is the same request. */
+  /** Of everything asked: tells whether a second request with the same key is the same request. */
   digest: z.string(),
   /** Replicas that failed it: the next attempt goes to another one. */
   avoid: z.array(z.string()).default([]),
 })
 export type JobData = z.infer<typeof JobData>
 
-export type TranscriptionJob = Job<JobData, Transcription>
+export type TranscriptionJob = Job<JobData, StoredReply>
 
-const Failure = z.object({ code: z.string(), message: z.string(), param: z.string().nullable() })
-
-/** BullMQ keeps one line of text of an error. */
-export function writeFailure(thrown: unknown): string {
-  const { code, message, param } = toAppError(thrown)
-  return JSON.stringify({ code, message, param } satisfies z.infer<typeof Failure>)
+/** A job of a version that this worker doesn't know is failed, not guessed at. Throws `unsupported_job_version`. */
+export function readJobData(data: unknown): JobData {
+  const { data: known, error } = JobData.safeParse(data)
+  if (known) return known
+  const message = `expected a job of version ${JOB_VERSION}, got one that another release of Hearth made`
+  throw new AppError('unsupported_job_version', message, { cause: error })
 }
 
-/** The error that `writeFailure` wrote; `stage_failed` for what BullMQ itself wrote, as when a job killed its workers. */
-function readFailure(reason: string): AppError {
-  const { code, message, param } = Failure.safeParse(parseJson(reason)).data ?? {
-    code: '',
-    message: reason,
-    param: null,
-  }
+const Failure = z.object({
+  code: z.string(),
+  message: z.string(),
+  param: z.string().nullable(),
+  /** What the stt service said, for whoever asked for just that. */
+  reply: StoredReply.optional(),
+})
+
+/** BullMQ keeps one line of text of an error. */
+export function writeFailure(thrown: unknown, reply?: StoredReply): string {
+  const { code, message, param } = toAppError(thrown)
+  return JSON.stringify({ code, message, param, ...(reply && { reply }) } satisfies z.infer<typeof Failure>)
+}
+
+/** What `writeFailure` wrote, or BullMQ itself. */
+function readFailure(reason: string): { error: AppError; reply?: StoredReply | undefined } {
+  const failure = Failure.safeParse(parseJson(reason)).data
   const details = { stage: 'stt' }
-  if (!isKnown(code)) return new AppError('stage_failed', 'stt: the job stopped its worker too often', { details })
-  return new AppError(code, message, { details, ...(param !== null && { param }) })
+  if (!failure) return { error: failedByBullMq(reason) }
+  const { code, message, param, reply } = failure
+  if (!isKnown(code)) return { error: new AppError('stage_failed', `stt: ${message}`, { details }), reply }
+  return { error: new AppError(code, message, { details, ...(param !== null && { param }) }), reply }
+}
+
+function failedByBullMq(reason: string): AppError {
+  const details = { stage: 'stt' }
+  if (reason.startsWith('job stalled more than'))
+    return new AppError('job_poisoned', 'this job stopped its worker too often, and is not tried again', { details })
+  return new AppError('stage_failed', 'stt: the job ended without a result', { details, cause: reason })
 }
 
 function parseJson(text: string): unknown {
@@ -62,19 +85,25 @@ function parseJson(text: string): unknown {
 
 const isKnown = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code)
 
-export type JobReport = {
-  readonly id: string
-  readonly status: 'queued' | 'running' | 'completed' | 'failed'
-  /** 0 or 1: a file is heard in one piece. */
-  readonly progress: number
-  readonly result?: Transcription
-  readonly error?: AppError
-}
+export type Outcome =
+  | { readonly status: 'queued' | 'running' }
+  | { readonly status: 'completed'; readonly reply: StoredReply }
+  | { readonly status: 'failed'; readonly error: AppError; readonly reply?: StoredReply | undefined }
 
 /** What BullMQ's states are to a caller; a job between two attempts is queued. */
-export function reportOf(id: string, job: TranscriptionJob, state: string): JobReport {
-  if (state === 'completed')
-    return { id, status: 'completed', progress: 1, result: Transcription.parse(job.returnvalue) }
-  if (state === 'failed') return { id, status: 'failed', progress: 1, error: readFailure(job.failedReason ?? '') }
-  return { id, status: state === 'active' ? 'running' : 'queued', progress: 0 }
+export function outcomeOf(job: TranscriptionJob, state: string): Outcome {
+  if (state === 'completed') return { status: 'completed', reply: StoredReply.parse(job.returnvalue) }
+  if (state === 'failed') return { status: 'failed', ...readFailure(job.failedReason ?? '') }
+  return { status: state === 'active' ? 'running' : 'queued' }
+}
+
+/** `GET /jobs/:id`, but for the words of an error. */
+export type JobReport = {
+  readonly id: string
+  readonly status: Outcome['status']
+  /** 0 or 1: a file is heard in one piece. */
+  readonly progress: number
+  /** The stt service's answer: what its JSON means, or its text. */
+  readonly result?: unknown
+  readonly error?: AppError
 }

@@ -1,6 +1,7 @@
-/** The queue in `/metrics`: how much waits, since when, and how long jobs wait and run. */
+/** The queue in `/metrics`: how much waits, since when, and how long jobs wait and run, and how many go together. */
 import type { Metrics } from '@hearth/shared/telemetry'
 import type { JobQueue } from './queue.ts'
+import { BATCH_SIZE } from './replicas.ts'
 import type { JobWorkerOptions } from './worker.ts'
 
 /** For one scrape. */
@@ -23,12 +24,17 @@ export function addQueueMetrics(
   })
 }
 
-/** Gives what the worker tells its times to. */
-export function addJobTimes(metrics: Metrics): NonNullable<JobWorkerOptions['onTimes']> {
+const SIZES = Array.from({ length: BATCH_SIZE }, (_, at) => at + 1)
+
+/** Gives what the worker tells its times and batches to. */
+export function addJobTimes(metrics: Metrics): Required<Pick<JobWorkerOptions, 'onTimes' | 'onBatch'>> {
   const wait = metrics.addDuration('hearth_job_wait_seconds', 'From submission to a worker', ['priority'])
   const run = metrics.addDuration('hearth_job_run_seconds', 'From a worker to the result', ['priority'])
-  return ({ priority, waitMs, runMs }) => {
-    wait({ priority }, waitMs)
-    run({ priority }, runMs)
+  return {
+    onTimes({ priority, waitMs, runMs }) {
+      wait({ priority }, waitMs)
+      run({ priority }, runMs)
+    },
+    onBatch: metrics.addSizes('hearth_job_batch_size', 'Jobs that went to one stt replica together', SIZES),
   }
 }

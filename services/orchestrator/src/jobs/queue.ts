@@ -1,35 +1,46 @@
 /**
- * The producer's side of the job queue: submits, looks up and waits. The audio goes to the spool first and the job to Redis second,
+ * The producer's side of the job queue: submits, looks up and waits. The form goes to the spool first and the job to Redis second,
  * so that a job a worker sees always has its audio; nothing a caller waits for takes more than a second but the work itself.
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Transcription } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
-import { Queue, QueueEvents } from 'bullmq'
+import { FlowProducer, Queue } from 'bullmq'
 import { askRedis, connectRedis, limitedWarning } from '../redis.ts'
-import { QUEUE_NAME, reportOf } from './job.ts'
-import type { JobData, JobOptions, JobPriority, JobReport, TranscriptionJob } from './job.ts'
+import { watchEnds } from './ends.ts'
+import { outcomeOf, QUEUE_NAME } from './job.ts'
+import type { JobData, JobPath, JobPriority, JobReport, Outcome, TranscriptionJob } from './job.ts'
+import { contentOf, loadReply } from './reply.ts'
+import type { Reply, StoredReply } from './reply.ts'
+import { requireRoom } from './room.ts'
 import type { Spool } from './spool.ts'
+import { WEBHOOK_JOB, WEBHOOK_QUEUE } from './webhook-job.ts'
+import type { WebhookData } from './webhook-job.ts'
 
 export type JobQueueOptions = {
   readonly redisUrl: string
   readonly spool: Spool
+  /** Where long answers lie. */
+  readonly results: Spool
   /** Jobs that wait or run; more are refused. */
   readonly maxDepth: number
   /** How long a result is kept. */
   readonly keepSeconds: number
   readonly log: Log
-  readonly name?: string
 }
 
 export type Submission = {
-  readonly audio: Uint8Array
-  readonly options: JobOptions
+  readonly path: JobPath
+  /** A form, as the stt service is to get it. */
+  readonly form: Uint8Array
+  /** With the form's `content-type`. */
+  readonly headers: Readonly<Record<string, string>>
   readonly priority: JobPriority
-  /** The same key of the same owner means the same job. */
-  readonly idempotency?: { readonly owner: string; readonly key: string } | undefined
+  /** The same key of the same owner means the same job; `digest` tells whether it is the same request. */
+  readonly idempotency?: { readonly owner: string; readonly key: string; readonly digest: string } | undefined
+  /** Told when the job has ended. */
+  readonly webhookUrl?: string | undefined
 }
 
 const KEPT = { completed: 1000, failed: 5000, failedSeconds: 86_400 }
@@ -37,11 +48,9 @@ const ATTEMPTS = 3
 const BACKOFF = { type: 'exponential', delay: 500, jitter: 0.5 }
 /** Of the job in Redis. */
 const MAX_JOB_BYTES = 4096
-const MAX_MEMORY_SHARE = 0.7
 /** BullMQ takes from the list without priorities first. */
 const PRIORITY = { interactive: {}, bulk: { priority: 10 } } as const
-/** An event may be lost with its connection: then this often. */
-const LOOK_EVERY_MS = 500
+const FORGET_MS = 500
 const CLOSE_MS = 1000
 const WAITING = ['waiting', 'prioritized', 'delayed'] as const
 
@@ -49,109 +58,141 @@ export type JobQueue = ReturnType<typeof openJobQueue>
 
 /** Connects in the background. All throw `dependency_unavailable` while Redis is away. */
 export function openJobQueue(options: JobQueueOptions) {
-  const { redisUrl, spool, maxDepth, keepSeconds, log, name = QUEUE_NAME } = options
+  const { redisUrl, spool, results, maxDepth, keepSeconds, log } = options
   const connection = connectRedis(redisUrl, 'producer', log)
-  const listener = connectRedis(redisUrl, 'worker', log)
-  const queue = new Queue<JobData, Transcription>(name, {
-    connection,
-    defaultJobOptions: {
-      attempts: ATTEMPTS,
-      backoff: BACKOFF,
-      sizeLimit: MAX_JOB_BYTES,
-      stackTraceLimit: 0,
-      removeOnComplete: { age: keepSeconds, count: KEPT.completed },
-      removeOnFail: { age: KEPT.failedSeconds, count: KEPT.failed },
-    },
-  })
-  const events = new QueueEvents(name, { connection: listener })
-  /** Who waits: told the result, or only to look. */
-  const ended = new Map<string, (result: unknown) => void>()
+  const defaultJobOptions = {
+    attempts: ATTEMPTS,
+    backoff: BACKOFF,
+    sizeLimit: MAX_JOB_BYTES,
+    stackTraceLimit: 0,
+    removeOnComplete: { age: keepSeconds, count: KEPT.completed },
+    removeOnFail: { age: KEPT.failedSeconds, count: KEPT.failed },
+  }
+  const queue = new Queue<JobData, StoredReply>(QUEUE_NAME, { connection, defaultJobOptions })
+  const flows = new FlowProducer({ connection })
   const onError = limitedWarning(log, 'the job queue failed')
   queue.on('error', onError)
-  events.on('error', onError)
-  events.on('completed', ({ jobId, returnvalue }) => ended.get(jobId)?.(returnvalue))
-  events.on('failed', ({ jobId }) => ended.get(jobId)?.(null))
+  flows.on('error', onError)
+  const ends = watchEnds(redisUrl, log)
+  /** Ids of jobs that ran when their caller left: their results are nobody's. */
+  const abandoned = new Set<string>()
+  ends.onEnd((id) => abandoned.delete(id) && void forget(id))
 
   const ask = <T>(signal: AbortSignal, work: () => Promise<T>) => askRedis(connection, signal, work)
   const find = (id: string): Promise<TranscriptionJob | undefined> => queue.getJob(id)
 
+  /** The job is there when this resolves. Throws `overloaded`, `storage_full`, `idempotency_conflict`. */
   async function submit(submission: Submission, signal: AbortSignal): Promise<JobReport> {
-    const { audio, options: wanted, priority, idempotency } = submission
-    const id = idempotency ? keyedId(idempotency) : randomUUID()
-    const digest = idempotency ? await digestOf(submission) : ''
-    const known = idempotency && (await ask(signal, () => find(id)))
-    if (known) return reportKnown(id, known, digest, signal)
-    await ask(signal, requireRoom)
-    const ref = await spool.put(audio)
-    const data: JobData = { v: 1, ref, options: wanted, priority, digest, avoid: [] }
+    const { id } = await enter(submission, signal)
+    return submission.idempotency ? look(id, signal) : { id, status: 'queued', progress: 0 }
+  }
+
+  /**
+   * The stt service's answer to a submission, also when it is a refusal. Unless it has a key of its own, nothing of it is kept after this.
+   * Throws as `submit` does, and `job_lost`, `job_poisoned`, `stage_failed`. `signal` also takes out a job that still waits.
+   */
+  async function hear(submission: Submission, signal: AbortSignal): Promise<Reply> {
+    const { id, ref } = await enter(submission, signal)
     try {
-      await ask(signal, () => queue.add('transcription', data, { jobId: id, ...PRIORITY[priority] }))
+      const { reply, error } = await ends.wait(id, (limit) => outcome(id, limit), signal)
+      if (reply) return await loadReply(reply, results)
+      throw error ?? new AppError('internal_error', `the job ${id} ended without an end: this is a bug`)
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'job_not_found') throw error
+      if (ref !== null) await spool.delete(ref)
+      throw new AppError('job_lost', 'the job was lost on its way: its queue was emptied', { cause: error })
+    } finally {
+      if (!submission.idempotency) void forget(id)
+    }
+  }
+
+  /** `ref` is null when the job was there already. */
+  async function enter(submission: Submission, signal: AbortSignal): Promise<{ id: string; ref: string | null }> {
+    const { idempotency } = submission
+    if (!idempotency) {
+      const id = randomUUID()
+      return { id, ref: await add(id, submission, signal) }
+    }
+    const id = keyedId(idempotency)
+    const known = await ask(signal, () => find(id))
+    if (known) return { id: requireSame(id, known, idempotency.digest), ref: null }
+    const ref = await add(id, submission, signal)
+    // Of two requests with one key at the same time, one made the job.
+    const job = await ask(signal, () => find(id))
+    if (!job || job.data.ref === ref) return { id, ref }
+    await spool.delete(ref)
+    return { id: requireSame(id, job, idempotency.digest), ref: null }
+  }
+
+  async function add(id: string, submission: Submission, signal: AbortSignal): Promise<string> {
+    const looked = () => Promise.all([queue.getJobCountByTypes(...WAITING, 'active'), connection.info('memory')])
+    const [depth, memory] = await ask(signal, looked)
+    requireRoom(depth, maxDepth, memory)
+    const { path, headers, priority, idempotency, webhookUrl } = submission
+    const ref = await spool.put(submission.form)
+    const digest = idempotency?.digest ?? ''
+    const data: JobData = { v: 2, path, ref, headers: { ...headers }, priority, digest, avoid: [] }
+    const opts = { jobId: id, ...PRIORITY[priority] }
+    try {
+      await ask<unknown>(signal, () =>
+        webhookUrl === undefined ? queue.add('transcription', data, opts) : addWithWebhook(data, opts, webhookUrl),
+      )
+      return ref
     } catch (error) {
       // Without an answer the job may be there all the same, and under a key it is found again: then it needs its audio.
       if (!idempotency) await spool.delete(ref)
       throw error
     }
-    if (!idempotency) return { id, status: 'queued', progress: 0 }
-    // Of two requests with one key at the same time, one made the job.
-    const job = await ask(signal, () => find(id))
-    if (job && job.data.ref !== ref) await spool.delete(ref)
-    return job ? reportKnown(id, job, digest, signal) : { id, status: 'queued', progress: 0 }
   }
 
-  async function reportKnown(
-    id: string,
-    job: TranscriptionJob,
-    digest: string,
-    signal: AbortSignal,
-  ): Promise<JobReport> {
-    if (job.data.digest === digest) return look(id, signal)
-    throw new AppError('idempotency_conflict', 'this Idempotency-Key was used with another file or other options')
-  }
-
-  async function requireRoom(): Promise<void> {
-    const counted = queue.getJobCountByTypes(...WAITING, 'active')
-    const [depth, memory] = await Promise.all([counted, connection.info('memory')])
-    if (depth >= maxDepth)
-      throw new AppError('overloaded', `${depth} jobs wait or run, and more are not taken`, { retryAfterMs: 2000 })
-    const share = memoryShare(memory)
-    if (share > MAX_MEMORY_SHARE)
-      throw new AppError('overloaded', `the queue's Redis is ${Math.floor(share * 100)} % full`, { retryAfterMs: 5000 })
+  /** Both or none: the webhook's job waits for this one, whatever becomes of the processes in between. */
+  async function addWithWebhook(data: JobData, opts: { jobId: string; priority?: number }, url: string) {
+    const child = {
+      name: 'transcription',
+      queueName: QUEUE_NAME,
+      data,
+      opts: { ...defaultJobOptions, ...opts, removeDependencyOnFailure: true },
+    }
+    const webhook = { v: 1, url } satisfies WebhookData
+    return flows.add({
+      name: 'webhook',
+      queueName: WEBHOOK_QUEUE,
+      data: webhook,
+      opts: { ...WEBHOOK_JOB, jobId: opts.jobId },
+      children: [child],
+    })
   }
 
   /** Throws `job_not_found`. */
-  async function look(id: string, signal: AbortSignal): Promise<JobReport> {
-    return ask(signal, async () => {
+  const outcome = (id: string, signal: AbortSignal): Promise<Outcome> =>
+    ask(signal, async () => {
       // The state first: a job that ends in between is then told as running, not as completed without a result.
       const state = await queue.getJobState(id)
       const job = await find(id)
       if (!job) throw new AppError('job_not_found', 'no such job: it never was, or its result was kept long enough')
-      return reportOf(id, job, state)
+      return outcomeOf(job, state)
     })
+
+  /** Throws `job_not_found`. */
+  async function look(id: string, signal: AbortSignal): Promise<JobReport> {
+    const found = await outcome(id, signal)
+    if (found.status === 'failed') return { id, status: 'failed', progress: 1, error: found.error }
+    if (found.status !== 'completed') return { id, status: found.status, progress: 0 }
+    return { id, status: 'completed', progress: 1, result: contentOf(await loadReply(found.reply, results)) }
   }
 
-  /** The result of a job that ends; throws its error. `signal` ends the wait, not the job. */
-  async function wait(id: string, signal: AbortSignal): Promise<Transcription> {
-    try {
-      for (;;) {
-        const { promise: event, resolve } = Promise.withResolvers<unknown>()
-        ended.set(id, resolve)
-        const { result, error } = await look(id, signal)
-        if (error) throw error
-        if (result) return result
-        const told = Transcription.safeParse(await eventOrTime(event, signal)).data
-        if (told) return told
-      }
-    } finally {
-      ended.delete(id)
-    }
-  }
-
-  /** Takes a job out that nobody waits for any more, and its result; one that runs is left to end. */
+  /** Takes a job out that nobody waits for any more, and its result; one that runs ends first. */
   async function forget(id: string): Promise<void> {
-    await ask(AbortSignal.timeout(LOOK_EVERY_MS), async () => {
+    await ask(AbortSignal.timeout(FORGET_MS), async () => {
       const job = await find(id)
-      await job?.remove()
-      if (job) await spool.delete(job.data.ref)
+      if (!job) return
+      abandoned.add(id)
+      await job.remove()
+      abandoned.delete(id)
+      await spool.delete(job.data.ref)
+      // As it stands in Redis: null, or an empty text, until there is one.
+      const stored: Partial<StoredReply> | null | '' = job.returnvalue
+      if (stored && stored.body && 'ref' in stored.body) await results.delete(stored.body.ref)
     }).catch(() => {})
   }
 
@@ -166,41 +207,20 @@ export function openJobQueue(options: JobQueueOptions) {
   }
 
   async function close(): Promise<void> {
-    const closed = Promise.allSettled([events.close(), queue.close()])
-    // It waits for an event that may never come.
-    listener.disconnect()
+    const closed = Promise.allSettled([ends.close(), queue.close(), flows.close()])
     await Promise.race([closed, delay(CLOSE_MS, undefined, { ref: false })])
     connection.disconnect()
   }
 
   const isReady = () => connection.status === 'ready'
-  return { bull: queue, isReady, submit, look, wait, forget, figures, close }
+  return { bull: queue, isReady, submit, hear, look, figures, close }
 }
 
-async function eventOrTime(event: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
-  const stop = new AbortController()
-  const either = AbortSignal.any([signal, stop.signal])
-  const told = await Promise.race([event, delay(LOOK_EVERY_MS, null, { signal: either }).catch(() => null)])
-  stop.abort()
-  signal.throwIfAborted()
-  return told
-}
-
-/** Of what Redis may take, 0 when that has no limit. A full Redis can't even give out the jobs it has. */
-function memoryShare(info: string): number {
-  const bytes = (field: string) => Number(new RegExp(`^${field}:(\\d+)`, 'm').exec(info)?.[1] ?? 0)
-  const limit = bytes('maxmemory')
-  return limit === 0 ? 0 : bytes('used_memory') / limit
+function requireSame(id: string, { data }: TranscriptionJob, digest: string): string {
+  if (data.digest === digest) return id
+  throw new AppError('idempotency_conflict', 'this Idempotency-Key was used with another file or other options')
 }
 
 /** BullMQ takes no colons and no bare numbers; a hash has neither, and hides the caller's key. */
 const keyedId = ({ owner, key }: { owner: string; key: string }): string =>
   `i-${createHash('sha256').update(`${owner}\0${key}`).digest('hex')}`
-
-/** In a thread of Node's own: an upload may have many megabytes. */
-async function digestOf({ audio, options: { model, language }, priority }: Submission): Promise<string> {
-  const hash = Buffer.from(await crypto.subtle.digest('SHA-256', Uint8Array.from(audio))).toString('hex')
-  return createHash('sha256')
-    .update(JSON.stringify([model, language, priority, hash]))
-    .digest('hex')
-}

@@ -4,11 +4,14 @@
  */
 import { AppError } from '@hearth/shared/errors'
 import { within } from '../stages/limit.ts'
+import { refusal, stageFailed } from '../stages/service.ts'
+import { readHeard, transcriptionForm } from '../stages/stt.ts'
 import type { Heard, SpeechToText } from '../stages/stt.ts'
 import type { JobQueue } from './queue.ts'
+import { responseOf } from './reply.ts'
 
 export type QueuedSttOptions = {
-  readonly queue: Pick<JobQueue, 'submit' | 'wait' | 'forget'>
+  readonly queue: Pick<JobQueue, 'hear'>
   readonly direct: SpeechToText
   /** For one file, its wait included. */
   readonly limitMs: number
@@ -28,17 +31,25 @@ export function createQueuedStt({ queue, direct, limitMs }: QueuedSttOptions): S
     },
   }
 
-  async function throughQueue(audio: Uint8Array, language: string | undefined, signal: AbortSignal): Promise<Heard> {
-    const { id } = await queue.submit({ audio, options: { language }, priority: 'interactive' }, signal)
-    try {
-      return await queue.wait(id, signal)
-    } finally {
-      // Nobody else knows this job, and what was said is not to be kept.
-      void queue.forget(id)
-    }
+  async function throughQueue(wav: Uint8Array, language: string | undefined, signal: AbortSignal): Promise<Heard> {
+    const { form, headers } = await formOf(transcriptionForm(wav, language))
+    const path = '/v1/audio/transcriptions'
+    const reply = responseOf(await queue.hear({ path, form, headers, priority: 'interactive' }, signal))
+    if (!reply.ok) throw await refusal({ stage: 'stt' }, reply)
+    return readHeard(reply).catch((cause: unknown) => {
+      throw stageFailed('stt', 'its answer is not what was expected', cause)
+    })
   }
 }
 
-/** Redis is away, was emptied, or the spool's disk is full. */
-const isQueueAway = ({ code }: AppError): boolean =>
-  code === 'dependency_unavailable' || code === 'job_not_found' || code === 'storage_full'
+/** A form as a job carries it. */
+export async function formOf(fields: FormData) {
+  const request = new Response(fields)
+  const headers = { 'content-type': request.headers.get('content-type') ?? '' }
+  return { form: new Uint8Array(await request.arrayBuffer()), headers }
+}
+
+const AWAY = new Set(['dependency_unavailable', 'job_lost', 'storage_full'])
+
+/** Redis is away, was emptied, or the spool's disk is full: the stt service can be asked all the same. */
+export const isQueueAway = ({ code }: AppError): boolean => AWAY.has(code)

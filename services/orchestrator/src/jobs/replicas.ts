@@ -1,54 +1,72 @@
 /**
- * The stt replicas and who gets the next job. Replicas are a list, or all addresses of one name, looked up again and again, as they
- * come and go. Jobs that start together go to one replica together, up to the size of its batch; otherwise the least busy one is next.
+ * Which stt replica gets the next job. Jobs that wait at the same time are gathered and go to one replica together, as soon as its last
+ * batch is over: one by one into the places that come free, they would be computed one by one. Only ready replicas get jobs.
  */
-import { lookup } from 'node:dns/promises'
-import { isIP } from 'node:net'
 import { AppError } from '@hearth/shared/errors'
 
 export const BATCH_SIZE = 4
 /** After a failure, this long, others are asked first. */
 const COOLING_MS = 5000
+/** Jobs of one batch end together, and those that take their places come one by one, this long after each other at most. */
+const GATHER_MS = 3
+/** One job of a batch may be much longer than the others: this long their places are kept free for a whole batch. */
+const PATIENCE_MS = 50
 
 export type Replica = { readonly url: string; release(): void }
 
-export type ReplicaOptions = {
-  /** How long the first job of a batch waits for others. */
+export type ReplicasOptions = {
+  /** How long the first job of a batch waits for others; with 0 only as long as others follow those that just ended, and not at all when nothing runs. */
   readonly windowMs: number
+  /** How many jobs went to one replica together. */
+  readonly onBatch?: ((size: number) => void) | undefined
   readonly now?: () => number
 }
 
-type Taker = { readonly avoid: readonly string[]; readonly take: (url: string) => void }
+type Taker = {
+  readonly avoid: readonly string[]
+  readonly take: (url: string) => void
+  readonly leave: (error: AppError) => void
+}
 
 export class Replicas {
-  readonly #options: ReplicaOptions
+  readonly #options: ReplicasOptions
   readonly #now: () => number
-  #urls: readonly string[]
+  #ready: readonly string[] = []
   readonly #running = new Map<string, number>()
   readonly #coolingUntil = new Map<string, number>()
-  #takers: Taker[] = []
+  readonly #takers: Taker[] = []
+  #timer: NodeJS.Timeout | undefined
+  #dueAt = Infinity
+  #releasedAt = -Infinity
 
-  constructor(urls: readonly string[], options: ReplicaOptions) {
-    this.#urls = urls
+  constructor(options: ReplicasOptions) {
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
   }
 
-  get urls(): readonly string[] {
-    return this.#urls
+  get ready(): readonly string[] {
+    return this.#ready
   }
 
-  set urls(urls: readonly string[]) {
-    if (urls.length > 0) this.#urls = urls
+  /** Those that may get jobs from now on. */
+  set ready(urls: readonly string[]) {
+    this.#ready = urls
   }
 
-  /** The next job's replica; one of `avoid` only when there is no other. */
+  /** The next job's replica; one of `avoid` only when there is no other. Throws `dependency_unavailable` while none is ready. */
   async take(avoid: readonly string[]): Promise<Replica> {
-    const { promise, resolve } = Promise.withResolvers<string>()
-    this.#takers.push({ avoid, take: resolve })
-    if (this.#takers.length === 1) this.#gather()
+    const { promise, resolve, reject } = Promise.withResolvers<string>()
+    this.#takers.push({ avoid, take: resolve, leave: reject })
+    this.#gather()
     const url = await promise
-    return { url, release: () => this.#count(url, -1) }
+    return {
+      url,
+      release: () => {
+        this.#count(url, -1)
+        this.#releasedAt = this.#now()
+        this.#gather()
+      },
+    }
   }
 
   /** It failed a job: for a while others are asked first. */
@@ -57,54 +75,73 @@ export class Replicas {
   }
 
   hasOtherThan(avoid: readonly string[]): boolean {
-    return this.#urls.some((url) => !avoid.includes(url))
+    return this.#ready.some((url) => !avoid.includes(url))
   }
 
   #gather(): void {
-    if (this.#options.windowMs > 0) setTimeout(() => this.#deal(), this.#options.windowMs)
-    else setImmediate(() => this.#deal())
+    if (this.#takers.length === 0) return
+    const { windowMs } = this.#options
+    if (this.#ready.length > 0 && !this.#ready.some((url) => this.#runningAt(url) === 0)) this.#dealIn(PATIENCE_MS)
+    else if (this.#takers.length >= BATCH_SIZE) this.#deal(false)
+    else this.#dealIn(windowMs === 0 && this.#isQuiet() ? 0 : windowMs || GATHER_MS)
   }
 
-  #deal(): void {
-    const takers = this.#takers
-    this.#takers = []
-    let url = ''
-    let dealt = 0
-    for (const { avoid, take } of takers) {
-      if (dealt % BATCH_SIZE === 0 || avoid.includes(url)) url = this.#best(avoid)
-      dealt++
+  /** Or sooner, if that was said before. */
+  #dealIn(ms: number): void {
+    const dueAt = this.#now() + ms
+    if (dueAt >= this.#dueAt) return
+    clearTimeout(this.#timer)
+    this.#dueAt = dueAt
+    const isForced = ms === PATIENCE_MS
+    // Jobs that BullMQ fetched together come within one turn of the event loop.
+    if (ms === 0) setImmediate(() => this.#dueAt === dueAt && this.#deal(isForced))
+    else this.#timer = setTimeout(() => this.#deal(isForced), ms)
+  }
+
+  #isQuiet(): boolean {
+    return this.#running.size === 0 && this.#now() - this.#releasedAt > GATHER_MS
+  }
+
+  /** `isForced`: also into the places that a batch still has. */
+  #deal(isForced: boolean): void {
+    clearTimeout(this.#timer)
+    this.#dueAt = Infinity
+    const takers = this.#takers.splice(0)
+    if (this.#ready.length === 0) return leaveAll(takers)
+    const sizes = new Map<string, number>()
+    let url: string | undefined
+    for (const taker of takers) {
+      if (url === undefined || taker.avoid.includes(url) || this.#runningAt(url) >= BATCH_SIZE)
+        url = this.#best(taker.avoid)
+      if (!isForced && !sizes.has(url) && this.#runningAt(url) > 0) {
+        this.#takers.push(taker)
+        continue
+      }
       this.#count(url, 1)
-      take(url)
+      sizes.set(url, (sizes.get(url) ?? 0) + 1)
+      taker.take(url)
     }
+    for (const size of sizes.values()) this.#options.onBatch?.(size)
+    if (this.#takers.length > 0) this.#dealIn(PATIENCE_MS)
   }
 
   #best(avoid: readonly string[]): string {
     const cost = (url: string) =>
       (avoid.includes(url) ? 1e9 : 0) +
       ((this.#coolingUntil.get(url) ?? -Infinity) > this.#now() ? 1e6 : 0) +
-      (this.#running.get(url) ?? 0)
-    const [first, ...others] = this.#urls
-    if (first === undefined) throw new AppError('invalid_config', 'expected at least one stt replica')
-    return others.reduce((best, url) => (cost(url) < cost(best) ? url : best), first)
+      this.#runningAt(url)
+    return this.#ready.reduce((best, url) => (cost(url) < cost(best) ? url : best))
   }
 
+  #runningAt = (url: string): number => this.#running.get(url) ?? 0
+
   #count(url: string, change: number): void {
-    const count = (this.#running.get(url) ?? 0) + change
+    const count = this.#runningAt(url) + change
     if (count > 0) this.#running.set(url, count)
     else this.#running.delete(url)
   }
 }
 
-/** The addresses of all replicas behind one base address, `http://stt:8081`; the address itself when its host is no name, or unknown. */
-export async function findReplicas(
-  base: string,
-  find: (host: string) => Promise<readonly { address: string }[]> = (host) => lookup(host, { all: true, family: 4 }),
-): Promise<string[]> {
-  const { protocol, hostname, port, pathname } = new URL(base)
-  // A certificate is for a name.
-  if (isIP(hostname) !== 0 || hostname.startsWith('[') || protocol === 'https:') return [base]
-  const found = await find(hostname).catch(() => [])
-  if (found.length <= 1) return [base]
-  const path = pathname.replace(/\/+$/, '')
-  return found.map(({ address }) => `${protocol}//${address}${port && `:${port}`}${path}`).toSorted()
+function leaveAll(takers: readonly Taker[]): void {
+  for (const { leave } of takers) leave(new AppError('dependency_unavailable', 'stt: no replica is ready'))
 }

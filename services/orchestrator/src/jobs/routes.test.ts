@@ -3,8 +3,7 @@ import { createMetrics } from '@hearth/shared/telemetry'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
 import { openJobs, silent, startEar, wavSaying } from '../testing/job-setup.ts'
-import type { JobSetup } from '../testing/job-setup.ts'
-import type { HttpStub } from '../testing/http-stub.ts'
+import type { FakeReplica, JobSetup } from '../testing/job-setup.ts'
 import { startRedis, until } from '../testing/redis-server.ts'
 import type { RedisServer } from '../testing/redis-server.ts'
 import { addDashboard } from './dashboard.ts'
@@ -17,7 +16,7 @@ const reportIn = async (reply: Response) => Report.parse(await reply.json())
 const codeIn = async (reply: Response) => Refusal.parse(await reply.json()).error.code
 let redis: RedisServer
 let jobs: JobSetup
-let ear: HttpStub
+let ear: FakeReplica
 
 beforeAll(async () => {
   redis = await startRedis()
@@ -35,7 +34,7 @@ afterAll(async () => {
 function createTestApp({ hasQueue = true } = {}) {
   const metrics = createMetrics('test')
   const app = createApp({ service: 'test', models: () => [], log: silent, metrics, maxBodyBytes: 1e6 })
-  addJobRoutes(app, hasQueue ? jobs.queue : undefined)
+  addJobRoutes(app, hasQueue ? { queue: jobs.queue, webhooks: { secret: undefined, hosts: [] } } : undefined)
   if (hasQueue) addDashboard(app, jobs.queue)
   return app
 }
@@ -99,7 +98,8 @@ test.each([
 
 test.each([
   [upload('x', { priority: 'first' }), 'invalid_request'],
-  [upload('x', { colour: 'red' }), 'unknown_field'],
+  [upload('x', { webhook_url: 'https://example.com/told' }), 'invalid_request'],
+  [{ method: 'POST', body: new URLSearchParams({ file: 'x' }) }, 'missing_file'],
   [upload('x', {}, { 'idempotency-key': 'has a space' }), 'invalid_request'],
 ])('what can not be a job is refused before it is one (%#)', async (request, code) => {
   const reply = await createTestApp().request('/jobs/transcriptions', request)

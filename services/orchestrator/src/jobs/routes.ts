@@ -3,60 +3,70 @@ import { AppError } from '@hearth/shared/errors'
 import { errorBody } from '@hearth/shared/error-response'
 import { requestSignal } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
-import { check, fileBytes, oneField, readForm } from '@hearth/shared/request-body'
-import { decodeWav } from '@hearth/shared/wav'
+import { check, oneField, readForm } from '@hearth/shared/request-body'
 import type { Hono } from 'hono'
-import { JobOptions, JobPriority } from './job.ts'
+import * as z from 'zod'
+import { JobPriority } from './job.ts'
 import type { JobReport } from './job.ts'
+import { formOf } from './queued-stt.ts'
 import type { JobQueue } from './queue.ts'
+import { jobHeaders, readIdempotency } from './submission.ts'
+import { requireWebhookUrl } from './webhooks.ts'
+import type { WebhookSettings } from './webhooks.ts'
 
-/** Fields of the form beside `file`. */
-export const JobFields = JobOptions.extend({ priority: JobPriority.default('bulk') })
+export type JobRoutesOptions = {
+  readonly queue: Pick<JobQueue, 'submit' | 'look'>
+  readonly webhooks: WebhookSettings
+}
 
-/** Until there are accounts, everybody is one owner. */
-const OWNER = 'default'
-const KEY = /^[\x21-\x7e]{1,255}$/
+/** Beside those of a transcription, which are the stt service's to judge. */
+export const JobFields = z.object({
+  priority: JobPriority.default('bulk').describe('Waiting `interactive` jobs go first.'),
+  webhook_url: z
+    .string()
+    .optional()
+    .describe('Told what became of the job, on a host of `JOBS_WEBHOOK_HOSTS`, signed as Standard Webhooks says.'),
+})
+
+const PATH = '/v1/audio/transcriptions'
 const ID = /^[\w-]{1,80}$/
-/** As in generate-request.ts: a file that begins as sound is left to the stt service. */
-const LOOKED_AT_BYTES = 1_048_576
 
 /** Adds the routes; without a queue they say that there is none. */
-export function addJobRoutes(app: Hono<AppEnv>, queue: Pick<JobQueue, 'submit' | 'look'> | undefined): void {
+export function addJobRoutes(app: Hono<AppEnv>, options: JobRoutesOptions | undefined): void {
   app.post('/jobs/transcriptions', async (c) => {
-    const jobs = requireQueue(queue)
-    const idempotency = readKey(c.req.header('idempotency-key'))
-    const { priority, audio, ...options } = await readSubmission(await readForm(c))
-    const job = await jobs.submit({ audio, options, priority, idempotency }, requestSignal(c))
+    const { queue, webhooks } = requireQueue(options)
+    const fields = await readForm(c)
+    const { priority, webhookUrl } = takeOwnFields(fields, webhooks)
+    if (!(oneField(fields, 'file') instanceof File))
+      throw new AppError('missing_file', 'expected a file in the field file', { param: 'file' })
+    const idempotency = await readIdempotency(c, [PATH, priority, webhookUrl ?? ''], fields)
+    const { form, headers: type } = await formOf(fields)
+    const headers = { ...jobHeaders(c), ...type }
+    const submission = { path: PATH, form, headers, priority, idempotency, webhookUrl } as const
+    const job = await queue.submit(submission, requestSignal(c))
     return c.json(jsonReport(job, c.get('requestId')), 202, { location: `/jobs/${job.id}` })
   })
 
   app.get('/jobs/:id', async (c) => {
     const id = c.req.param('id')
     if (!ID.test(id)) throw new AppError('job_not_found', 'no such job')
-    const job = await requireQueue(queue).look(id, requestSignal(c))
+    const job = await requireQueue(options).queue.look(id, requestSignal(c))
     return c.json(jsonReport(job, c.get('requestId')), 200, { 'cache-control': 'no-store' })
   })
 }
 
-function requireQueue<Q>(queue: Q | undefined): Q {
-  if (queue !== undefined) return queue
+function requireQueue<Q>(options: Q | undefined): Q {
+  if (options !== undefined) return options
   throw new AppError('dependency_unavailable', 'there is no job queue here: it needs the setting REDIS_URL')
 }
 
-function readKey(key: string | undefined) {
-  if (key === undefined) return undefined
-  if (KEY.test(key)) return { owner: OWNER, key }
-  throw new AppError('invalid_request', 'Idempotency-Key: expected 1 to 255 visible ASCII characters')
-}
-
-/** Throws `missing_file`, `unknown_field`, `duplicate_field`, `invalid_request`, and what `decodeWav` throws. */
-async function readSubmission(form: FormData) {
-  const names = new Set(form.keys())
-  names.delete('file')
-  const fields = check(Object.fromEntries([...names].map((name) => [name, oneField(form, name)])), JobFields)
-  const audio = await fileBytes(form, 'file')
-  decodeWav(audio.subarray(0, LOOKED_AT_BYTES))
-  return { ...fields, audio }
+/** Takes them out of the form. Throws `duplicate_field`, `invalid_request`. */
+function takeOwnFields(form: FormData, webhooks: WebhookSettings) {
+  const names = Object.keys(JobFields.shape)
+  const given = check(Object.fromEntries(names.map((name) => [name, oneField(form, name)])), JobFields)
+  for (const name of names) form.delete(name)
+  const webhookUrl = given.webhook_url === undefined ? undefined : requireWebhookUrl(given.webhook_url, webhooks)
+  return { priority: given.priority, webhookUrl }
 }
 
 const jsonReport = ({ error, ...report }: JobReport, requestId: string) => ({

@@ -1,10 +1,14 @@
 /** The job queue as main.ts starts it: spool, queue, worker and metrics together, or nothing at all without a Redis. */
 import { join } from 'node:path'
+import type { Secret } from '@hearth/shared/config'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import { addJobTimes, addQueueMetrics } from './metrics.ts'
 import { openJobQueue } from './queue.ts'
 import type { JobQueue } from './queue.ts'
 import { createFileSpool } from './spool.ts'
+import type { Spool } from './spool.ts'
+import { startWebhookWorker } from './webhooks.ts'
+import type { WebhookSettings } from './webhooks.ts'
 import { startJobWorker } from './worker.ts'
 
 export type JobSettings = {
@@ -13,6 +17,7 @@ export type JobSettings = {
   readonly windowMs: number
   readonly spoolMaxBytes: number
   readonly spoolMaxAgeMs: number
+  readonly webhookHosts: readonly string[]
 }
 
 export type StartJobsOptions = {
@@ -20,33 +25,60 @@ export type StartJobsOptions = {
   readonly home: string
   readonly jobs: JobSettings
   readonly stt: { readonly urls: readonly string[]; readonly limitMs: number }
+  readonly webhookSecret: Secret | undefined
   readonly log: Log
   readonly metrics: Metrics
 }
 
 const SWEEP_EVERY_MS = 60_000
 
-export type Jobs = { readonly queue: JobQueue; close(): Promise<void> }
+export type Jobs = {
+  readonly queue: JobQueue
+  readonly webhooks: WebhookSettings
+  /** For one file that a caller waits for, the queue included. */
+  readonly limitMs: number
+  close(): Promise<void>
+}
 
-export function startJobs({ redisUrl, home, jobs, stt, log, metrics }: StartJobsOptions): Jobs {
-  const { spoolMaxBytes: maxBytes, spoolMaxAgeMs: maxAgeMs, windowMs, maxDepth, keepSeconds } = jobs
+export function startJobs(options: StartJobsOptions): Jobs {
+  const { redisUrl, home, jobs, stt, webhookSecret: secret, log, metrics } = options
+  const {
+    spoolMaxBytes: maxBytes,
+    spoolMaxAgeMs: maxAgeMs,
+    windowMs,
+    maxDepth,
+    keepSeconds,
+    webhookHosts: hosts,
+  } = jobs
   const spool = createFileSpool({ folder: join(home, 'spool'), maxBytes, maxAgeMs })
-  const queue = openJobQueue({ redisUrl, spool, maxDepth, keepSeconds, log })
+  const results = createFileSpool({ folder: join(home, 'results'), maxBytes, maxAgeMs: keepSeconds * 1000 })
+  const queue = openJobQueue({ redisUrl, spool, results, maxDepth, keepSeconds, log })
   addQueueMetrics(metrics, queue)
   const { urls: sttUrls, limitMs } = stt
-  const onTimes = addJobTimes(metrics)
-  const worker = startJobWorker({ redisUrl, spool, sttUrls, limitMs, windowMs, maxAgeMs, onTimes, log })
-  const sweep = () => {
-    spool.sweep().catch((error: unknown) => log.warn({ err: error }, 'the spool was not swept'))
-  }
-  const timer = setInterval(sweep, SWEEP_EVERY_MS).unref()
-  sweep()
+  const told = addJobTimes(metrics)
+  const worker = startJobWorker({ redisUrl, spool, results, sttUrls, limitMs, windowMs, maxAgeMs, ...told, log })
+  const webhooks = { secret, hosts }
+  const messenger = secret && startWebhookWorker({ redisUrl, look: queue.look, secret, hosts, log })
+  const stopSweeping = sweepAgain([spool, results], log)
   return {
     queue,
+    webhooks,
+    limitMs,
     async close() {
-      clearInterval(timer)
-      await worker.close()
+      stopSweeping()
+      await Promise.all([worker.close(), messenger?.close()])
       await queue.close()
     },
   }
+}
+
+/** Now, and every minute. */
+function sweepAgain(spools: readonly Spool[], log: Log): () => void {
+  const sweep = () => {
+    for (const spool of spools)
+      spool.sweep().catch((error: unknown) => log.warn({ err: error }, 'the spool was not swept'))
+  }
+  const timer = setInterval(sweep, SWEEP_EVERY_MS).unref()
+  sweep()
+  return () => clearInterval(timer)
 }

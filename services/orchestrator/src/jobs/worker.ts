@@ -3,22 +3,30 @@
  * batcher makes one batch of what it is given together. The worker itself only waits, so its locks are always renewed in time.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Transcription } from '@hearth/shared/api'
-import { AppError, toAppError } from '@hearth/shared/errors'
+import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { DelayedError, UnrecoverableError, Worker } from 'bullmq'
-import { callService } from '../stages/service.ts'
+import { askReplica } from './ask-replica.ts'
+import type { Answer } from './ask-replica.ts'
 import { connectRedis, limitedWarning } from '../redis.ts'
-import { JobData, QUEUE_NAME, writeFailure } from './job.ts'
-import type { JobPriority, TranscriptionJob } from './job.ts'
-import { BATCH_SIZE, findReplicas, Replicas } from './replicas.ts'
+import { QUEUE_NAME, readJobData, writeFailure } from './job.ts'
+import type { JobData, JobPriority, TranscriptionJob } from './job.ts'
+import { watchReplicas } from './replica-watch.ts'
+import { BATCH_SIZE, Replicas } from './replicas.ts'
+import { storeReply } from './reply.ts'
+import type { Reply, StoredReply } from './reply.ts'
 import type { Spool } from './spool.ts'
 
 export type JobWorkerOptions = {
   readonly redisUrl: string
   readonly spool: Spool
+  /** Where long answers go. */
+  readonly results: Spool
   /** Base addresses of the stt replicas; one address stands for all that its name has. */
   readonly sttUrls: readonly string[]
+  readonly findReplicas?: (base: string) => Promise<string[]>
+  /** Between two looks at which replicas there are. */
+  readonly lookEveryMs?: number
   /** For one file. */
   readonly limitMs: number
   /** How long the first job of a batch waits for others. */
@@ -26,84 +34,171 @@ export type JobWorkerOptions = {
   /** A job that waited longer than this fails: its audio is about to be swept. */
   readonly maxAgeMs: number
   readonly onTimes?: (times: { priority: JobPriority; waitMs: number; runMs: number }) => void
+  /** How many jobs went to one replica together. */
+  readonly onBatch?: (size: number) => void
+  /** At its end, for the jobs that run; then they go back to the queue. */
+  readonly closeMs?: number
+  readonly lock?: { readonly lockDuration: number; readonly stalledInterval: number }
   readonly log: Log
-  readonly name?: string
 }
 
-/** A worker that dies is replaced after at most the sum of the first two. */
-const LOCK = { lockDuration: 5000, stalledInterval: 2500, maxStalledCount: 3 }
-const LOOK_UP_EVERY_MS = 5000
-const CLOSE_MS = 5000
+/** A worker that dies is replaced after at most the sum of both. */
+const LOCK = { lockDuration: 5000, stalledInterval: 2000 }
+/** Seconds. Redis may wake a worker that is frozen, and no other: so they also look by themselves. */
+const LOOK_EVERY_S = 1
+const MAX_STALLED = 3
+/** Below what serve.ts gives each part. */
+const CLOSE_MS = 8000
+const GO_BACK_MS = 1000
 /** Before a job that no replica could take is tried again; sooner while there is another replica. */
-const AWAY_MS = { others: 50, nobody: 1000 }
+const AWAY_MS = { others: 50, nobody: 250 }
+/** A Redis that takes no writes fails every attempt to get a job, thousands of times a second. */
+const FULL_MS = 1000
 
 export type JobWorker = { readonly concurrency: number; close(): Promise<void> }
 
-/** Starts to work, as soon as Redis is there. */
+/** Starts to work, as soon as Redis and a replica are there. */
 export function startJobWorker(options: JobWorkerOptions): JobWorker {
-  const { redisUrl, spool, sttUrls, windowMs, log, name = QUEUE_NAME } = options
-  const replicas = new Replicas(sttUrls, { windowMs })
+  const {
+    redisUrl,
+    spool,
+    results,
+    sttUrls,
+    findReplicas: find,
+    lookEveryMs: everyMs,
+    windowMs,
+    onBatch,
+    lock = LOCK,
+    log,
+  } = options
+  const replicas = new Replicas({ windowMs, onBatch })
   const connection = connectRedis(redisUrl, 'worker', log)
   const stop = new AbortController()
-  const worker = new Worker<JobData, Transcription>(
-    name,
+  const worker = new Worker<JobData, StoredReply>(
+    QUEUE_NAME,
     (job, token, signal) => hear(job, token, AbortSignal.any([stop.signal, ...(signal ? [signal] : [])])),
-    { connection, concurrency: sttUrls.length * BATCH_SIZE, ...LOCK },
+    {
+      connection,
+      concurrency: BATCH_SIZE,
+      maxStalledCount: MAX_STALLED,
+      autorun: false,
+      drainDelay: LOOK_EVERY_S,
+      ...lock,
+    },
   )
-  worker.on('error', limitedWarning(log, 'the job worker failed'))
+  const warn = limitedWarning(log, 'the job worker failed')
+  let isResting = false
+  worker.on('error', (error) => {
+    warn(error)
+    if (/^(?:OOM|MISCONF)\b/.test(error.message)) void rest()
+  })
   worker.on('lockRenewalFailed', (ids) => ids.forEach((id) => worker.cancelJob(id)))
   worker.on('completed', (job) => discard(job))
   worker.on('failed', (job) => job?.finishedOn !== undefined && discard(job))
-  const timer = setInterval(() => void lookUp(), LOOK_UP_EVERY_MS).unref()
-  void lookUp()
+  void worker.pause(true)
+  const watch = watchReplicas({ urls: sttUrls, onChange: follow, find, everyMs })
 
   function discard({ data, id }: TranscriptionJob): void {
     spool.delete(data.ref).catch((error: unknown) => log.warn({ err: error, job: id }, 'audio was left for the sweep'))
   }
 
-  /** Never rejects: a name that is not found stands for itself. */
-  async function lookUp(): Promise<void> {
-    const found = await Promise.all(sttUrls.map((url) => findReplicas(url)))
-    replicas.urls = [...new Set(found.flat())]
-    worker.concurrency = replicas.urls.length * BATCH_SIZE
+  /** As many jobs at the same time as the ready replicas' batches have places; while there is none, jobs are left in the queue. */
+  function follow(ready: readonly string[]): void {
+    replicas.ready = ready
+    const before = worker.concurrency
+    worker.concurrency = Math.max(1, ready.length) * BATCH_SIZE
+    void workOrPause(worker.concurrency > before)
   }
 
-  async function hear(job: TranscriptionJob, token: string | undefined, signal: AbortSignal): Promise<Transcription> {
-    const startedAt = Date.now()
-    const { ref, options: wanted, priority, avoid } = readData(job.data)
-    const audio = await spool.get(ref)
-    if (startedAt - job.timestamp > options.maxAgeMs || !audio) throw gone(startedAt - job.timestamp)
-    const replica = await replicas.take(avoid)
+  /** `isMore`: a worker with all its places taken would look up only when one of its jobs ends. */
+  async function workOrPause(isMore = false): Promise<void> {
+    const isToWork = replicas.ready.length > 0 && !isResting && !stop.signal.aborted
+    if (!worker.isPaused() && (isMore || !isToWork)) await worker.pause(true)
+    if (worker.isPaused() && isToWork) await worker.resume()
+  }
+
+  async function rest(): Promise<void> {
+    if (isResting) return
+    isResting = true
+    await workOrPause()
+    await delay(FULL_MS, undefined, { ref: false })
+    isResting = false
+    await workOrPause()
+  }
+
+  async function hear(job: TranscriptionJob, token: string | undefined, signal: AbortSignal): Promise<StoredReply> {
     try {
-      const result = await hearAt(replica.url, audio, wanted, options.limitMs, signal)
-      options.onTimes?.({ priority, waitMs: startedAt - job.timestamp, runMs: Date.now() - startedAt })
-      return result
+      return await hearOnce(job, token, signal)
     } catch (error) {
-      throw await afterFailure(error, replica.url, job, token)
+      // A line of text is all that stays of an error.
+      if (!(error instanceof AppError)) throw error
+      throw error.retryable ? new Error(writeFailure(error)) : new UnrecoverableError(writeFailure(error))
+    }
+  }
+
+  /** Throws an AppError that ends the job, or what BullMQ is to know. */
+  async function hearOnce(job: TranscriptionJob, token: string | undefined, signal: AbortSignal): Promise<StoredReply> {
+    const startedAt = Date.now()
+    const data = readJobData(job.data)
+    const waitMs = startedAt - job.timestamp
+    if (waitMs > options.maxAgeMs) throw gone(waitMs)
+    const replica = await replicas.take(data.avoid).catch(() => putBack(job, AWAY_MS.nobody, token))
+    try {
+      const form = await spool.get(data.ref)
+      if (!form) throw gone(waitMs)
+      const answer = await askReplica(replica.url, data, form, options.limitMs, signal).catch((reason: unknown) => {
+        if (stop.signal.aborted) return putBack(job, 0, token)
+        // Its lock could not be renewed: if nobody else has it by now, it is tried again.
+        throw new Error(writeFailure(reason))
+      })
+      if (answer.end !== 'answered') throw await afterFailure(answer, replica.url, data, job, token)
+      options.onTimes?.({ priority: data.priority, waitMs, runMs: Date.now() - startedAt })
+      return await storeReply(answer.reply, results)
     } finally {
       replica.release()
     }
   }
 
   /** What to throw: an end to the job, or a next attempt elsewhere. One that only has to wait costs no attempt. */
-  async function afterFailure(thrown: unknown, url: string, job: TranscriptionJob, token?: string): Promise<Error> {
-    const error = toAppError(thrown)
+  async function afterFailure(
+    { end, error, reply, isGone }: Exclude<Answer, { end: 'answered' }>,
+    url: string,
+    data: JobData,
+    job: TranscriptionJob,
+    token?: string,
+  ): Promise<Error> {
     log.warn({ job: job.id, code: error.code, replica: url, err: error }, 'a replica failed a job')
-    if (error.status < 500 && !error.retryable) return new UnrecoverableError(writeFailure(error))
+    const reason = writeFailure(error, reply && (await storedRefusal(reply)))
+    if (end === 'refused') return new UnrecoverableError(reason)
     replicas.failed(url)
-    const tried = [...new Set([...readData(job.data).avoid, url])]
+    if (isGone) watch.lost(url)
+    const tried = [...new Set([...data.avoid, url])]
     const hasOthers = replicas.hasOtherThan(tried)
-    await job.updateData({ ...job.data, avoid: hasOthers ? tried : [] })
-    if (!error.retryable && !isUnreachable(error)) return new Error(writeFailure(error))
-    await job.moveToDelayed(Date.now() + (hasOthers ? AWAY_MS.others : (error.retryAfterMs ?? AWAY_MS.nobody)), token)
-    return new DelayedError()
+    await job.updateData({ ...data, avoid: hasOthers ? tried : [] })
+    if (end === 'failed') return new Error(reason)
+    return putBack(job, hasOthers ? AWAY_MS.others : (error.retryAfterMs ?? AWAY_MS.nobody), token)
+  }
+
+  /** Refusals are short; one that is not is told without the replica's own words. */
+  async function storedRefusal(reply: Reply): Promise<StoredReply | undefined> {
+    return reply.body.length > MAX_REFUSAL_BYTES ? undefined : storeReply(reply, results)
+  }
+
+  async function putBack(job: TranscriptionJob, delayMs: number, token?: string): Promise<never> {
+    await job.moveToDelayed(Date.now() + delayMs, token)
+    throw new DelayedError()
   }
 
   async function close(): Promise<void> {
-    clearInterval(timer)
+    watch.close()
     const isAway = connection.status !== 'ready'
-    await Promise.race([worker.close(isAway).catch(() => {}), delay(CLOSE_MS, undefined, { ref: false })])
+    const closed = worker.close(isAway).catch(() => {})
+    const ended = await Promise.race([
+      closed.then(() => true),
+      delay(options.closeMs ?? CLOSE_MS, false, { ref: false }),
+    ])
     stop.abort(new AppError('draining', 'this worker stops'))
+    if (!ended) await Promise.race([closed, delay(GO_BACK_MS, undefined, { ref: false })])
     connection.disconnect()
   }
 
@@ -115,40 +210,7 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
   }
 }
 
-/** A job of a version that this worker doesn't know is failed, not guessed at. */
-function readData(data: unknown): JobData {
-  const { data: known, error } = JobData.safeParse(data)
-  if (known) return known
-  throw new UnrecoverableError(
-    writeFailure(new AppError('internal_error', 'expected a job of version 1', { cause: error })),
-  )
-}
+const MAX_REFUSAL_BYTES = 4096
 
-const gone = (ageMs: number): UnrecoverableError =>
-  new UnrecoverableError(
-    writeFailure(
-      new AppError('deadline_exceeded', `stt: the audio is not kept any more, after ${Math.round(ageMs / 1000)} s`),
-    ),
-  )
-
-type Wanted = JobData['options']
-
-async function hearAt(url: string, audio: Blob, wanted: Wanted, limitMs: number, signal: AbortSignal) {
-  const body = new FormData()
-  body.append('file', audio, 'speech.wav')
-  body.append('response_format', 'json')
-  for (const [name, value] of Object.entries(wanted)) if (value !== undefined) body.append(name, value)
-  const read = async (response: Response): Promise<Transcription> => Transcription.parse(await response.json())
-  const service = { stage: 'stt', url, limitMs }
-  const heard = await callService(service, '/v1/audio/transcriptions', { method: 'POST', body }, read, signal)
-  return { ...heard, text: heard.text.trim() }
-}
-
-const UNREACHABLE = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
-
-/** Nobody was there: the file can't be at fault. */
-function isUnreachable(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  if ('code' in error && typeof error.code === 'string' && UNREACHABLE.has(error.code)) return true
-  return isUnreachable(error.cause)
-}
+const gone = (ageMs: number): AppError =>
+  new AppError('deadline_exceeded', `stt: the audio is not kept any more, after ${Math.round(ageMs / 1000)} s`)

@@ -58,6 +58,7 @@ beforeAll(async () => {
     return response.end(WAV)
   })
   await until(() => jobs.queue.isReady(), AbortSignal.timeout(20_000))
+  jobs.work([services.url])
   app = createOrchestratorApp({
     version: '1.2.3',
     stages: fakeStages().stages,
@@ -65,7 +66,7 @@ beforeAll(async () => {
     models: () => [{ ...MIND, loadMs: 1, firstInferenceMs: 1, secondInferenceMs: 1 }],
     services: { stt: services.url, tts: services.url, embeddings: services.url },
     isDraining: () => false,
-    jobs: jobs.queue,
+    jobs: { queue: jobs.queue, webhooks: { secret: undefined, hosts: [] }, limitMs: 60_000 },
     instructions: 'Be kind.',
     maxUploadBytes: 1_000_000,
     maxTextChars: 8000,

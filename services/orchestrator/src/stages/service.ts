@@ -59,10 +59,11 @@ async function firstByte(
   })
 }
 
-const stageFailed = (stage: string, why: string, cause: unknown): AppError =>
+export const stageFailed = (stage: string, why: string, cause: unknown): AppError =>
   new AppError('stage_failed', `${stage}: ${why}`, { cause, details: { stage } })
 
-async function refusal({ stage }: Service, response: Response): Promise<AppError> {
+/** What a service's answer with an error status is here. */
+export async function refusal({ stage }: Pick<Service, 'stage'>, response: Response): Promise<AppError> {
   const body = ErrorBody.safeParse(await response.json().catch(() => null)).data
   const code = body?.error.code
   const { status } = response

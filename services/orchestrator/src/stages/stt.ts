@@ -21,14 +21,24 @@ export interface SpeechToText {
 /** Hearth's stt service, or any server of OpenAI's `POST /v1/audio/transcriptions`. */
 export function createSttClient(service: Service): SpeechToText {
   return {
-    async transcribe(wav, signal, language) {
-      const body = new FormData()
-      body.append('file', new Blob([Uint8Array.from(wav)], { type: 'audio/wav' }), 'speech.wav')
-      body.append('response_format', 'json')
-      if (language !== undefined) body.append('language', language)
-      const read = async (response: Response): Promise<Heard> => Transcription.parse(await response.json())
-      const heard = await callService(service, '/v1/audio/transcriptions', { method: 'POST', body }, read, signal)
-      return { ...heard, text: heard.text.trim() }
+    transcribe(wav, signal, language) {
+      const request = { method: 'POST', body: transcriptionForm(wav, language) }
+      return callService(service, '/v1/audio/transcriptions', request, readHeard, signal)
     },
   }
+}
+
+/** What is asked of the service. */
+export function transcriptionForm(wav: Uint8Array, language: string | undefined): FormData {
+  const form = new FormData()
+  form.append('file', new Blob([Uint8Array.from(wav)], { type: 'audio/wav' }), 'speech.wav')
+  form.append('response_format', 'json')
+  if (language !== undefined) form.append('language', language)
+  return form
+}
+
+/** What a good answer says. */
+export async function readHeard(response: Response): Promise<Heard> {
+  const heard = Transcription.parse(await response.json())
+  return { ...heard, text: heard.text.trim() }
 }

@@ -18,7 +18,8 @@ export type HttpStub = {
   close(): Promise<void>
 }
 
-export async function startStub(answer: Answer): Promise<HttpStub> {
+/** `port`: one that was used before, to be the same server come back. */
+export async function startStub(answer: Answer, port = 0): Promise<HttpStub> {
   const asked: Asked[] = []
   let open = 0
   let begun = 0
@@ -33,7 +34,7 @@ export async function startStub(answer: Answer): Promise<HttpStub> {
       answer(response, seen, request)
     })
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(port, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('expected an address with a port')

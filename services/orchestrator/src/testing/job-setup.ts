@@ -5,13 +5,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLogger } from '@hearth/shared/telemetry'
 import { encodeWav } from '@hearth/shared/wav'
+import type { JobReport } from '../jobs/job.ts'
+import { formOf } from '../jobs/queued-stt.ts'
 import { openJobQueue } from '../jobs/queue.ts'
-import type { JobQueue, JobQueueOptions } from '../jobs/queue.ts'
+import type { JobQueue, JobQueueOptions, Submission } from '../jobs/queue.ts'
 import { createFileSpool } from '../jobs/spool.ts'
+import type { Spool } from '../jobs/spool.ts'
 import { startJobWorker } from '../jobs/worker.ts'
-import type { JobWorkerOptions } from '../jobs/worker.ts'
+import type { JobWorker, JobWorkerOptions } from '../jobs/worker.ts'
+import { transcriptionForm } from '../stages/stt.ts'
 import { sendJson, startStub } from './http-stub.ts'
-import type { HttpStub } from './http-stub.ts'
+import type { Answer, Asked, HttpStub } from './http-stub.ts'
+import { until } from './redis-server.ts'
+
+const MAX_AGE_MS = 900_000
 
 export const silent = createLogger({ service: 'test', level: 'silent' })
 
@@ -28,38 +35,87 @@ export function answerHeard(response: ServerResponse, text: string): void {
   sendJson(response, { text, language: 'english', model: 'stub/ear', usage: { type: 'duration', seconds: 1 } })
 }
 
-export const startEar = (): Promise<HttpStub> =>
-  startStub((response, { body }) => {
+/** It has enough to do, and is to be asked again soon. */
+export function answerOverloaded(response: ServerResponse): void {
+  const error = { message: 'too much at once', type: 'rate_limit_error', param: null, code: 'overloaded' }
+  sendJson(response, { error }, 429, { 'retry-after-ms': '10' })
+}
+
+export type FakeReplica = HttpStub & { isReady: boolean }
+
+/** A stub of the stt service; questions about its readiness are not among what it was `asked`. */
+export async function startReplica(answer: Answer, port = 0): Promise<FakeReplica> {
+  const asked: Asked[] = []
+  const stub = await startStub((response, question, request) => {
+    if (question.path === '/ready') {
+      response.writeHead(replica.isReady ? 200 : 503).end()
+    } else {
+      asked.push(question)
+      answer(response, question, request)
+    }
+  }, port)
+  const replica = { ...stub, asked, isReady: true }
+  return replica
+}
+
+export const startEar = (): Promise<FakeReplica> =>
+  startReplica((response, { body }) => {
     const text = heardIn(body)
     if (text !== 'broken') return answerHeard(response, `I heard ${text}`)
     const error = { message: 'not a sound', type: 'invalid_request_error', param: 'file', code: 'undecodable_audio' }
     return sendJson(response, { error }, 400)
   })
 
+/** A job for the queue. */
+export async function submissionSaying(text: string, more: Partial<Submission> = {}): Promise<Submission> {
+  const form = await formOf(transcriptionForm(wavSaying(text), 'en'))
+  return { path: '/v1/audio/transcriptions', ...form, priority: 'bulk', ...more }
+}
+
 export type JobSetup = {
   readonly folder: string
   readonly queue: JobQueue
-  work(sttUrls: readonly string[], options?: Partial<JobWorkerOptions>): ReturnType<typeof startJobWorker>
+  readonly spool: Spool
+  readonly results: Spool
+  work(sttUrls: readonly string[], options?: Partial<JobWorkerOptions>): JobWorker
+  /** What a job comes to: its report once it is completed or failed. */
+  ended(id: string, signal: AbortSignal): Promise<JobReport>
   spooled(): Promise<string[]>
+  /** How many files there are, of forms and of results. */
+  stored(): Promise<number>
   close(): Promise<void>
 }
 
 export async function openJobs(redisUrl: string, options: Partial<JobQueueOptions> = {}): Promise<JobSetup> {
   const folder = await mkdtemp(join(tmpdir(), 'hearth-jobs-'))
-  const maxAgeMs = 900_000
-  const spool = createFileSpool({ folder, maxBytes: 1e6, maxAgeMs })
-  const queue = openJobQueue({ redisUrl, spool, maxDepth: 100, keepSeconds: 60, log: silent, ...options })
-  const workers: ReturnType<typeof startJobWorker>[] = []
+  const spoolIn = (name: string) => createFileSpool({ folder: join(folder, name), maxBytes: 1e8, maxAgeMs: MAX_AGE_MS })
+  const [spool, results] = [options.spool ?? spoolIn('spool'), options.results ?? spoolIn('results')]
+  const queue = openJobQueue({ redisUrl, spool, results, maxDepth: 100, keepSeconds: 60, log: silent, ...options })
+  const workers: JobWorker[] = []
   return {
     folder,
     queue,
+    spool,
+    results,
     work(sttUrls, more = {}) {
-      const base = { redisUrl, spool, sttUrls, limitMs: 10_000, windowMs: 0, maxAgeMs, log: silent }
-      const worker = startJobWorker({ ...base, ...more })
+      const limits = { limitMs: 10_000, windowMs: 0, maxAgeMs: MAX_AGE_MS }
+      const worker = startJobWorker({ redisUrl, spool, results, sttUrls, ...limits, log: silent, ...more })
       workers.push(worker)
       return worker
     },
-    spooled: () => readdir(folder),
+    async ended(id, signal) {
+      let report = await queue.look(id, signal)
+      await until(async () => {
+        report = await queue.look(id, signal)
+        return report.status === 'completed' || report.status === 'failed'
+      }, signal)
+      return report
+    },
+    async stored() {
+      const names = await readdir(folder, { recursive: true, withFileTypes: true })
+      return names.filter((each) => each.isFile()).length
+    },
+    spooled: () => readdir(join(folder, 'spool')).catch(() => []),
     async close() {
       await Promise.all(workers.map((worker) => worker.close()))
       await queue.close()

@@ -7,10 +7,10 @@ import { Redis } from 'ioredis'
 
 export type RedisServer = { readonly url: string; readonly port: number; stop(): Promise<void> }
 
-/** Resolves once it answers. `port`: one that was used before, to be the same server come back. */
-export async function startRedis(port?: number): Promise<RedisServer> {
+/** Resolves once it answers. `port`: one that was used before, to be the same server come back. `more`: flags of redis-server. */
+export async function startRedis(port?: number, more: readonly string[] = []): Promise<RedisServer> {
   const chosen = port ?? (await freePort())
-  const flags = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no']
+  const flags = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more]
   const child = spawn('redis-server', flags, { stdio: 'ignore' })
   const failed = once(child, 'exit').then(() => 'exit' as const)
   const url = `redis://127.0.0.1:${chosen}`

@@ -1,13 +1,14 @@
 /** Transcriptions that nobody waits for, and the page that shows their queue. */
+import { TranscriptionFields } from '@hearth/shared/model-api'
 import * as z from 'zod'
 import { JobFields } from '../../jobs/routes.ts'
 import { FORM_ERRORS, WAV_ERRORS } from '../operation.ts'
 import type { Theme } from '../operation.ts'
 import { JobReply } from '../replies.ts'
 
-const DESCRIPTION = `With Redis (\`REDIS_URL\`; \`npm start\` provides it) recordings go through a queue: \`/generate\` uses it, and so do jobs. Interactive turns go before jobs; a file that can't be read
-fails alone; a job whose worker dies is done by another. Audio lies in \`HEARTH_HOME/spool\` until the job ends, never in Redis. When Redis is away, \`/generate\` asks the speech service directly and says
-\`queue\` in \`degraded\`; jobs get 503 \`dependency_unavailable\`.`
+const DESCRIPTION = `With Redis (\`REDIS_URL\`; \`npm start\` provides it) recordings go through a queue: \`/generate\`, \`/v1/audio/transcriptions\` and jobs use it. Interactive ones go before jobs; a file that can't be read
+fails alone; a job whose worker dies is done by another. Audio lies in \`HEARTH_HOME/spool\` until the job ends, never in Redis. When Redis is away, the speech service is asked directly, and the reply says so (\`queue\` in \`degraded\`, or
+\`x-degraded: queue\`); jobs get 503 \`dependency_unavailable\`.`
 
 export const JOBS: Theme = {
   name: 'Transcription jobs',
@@ -22,7 +23,12 @@ export const JOBS: Theme = {
         'idempotency-key':
           '1 to 255 visible ASCII characters. The same request with the same key is the same job; another request with it is 409 `idempotency_conflict`.',
       },
-      body: { 'multipart/form-data': JobFields.extend({ file: z.file().describe('A WAV, as for speech to text.') }) },
+      body: {
+        'multipart/form-data': TranscriptionFields.extend({
+          ...JobFields.shape,
+          file: z.file().describe('A WAV, as for speech to text.'),
+        }),
+      },
       replies: {
         202: {
           description: 'It waits to be heard.',
