@@ -5,6 +5,7 @@ import { PORTS } from '@hearth/shared/api'
 import { bool, int, list, number, port, readConfig, secret, text, url } from '@hearth/shared/config'
 import { COMMON_SECTIONS } from '@hearth/shared/service-settings'
 import * as z from 'zod'
+import { SpoolSettings } from './jobs/spool-settings.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -52,6 +53,7 @@ const SECTIONS = {
     spoolMaxBytes: int({ min: MEBIBYTE, max: 2 ** 40 }).default(1024 * MEBIBYTE),
     spoolMaxAgeMs: limitMs(15 * MINUTE_MS),
   }),
+  spool: SpoolSettings,
   queue: z.object({
     /** Bull Board under /queues. */
     dashboard: bool().default(false),

@@ -11,8 +11,10 @@ import type { HttpStub } from '../testing/http-stub.ts'
 import { freePort, startRedis, until } from '../testing/redis-server.ts'
 import type { RedisServer } from '../testing/redis-server.ts'
 import { addQueueMetrics } from './metrics.ts'
+import { refuse, startS3 } from '../testing/s3-server.ts'
 import { createQueuedStt } from './queued-stt.ts'
 import { BATCH_SIZE } from './replicas.ts'
+import { createS3Spool } from './spool-s3.ts'
 
 const LIMIT_MS = 20_000
 let redis: RedisServer
@@ -187,6 +189,51 @@ test('a worker killed in mid-job: another one ends it, and it ends once', { time
   expect(await wait(id)).toMatchObject({ text: 'survivor' })
   await emptySpool()
   expect([ends, slow.asked.length]).toEqual([1, 2])
+})
+
+describe('with the audio in a bucket', () => {
+  const bucketed = async () => {
+    const server = await startS3()
+    const spool = createS3Spool({ bucket: server.bucket, maxBytes: 1e6, maxAgeMs: 900_000 })
+    const setup = await openJobs(redis.url, { spool })
+    onTestFinished(async () => {
+      await setup.close()
+      await server.close()
+    })
+    await until(() => setup.queue.isReady(), AbortSignal.timeout(LIMIT_MS))
+    const send = () =>
+      setup.queue.submit({ audio: wavSaying('canary'), options: {}, priority: 'bulk' }, AbortSignal.timeout(LIMIT_MS))
+    return { server, spool, queue: setup.queue, send, work: () => setup.work([ear.url], { spool }) }
+  }
+
+  test('a job is heard on another machine, and its audio is deleted', async () => {
+    const { server, send, work } = await bucketed()
+    const { id } = await send()
+    expect(server.objects.size).toBe(1)
+    work()
+    expect(await wait(id)).toMatchObject({ text: 'I heard canary' })
+    await until(() => server.objects.size === 0, AbortSignal.timeout(1000))
+  })
+
+  test('a job waits for a bucket that is away, and costs no attempt', async () => {
+    const { server, send, work, queue } = await bucketed()
+    const { id } = await send()
+    server.fault = (response) => refuse(response, 503, 'SlowDown')
+    work()
+    await until(async () => (await queue.bull.getDelayedCount()) === 1, AbortSignal.timeout(LIMIT_MS))
+    expect((await queue.bull.getJob(id))?.attemptsMade).toBe(0)
+    server.fault = undefined
+    expect(await wait(id)).toMatchObject({ text: 'I heard canary' })
+  })
+
+  test('a turn hears directly while the bucket is away, and says so', async () => {
+    const { server, queue } = await bucketed()
+    server.fault = (response) => refuse(response, 500, 'InternalError')
+    const direct = { transcribe: async () => ({ text: 'directly', language: 'english', model: 'stub/direct' }) }
+    const stt = createQueuedStt({ queue, direct, limitMs: LIMIT_MS })
+    const heard = await stt.transcribe(wavSaying('canary'), AbortSignal.timeout(LIMIT_MS))
+    expect(heard).toMatchObject({ text: 'directly', unqueued: { code: 'dependency_unavailable' } })
+  })
 })
 
 describe('without Redis', () => {

@@ -82,7 +82,7 @@ export function openJobQueue(options: JobQueueOptions) {
     const known = idempotency && (await ask(signal, () => find(id)))
     if (known) return reportKnown(id, known, digest, signal)
     await ask(signal, requireRoom)
-    const ref = await spool.put(audio)
+    const ref = await spool.put(audio, signal)
     const data: JobData = { v: 1, ref, options: wanted, priority, digest, avoid: [] }
     try {
       await ask(signal, () => queue.add('transcription', data, { jobId: id, ...PRIORITY[priority] }))

@@ -1,10 +1,10 @@
 /** The job queue as main.ts starts it: spool, queue, worker and metrics together, or nothing at all without a Redis. */
-import { join } from 'node:path'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import { addJobTimes, addQueueMetrics } from './metrics.ts'
 import { openJobQueue } from './queue.ts'
 import type { JobQueue } from './queue.ts'
-import { createFileSpool } from './spool.ts'
+import { openSpool } from './spool-settings.ts'
+import type { SpoolSettings } from './spool-settings.ts'
 import { startJobWorker } from './worker.ts'
 
 export type JobSettings = {
@@ -19,6 +19,7 @@ export type StartJobsOptions = {
   readonly redisUrl: string
   readonly home: string
   readonly jobs: JobSettings
+  readonly spool: SpoolSettings
   readonly stt: { readonly urls: readonly string[]; readonly limitMs: number }
   readonly log: Log
   readonly metrics: Metrics
@@ -28,16 +29,19 @@ const SWEEP_EVERY_MS = 60_000
 
 export type Jobs = { readonly queue: JobQueue; close(): Promise<void> }
 
-export function startJobs({ redisUrl, home, jobs, stt, log, metrics }: StartJobsOptions): Jobs {
+export function startJobs({ redisUrl, home, jobs, spool: where, stt, log, metrics }: StartJobsOptions): Jobs {
   const { spoolMaxBytes: maxBytes, spoolMaxAgeMs: maxAgeMs, windowMs, maxDepth, keepSeconds } = jobs
-  const spool = createFileSpool({ folder: join(home, 'spool'), maxBytes, maxAgeMs })
+  const spool = openSpool(where, home, { maxBytes, maxAgeMs })
   const queue = openJobQueue({ redisUrl, spool, maxDepth, keepSeconds, log })
   addQueueMetrics(metrics, queue)
   const { urls: sttUrls, limitMs } = stt
   const onTimes = addJobTimes(metrics)
   const worker = startJobWorker({ redisUrl, spool, sttUrls, limitMs, windowMs, maxAgeMs, onTimes, log })
+  const closing = new AbortController()
   const sweep = () => {
-    spool.sweep().catch((error: unknown) => log.warn({ err: error }, 'the spool was not swept'))
+    spool.sweep(closing.signal).catch((error: unknown) => {
+      if (!closing.signal.aborted) log.warn({ err: error }, 'the spool was not swept')
+    })
   }
   const timer = setInterval(sweep, SWEEP_EVERY_MS).unref()
   sweep()
@@ -45,6 +49,7 @@ export function startJobs({ redisUrl, home, jobs, stt, log, metrics }: StartJobs
     queue,
     async close() {
       clearInterval(timer)
+      closing.abort()
       await worker.close()
       await queue.close()
     },

@@ -71,7 +71,7 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
   async function hear(job: TranscriptionJob, token: string | undefined, signal: AbortSignal): Promise<Transcription> {
     const startedAt = Date.now()
     const { ref, options: wanted, priority, avoid } = readData(job.data)
-    const audio = await spool.get(ref)
+    const audio = await spool.get(ref, signal).catch((error: unknown) => putBack(error, job, token))
     if (startedAt - job.timestamp > options.maxAgeMs || !audio) throw gone(startedAt - job.timestamp)
     const replica = await replicas.take(avoid)
     try {
@@ -97,6 +97,16 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     if (!error.retryable && !isUnreachable(error)) return new Error(writeFailure(error))
     await job.moveToDelayed(Date.now() + (hasOthers ? AWAY_MS.others : (error.retryAfterMs ?? AWAY_MS.nobody)), token)
     return new DelayedError()
+  }
+
+  /** While its spool is away a job waits, until it is too old. */
+  async function putBack(error: unknown, job: TranscriptionJob, token?: string): Promise<never> {
+    log.warn({ job: job.id, err: error }, 'the spool did not give the audio')
+    if (!toAppError(error).retryable) throw new Error(writeFailure(error))
+    const isTooOld = Date.now() - job.timestamp > options.maxAgeMs
+    if (isTooOld) throw new UnrecoverableError(writeFailure(error))
+    await job.moveToDelayed(Date.now() + AWAY_MS.nobody, token)
+    throw new DelayedError()
   }
 
   async function close(): Promise<void> {

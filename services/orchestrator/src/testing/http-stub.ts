@@ -14,14 +14,20 @@ export type HttpStub = {
 
 export async function startStub(answer: Answer): Promise<HttpStub> {
   const asked: Asked[] = []
+  const server = await startServer((response, body, request) => {
+    const seen = { method: request.method ?? '', path: request.url ?? '', body: body.toString() }
+    asked.push(seen)
+    answer(response, seen, request)
+  })
+  return { ...server, asked }
+}
+
+/** The same with the body as bytes, and nothing remembered. */
+export async function startServer(answer: (response: ServerResponse, body: Buffer, request: IncomingMessage) => void) {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const seen = { method: request.method ?? '', path: request.url ?? '', body: Buffer.concat(chunks).toString() }
-      asked.push(seen)
-      answer(response, seen, request)
-    })
+    request.on('end', () => answer(response, Buffer.concat(chunks), request))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -29,7 +35,6 @@ export async function startStub(answer: Answer): Promise<HttpStub> {
   if (address === null || typeof address === 'string') throw new Error('expected an address with a port')
   return {
     url: `http://127.0.0.1:${address.port}`,
-    asked,
     async close() {
       server.closeAllConnections()
       server.close()

@@ -1,6 +1,6 @@
 /** For tests: a job worker in a process of its own, which a test can kill. Arguments: Redis' address, the spool's folder, stt's address. */
 import { createLogger } from '@hearth/shared/telemetry'
-import { createFileSpool } from '../jobs/spool.ts'
+import { createFileSpool } from '../jobs/spool-folder.ts'
 import { startJobWorker } from '../jobs/worker.ts'
 
 const [redisUrl = '', folder = '', sttUrl = ''] = process.argv.slice(2)
