@@ -9,6 +9,7 @@ import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { Queue, QueueEvents } from 'bullmq'
 import { askRedis, connectRedis, limitedWarning } from './connection.ts'
+import { countedRoom } from './counted-room.ts'
 import { QUEUE_NAME, reportOf } from './job.ts'
 import type { JobData, JobOptions, JobPriority, JobReport, TranscriptionJob } from './job.ts'
 import type { Spool } from './spool.ts'
@@ -73,29 +74,52 @@ export function openJobQueue(options: JobQueueOptions) {
   events.on('failed', ({ jobId }) => ended.get(jobId)?.(null))
 
   const ask = <T>(signal: AbortSignal, work: () => Promise<T>) => askRedis(connection, signal, work)
+  const takePlace = countedRoom(requireRoom)
   const find = (id: string): Promise<TranscriptionJob | undefined> => queue.getJob(id)
 
   async function submit(submission: Submission, signal: AbortSignal): Promise<JobReport> {
-    const { audio, options: wanted, priority, idempotency } = submission
+    const { idempotency } = submission
     const id = idempotency ? keyedId(idempotency) : randomUUID()
     const digest = idempotency ? await digestOf(submission) : ''
     const known = idempotency && (await ask(signal, () => find(id)))
     if (known) return reportKnown(id, known, digest, signal)
-    await ask(signal, requireRoom)
-    const ref = await spool.put(audio, signal)
-    const data: JobData = { v: 1, ref, options: wanted, priority, digest, avoid: [] }
-    try {
-      await ask(signal, () => queue.add('transcription', data, { jobId: id, ...PRIORITY[priority] }))
-    } catch (error) {
-      // Without an answer the job may be there all the same, and under a key it is found again: then it needs its audio.
-      if (!idempotency) await spool.delete(ref)
-      throw error
-    }
+    const ref = await add(id, submission, digest, signal)
     if (!idempotency) return { id, status: 'queued', progress: 0 }
     // Of two requests with one key at the same time, one made the job.
     const job = await ask(signal, () => find(id))
     if (job && job.data.ref !== ref) await spool.delete(ref)
     return job ? reportKnown(id, job, digest, signal) : { id, status: 'queued', progress: 0 }
+  }
+
+  /** Gives where its audio lies. */
+  async function add(id: string, submission: Submission, digest: string, signal: AbortSignal): Promise<string> {
+    const { audio, options: wanted, priority, idempotency } = submission
+    await ask(signal, takePlace)
+    const ref = await spool.put(audio, signal)
+    const data: JobData = { v: 1, ref, options: wanted, priority, digest, avoid: [] }
+    try {
+      await ask(signal, () => queue.add('transcription', data, { jobId: id, ...PRIORITY[priority] }))
+      return ref
+    } catch (error) {
+      // Without an answer the job may be there all the same, and under a key it is found again: then it needs its audio.
+      if (!idempotency) await spool.delete(ref)
+      throw error
+    }
+  }
+
+  /** The result of a job that nobody else knows; throws its error. Nothing of it stays, also when `signal` ends the wait. */
+  async function hear(submission: Omit<Submission, 'idempotency'>, signal: AbortSignal): Promise<Transcription> {
+    const id = randomUUID()
+    // Before there is a job: its end can't be missed, so there is no need to look first.
+    const end = listen(id)
+    let ref: string | undefined
+    try {
+      ref = await add(id, submission, '', signal)
+      return await endOf(id, end, signal)
+    } finally {
+      ended.delete(id)
+      if (ref !== undefined) void drop(id, ref)
+    }
   }
 
   async function reportKnown(
@@ -108,7 +132,8 @@ export function openJobQueue(options: JobQueueOptions) {
     throw new AppError('idempotency_conflict', 'this Idempotency-Key was used with another file or other options')
   }
 
-  async function requireRoom(): Promise<void> {
+  /** Gives how many places are left. */
+  async function requireRoom(): Promise<number> {
     const counted = queue.getJobCountByTypes(...WAITING, 'active')
     const [depth, memory] = await Promise.all([counted, connection.info('memory')])
     if (depth >= maxDepth)
@@ -116,6 +141,7 @@ export function openJobQueue(options: JobQueueOptions) {
     const share = memoryShare(memory)
     if (share > MAX_MEMORY_SHARE)
       throw new AppError('overloaded', `the queue's Redis is ${Math.floor(share * 100)} % full`, { retryAfterMs: 5000 })
+    return maxDepth - depth
   }
 
   /** Throws `job_not_found`. */
@@ -131,28 +157,42 @@ export function openJobQueue(options: JobQueueOptions) {
 
   /** The result of a job that ends; throws its error. `signal` ends the wait, not the job. */
   async function wait(id: string, signal: AbortSignal): Promise<Transcription> {
+    const end = listen(id)
     try {
-      for (;;) {
-        const { promise: event, resolve } = Promise.withResolvers<unknown>()
-        ended.set(id, resolve)
-        const { result, error } = await look(id, signal)
-        if (error) throw error
-        if (result) return result
-        const told = Transcription.safeParse(await eventOrTime(event, signal)).data
-        if (told) return told
-      }
+      return (await resultOf(id, signal)) ?? (await endOf(id, end, signal))
     } finally {
       ended.delete(id)
     }
   }
 
-  /** Takes a job out that nobody waits for any more, and its result; one that runs is left to end. */
-  async function forget(id: string): Promise<void> {
-    await ask(AbortSignal.timeout(LOOK_EVERY_MS), async () => {
-      const job = await find(id)
-      await job?.remove()
-      if (job) await spool.delete(job.data.ref)
-    }).catch(() => {})
+  async function endOf(id: string, first: Promise<unknown>, signal: AbortSignal): Promise<Transcription> {
+    let end = first
+    for (;;) {
+      const told = Transcription.safeParse(await eventOrTime(end, signal)).data
+      if (told) return told
+      end = listen(id)
+      const result = await resultOf(id, signal)
+      if (result) return result
+    }
+  }
+
+  function listen(id: string): Promise<unknown> {
+    const { promise, resolve } = Promise.withResolvers<unknown>()
+    ended.set(id, resolve)
+    return promise
+  }
+
+  /** Undefined while it has none; throws the job's error. */
+  async function resultOf(id: string, signal: AbortSignal): Promise<Transcription | undefined> {
+    const { result, error } = await look(id, signal)
+    if (error) throw error
+    return result
+  }
+
+  /** Takes a job out, and its result; one that runs is left to end. */
+  async function drop(id: string, ref: string): Promise<void> {
+    const remove = async () => (await queue.remove(id)) === 1 && spool.delete(ref)
+    await ask(AbortSignal.timeout(LOOK_EVERY_MS), remove).catch(() => {})
   }
 
   /** For the metrics: how many wait or run, and since when the oldest waits. */
@@ -174,7 +214,7 @@ export function openJobQueue(options: JobQueueOptions) {
   }
 
   const isReady = () => connection.status === 'ready'
-  return { bull: queue, isReady, submit, look, wait, forget, figures, close }
+  return { bull: queue, isReady, submit, hear, look, wait, figures, close }
 }
 
 async function eventOrTime(event: Promise<unknown>, signal: AbortSignal): Promise<unknown> {

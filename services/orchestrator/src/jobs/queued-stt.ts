@@ -4,11 +4,11 @@
  */
 import { AppError } from '@hearth/shared/errors'
 import { within } from '../stages/limit.ts'
-import type { Heard, SpeechToText } from '../stages/stt.ts'
+import type { SpeechToText } from '../stages/stt.ts'
 import type { JobQueue } from './queue.ts'
 
 export type QueuedSttOptions = {
-  readonly queue: Pick<JobQueue, 'submit' | 'wait' | 'forget'>
+  readonly queue: Pick<JobQueue, 'hear'>
   readonly direct: SpeechToText
   /** For one file, its wait included. */
   readonly limitMs: number
@@ -19,23 +19,15 @@ export function createQueuedStt({ queue, direct, limitMs }: QueuedSttOptions): S
   return {
     async transcribe(wav, signal, language) {
       try {
-        return await within(limitMs, signal, (limit) => throughQueue(wav, language, limit))
+        return await within(limitMs, signal, (limit) =>
+          queue.hear({ audio: wav, options: { language }, priority: 'interactive' }, limit),
+        )
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof AppError) || !isQueueAway(error)) throw error
         return { ...(await direct.transcribe(wav, signal, language)), unqueued: error }
       }
     },
-  }
-
-  async function throughQueue(audio: Uint8Array, language: string | undefined, signal: AbortSignal): Promise<Heard> {
-    const { id } = await queue.submit({ audio, options: { language }, priority: 'interactive' }, signal)
-    try {
-      return await queue.wait(id, signal)
-    } finally {
-      // Nobody else knows this job, and what was said is not to be kept.
-      void queue.forget(id)
-    }
   }
 }
 

@@ -39,6 +39,7 @@ describe('what the server says is told as what it means', () => {
   test.each([
     [403, 'AccessDenied', away],
     [404, 'NoSuchBucket', away],
+    [404, 'XAdminUserNotFound', away],
     [500, 'InternalError', away],
     [503, 'SlowDown', away],
     [507, '', { code: 'storage_full', status: 507 }],

@@ -80,7 +80,7 @@ async function sendSigned(bucket: S3Bucket, call: Call, signal: AbortSignal): Pr
   const response = await fetch(url, { method, headers, redirect: 'error', signal, ...(body && { body }) }).catch(fail)
   if (response.ok) return response
   const code = /<Code>(\w+)<\/Code>/.exec(await response.text().catch(fail))?.[1] ?? ''
-  if (mayMiss && response.status === 404 && code !== 'NoSuchBucket') return response
+  if (mayMiss && code === 'NoSuchKey') return response
   throw refusal(response.status, code)
 }
 

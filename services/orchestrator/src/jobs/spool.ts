@@ -6,15 +6,16 @@ import { randomBytes } from 'node:crypto'
 import { AppError } from '@hearth/shared/errors'
 import { within } from '../stages/limit.ts'
 
+/** Each call ends within a limit of its own, and sooner with its signal. */
 export interface Spool {
   /** Gives an opaque reference. Throws `overloaded` when there is no room, `storage_full` when the storage itself says so. */
-  put(bytes: Uint8Array, signal: AbortSignal): Promise<string>
+  put(bytes: Uint8Array, signal?: AbortSignal): Promise<string>
   /** Null when it is not there (any more). */
-  get(ref: string, signal: AbortSignal): Promise<Blob | null>
+  get(ref: string, signal?: AbortSignal): Promise<Blob | null>
   /** Also when it is not there (any more). It takes no signal: who leaves wants it gone all the more. */
   delete(ref: string): Promise<void>
   /** Deletes what is older than the limit; gives how many. */
-  sweep(signal: AbortSignal): Promise<number>
+  sweep(signal?: AbortSignal): Promise<number>
 }
 
 export type SpoolLimits = {
@@ -39,6 +40,7 @@ const REF_BYTES = 24
 const REF = /^[\w-]{32}$/
 /** A caller waits for a write: one second, and one more for each megabyte. */
 const LIMIT_MS = { remove: 2000, list: 10_000, read: 30_000, write: 1000, writePerByte: 1 / 1000 }
+const NEVER = new AbortController().signal
 /** Other orchestrators write and delete there too: what they did is looked up again after so long, and sooner when it seems full. */
 const LOOK_MS = { often: 5000, full: 1000 }
 
@@ -53,7 +55,7 @@ export function createSpool(
   const taken = () => sumOf(stored) + sumOf(writing)
 
   return {
-    async put(bytes, signal) {
+    async put(bytes, signal = NEVER) {
       if (isOlder(LOOK_MS.often) || (taken() + bytes.length > maxBytes && isOlder(LOOK_MS.full))) await look(signal)
       const ref = randomBytes(REF_BYTES).toString('base64url')
       reserve(ref, bytes.length)
@@ -70,14 +72,14 @@ export function createSpool(
       }
       return ref
     },
-    async get(ref, signal) {
+    async get(ref, signal = NEVER) {
       requireRef(ref)
       return limited(LIMIT_MS.read, signal, (limit) => store.read(ref, limit))
     },
     async delete(ref) {
       await remove(requireRef(ref))
     },
-    async sweep(signal) {
+    async sweep(signal = NEVER) {
       const old = (await look(signal)).filter(({ ageMs }) => ageMs > maxAgeMs)
       for (const { ref } of old) await remove(ref)
       return old.length
@@ -122,8 +124,6 @@ export function createSpool(
     }
   }
 }
-
-const NEVER = new AbortController().signal
 
 async function limited<T>(limitMs: number, signal: AbortSignal, work: (limit: AbortSignal) => Promise<T>): Promise<T> {
   try {
