@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
 const TIMES: MindTimes = { firstTokenMs: 200, tokenMs: 1000 / 30 }
-const REPLY = 'The kitchen light is on, and so is the radio. Shall I turn them off for the night? Good night.'
+export const REPLY = 'The kitchen light is on, and so is the radio. Shall I turn them off for the night? Good night.'
 
 export type MindTimes = { readonly firstTokenMs: number; readonly tokenMs: number }
 export type SlowMind = { readonly url: string; close(): void }
