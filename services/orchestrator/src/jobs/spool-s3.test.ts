@@ -92,7 +92,7 @@ describe('what the server says is told as what it means', () => {
   })
 })
 
-test('a server that never answers holds nobody for more than a second, and nothing is left to unwind', async () => {
+test('a server that never answers is waited for a few seconds, and nothing of that stays', async () => {
   const spool = await lookedAt()
   server.fault = () => {}
   await expect(put(spool)).rejects.toMatchObject({ code: 'dependency_unavailable' })

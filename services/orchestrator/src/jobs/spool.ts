@@ -38,8 +38,8 @@ export interface SpoolStore {
 
 const REF_BYTES = 24
 const REF = /^[\w-]{32}$/
-/** A caller waits for a write: one second, and one more for each megabyte. */
-const LIMIT_MS = { remove: 2000, list: 10_000, read: 30_000, write: 1000, writePerByte: 1 / 1000 }
+/** A caller waits for a write: three seconds, and one more for each megabyte. */
+const LIMIT_MS = { remove: 2000, list: 10_000, read: 30_000, write: 3000, writePerByte: 1 / 1000 }
 const NEVER = new AbortController().signal
 /** Other orchestrators write and delete there too: what they did is looked up again after so long, and sooner when it seems full. */
 const LOOK_MS = { often: 5000, full: 1000 }
