@@ -95,6 +95,7 @@ async function hop(): Promise<void> {
     const at = (of: (each: (typeof times)[number]) => number, q: number) => round(quantile(times.map(of), q))
     const row = (what: string, of: (each: (typeof times)[number]) => number) => ({
       what,
+      'p10 ms': at(of, 0.1),
       'p50 ms': at(of, 0.5),
       'p95 ms': at(of, 0.95),
     })

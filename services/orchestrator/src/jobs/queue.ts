@@ -8,6 +8,7 @@ import { Transcription } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { Queue, QueueEvents } from 'bullmq'
+import { within } from '../stages/limit.ts'
 import { askRedis, connectRedis, limitedWarning } from './connection.ts'
 import { countedRoom } from './counted-room.ts'
 import { QUEUE_NAME, reportOf } from './job.ts'
@@ -217,13 +218,12 @@ export function openJobQueue(options: JobQueueOptions) {
   return { bull: queue, isReady, submit, hear, look, wait, figures, close }
 }
 
+/** Null when there was none in time. */
 async function eventOrTime(event: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
-  const stop = new AbortController()
-  const either = AbortSignal.any([signal, stop.signal])
-  const told = await Promise.race([event, delay(LOOK_EVERY_MS, null, { signal: either }).catch(() => null)])
-  stop.abort()
-  signal.throwIfAborted()
-  return told
+  return within(LOOK_EVERY_MS, signal, () => event).catch(() => {
+    signal.throwIfAborted()
+    return null
+  })
 }
 
 /** Of what Redis may take, 0 when that has no limit. A full Redis can't even give out the jobs it has. */

@@ -1,6 +1,6 @@
 /** The spool as a folder that all orchestrators of one machine (or one shared volume) see. */
 import { openAsBlob } from 'node:fs'
-import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, stat, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '@hearth/shared/errors'
 import { createSpool } from './spool.ts'
@@ -33,7 +33,11 @@ function storeIn(folder: string): SpoolStore {
         return null
       }
     },
-    remove: (ref) => rm(join(folder, ref), { force: true }),
+    async remove(ref) {
+      await unlink(join(folder, ref)).catch((error: unknown) => {
+        if (codeOf(error) !== 'ENOENT') throw error
+      })
+    },
     async list() {
       const names = await readdir(folder).catch((error: unknown) => {
         if (codeOf(error) === 'ENOENT') return []
