@@ -128,7 +128,10 @@ async function crowd() {
     for (let count = 0; count < CROWD.rounds; count++) {
       const names = Array.from({ length: CROWD.turns }, (_, index) => `turn ${count} of ${index}`)
       const held = await Promise.allSettled(names.map((name) => turn(orchestrator.base, name)))
-      for (const each of held) each.status === 'fulfilled' ? turns.push(each.value) : problems.push(each.reason)
+      for (const each of held) {
+        if (each.status === 'fulfilled') turns.push(each.value)
+        else problems.push(each.reason)
+      }
     }
     for (const problem of problems.slice(0, 3)) console.error(problem)
     const after = await costOf(orchestrator.pid)

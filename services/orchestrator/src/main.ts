@@ -108,7 +108,11 @@ function createStages(config: OrchestratorConfig, { store, llm, jobs }: Parts): 
   }
 }
 
-function openJobs({ redis, hearth, jobs, spool, stt }: OrchestratorConfig, log: Log, metrics: Metrics): Jobs | undefined {
+function openJobs(
+  { redis, hearth, jobs, spool, stt }: OrchestratorConfig,
+  log: Log,
+  metrics: Metrics,
+): Jobs | undefined {
   if (redis.url === undefined) return undefined
   const replicas = { urls: stt.urls ?? [stt.url], limitMs: stt.limitMs }
   return startJobs({ redisUrl: redis.url, home: hearth.home, jobs, spool, stt: replicas, log, metrics })

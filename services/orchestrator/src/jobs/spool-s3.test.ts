@@ -1,5 +1,6 @@
 import { Secret } from '@hearth/shared/config'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { startStub } from '../testing/http-stub.ts'
 import { refuse, startS3 } from '../testing/s3-server.ts'
 import type { S3Server } from '../testing/s3-server.ts'
 import { createS3Spool } from './spool-s3.ts'
@@ -70,8 +71,11 @@ describe('what the server says is told as what it means', () => {
 
   test('with a redirect, which would take the signed request elsewhere', async () => {
     const spool = await lookedAt()
-    server.fault = (response) => response.writeHead(307, { location: server.bucket.url }).end()
+    const elsewhere = await startStub((response) => response.end('not ours'))
+    onTestFinished(() => elsewhere.close())
+    server.fault = (response) => response.writeHead(307, { location: elsewhere.url }).end()
     await expect(spool.get(REF, soon())).rejects.toMatchObject(away)
+    expect(elsewhere.asked).toEqual([])
   })
 
   test('when nobody is there', async () => {
