@@ -194,7 +194,7 @@ test('a worker killed in mid-job: another one ends it, and it ends once', { time
 describe('with the audio in a bucket', () => {
   const bucketed = async () => {
     const server = await startS3()
-    const spool = createS3Spool({ bucket: server.bucket, maxBytes: 1e6, maxAgeMs: 900_000 })
+    const spool = createS3Spool({ bucket: server.bucket, folder: 'spool', maxBytes: 1e6, maxAgeMs: 900_000 })
     const setup = await openJobs(redis.url, { spool })
     onTestFinished(async () => {
       await setup.close()

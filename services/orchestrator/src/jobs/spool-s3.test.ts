@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => server.close())
 
 const spoolOf = (changes: Partial<S3Bucket> = {}) =>
-  createS3Spool({ bucket: { ...server.bucket, ...changes }, maxBytes: 1e6, maxAgeMs: 900_000 })
+  createS3Spool({ bucket: { ...server.bucket, ...changes }, folder: 'spool', maxBytes: 1e6, maxAgeMs: 900_000 })
 /** The first `put` looks what is there. */
 async function lookedAt() {
   const spool = spoolOf()

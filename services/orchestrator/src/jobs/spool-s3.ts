@@ -19,11 +19,12 @@ export type S3Bucket = {
 }
 
 /** The bucket has to be there; what else lies in it is not touched. */
-export const createS3Spool = ({ bucket, ...limits }: SpoolLimits & { readonly bucket: S3Bucket }): Spool =>
-  createSpool(storeIn(bucket), limits)
+export const createS3Spool = ({ bucket, folder, ...limits }: S3SpoolOptions): Spool =>
+  createSpool(storeIn(bucket, `${folder}/`), limits)
 
-/** Of all keys; the server lists only these. */
-const PREFIX = 'spool/'
+/** Keys begin with the folder's name, and the server lists only these. */
+export type S3SpoolOptions = SpoolLimits & { readonly bucket: S3Bucket; readonly folder: string }
+
 const NOTHING = new Uint8Array()
 
 type Call = {
@@ -36,9 +37,9 @@ type Call = {
 }
 type Send = (call: Call, signal: AbortSignal) => Promise<Response>
 
-function storeIn(bucket: S3Bucket): SpoolStore {
+function storeIn(bucket: S3Bucket, prefix: string): SpoolStore {
   const send: Send = (call, signal) => sendSigned(bucket, call, signal)
-  const pathOf = (ref: string) => `/${PREFIX}${ref}`
+  const pathOf = (ref: string) => `/${prefix}${ref}`
 
   return {
     async write(ref, body, signal) {
@@ -55,9 +56,11 @@ function storeIn(bucket: S3Bucket): SpoolStore {
     },
     async list(signal) {
       const files: StoredFile[] = []
-      for (let page = await listPage(send, '', signal); ; page = await listPage(send, page.lastKey, signal)) {
+      for (let after = ''; ;) {
+        const page = await listPage(send, { prefix, after }, signal)
         files.push(...page.files)
         if (!page.hasMore) return files
+        after = page.lastKey
       }
     },
   }
@@ -110,15 +113,15 @@ async function drained(response: Response): Promise<void> {
 const Entry = z.object({ key: z.string(), bytes: z.coerce.number().int(), modifiedAt: z.coerce.date() })
 
 /** One page of ListObjectsV2: up to 1000 objects after a key. Ages are by the server's clock, whatever ours says. */
-async function listPage(send: Send, after: string, signal: AbortSignal) {
-  const query = new URLSearchParams({ 'list-type': '2', prefix: PREFIX, ...(after && { 'start-after': after }) })
+async function listPage(send: Send, { prefix, after }: { prefix: string; after: string }, signal: AbortSignal) {
+  const query = new URLSearchParams({ 'list-type': '2', prefix, ...(after && { 'start-after': after }) })
   const response = await send({ method: 'GET', search: `?${query.toString()}` }, signal)
   const text = await response.text().catch(fail)
   const found = z.array(Entry).safeParse(contentsOf(text)).data
   if (!found || !text.includes('<ListBucketResult')) throw spoolAway('expected a list of objects, got something else')
   const servedAt = Date.parse(response.headers.get('date') ?? '') || Date.now()
   const files = found.map(({ key, bytes, modifiedAt }) => ({
-    ref: key.slice(PREFIX.length),
+    ref: key.slice(prefix.length),
     bytes,
     ageMs: servedAt - modifiedAt.getTime(),
   }))

@@ -18,7 +18,7 @@ async function home(): Promise<string> {
 
 test('without a bucket it is a folder of its own in HEARTH_HOME', async () => {
   const folder = await home()
-  const ref = await openSpool(read({}), folder, limits).put(new Uint8Array(1), soon())
+  const ref = await openSpool(read({}), { home: folder, name: 'spool' }, limits).put(new Uint8Array(1), soon())
   expect(await readdir(join(folder, 'spool'))).toEqual([ref])
 })
 
@@ -34,7 +34,7 @@ test('with a bucket nothing is written to HEARTH_HOME', async () => {
     SPOOL_S3_SECRET: secret.reveal(),
   })
   expect(JSON.stringify(settings)).not.toContain(secret.reveal())
-  const ref = await openSpool(settings, folder, limits).put(new Uint8Array(1), soon())
+  const ref = await openSpool(settings, { home: folder, name: 'spool' }, limits).put(new Uint8Array(1), soon())
   expect([...server.objects.keys()]).toEqual([`spool/${ref}`])
   expect(await readdir(folder)).toEqual([])
 })

@@ -29,11 +29,11 @@ export type SpoolSettings = z.infer<typeof SpoolSettings>
 /** Throws nothing: a bucket that can't be used is told by each call. */
 export function openSpool(
   { s3Url, s3Bucket, s3Region, s3KeyId, s3Secret }: SpoolSettings,
-  home: string,
+  { home, name }: { home: string; name: string },
   limits: SpoolLimits,
 ): Spool {
   if (s3Url === undefined || s3Bucket === undefined || s3KeyId === undefined || s3Secret === undefined)
-    return createFileSpool({ folder: join(home, 'spool'), ...limits })
+    return createFileSpool({ folder: join(home, name), ...limits })
   const bucket = { url: s3Url, bucket: s3Bucket, region: s3Region, keyId: s3KeyId, secret: s3Secret }
-  return createS3Spool({ bucket, ...limits })
+  return createS3Spool({ bucket, folder: name, ...limits })
 }

@@ -37,7 +37,7 @@ async function folderTwin(): Promise<Twin> {
 async function s3Twin(): Promise<Twin> {
   const server = await startS3({ pageSize: 2 })
   return {
-    open: (limits) => createS3Spool({ bucket: server.bucket, ...limits }),
+    open: (limits) => createS3Spool({ bucket: server.bucket, folder: 'spool', ...limits }),
     stored: async () => [...server.objects.keys()].map((key) => key.replace('spool/', '')),
     async makeOlder(ref, ms) {
       const found = server.objects.get(`spool/${ref}`)

@@ -31,7 +31,7 @@ export type Jobs = { readonly queue: JobQueue; close(): Promise<void> }
 
 export function startJobs({ redisUrl, home, jobs, spool: where, stt, log, metrics }: StartJobsOptions): Jobs {
   const { spoolMaxBytes: maxBytes, spoolMaxAgeMs: maxAgeMs, windowMs, maxDepth, keepSeconds } = jobs
-  const spool = openSpool(where, home, { maxBytes, maxAgeMs })
+  const spool = openSpool(where, { home, name: 'spool' }, { maxBytes, maxAgeMs })
   const queue = openJobQueue({ redisUrl, spool, maxDepth, keepSeconds, log })
   addQueueMetrics(metrics, queue)
   const { urls: sttUrls, limitMs } = stt
