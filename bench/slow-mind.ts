@@ -3,16 +3,16 @@ import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 
-const FIRST_TOKEN_MS = 200
-const TOKEN_MS = 1000 / 30
-const REPLY = 'The kitchen light is on, and so is the radio. Shall I turn them off for the night? Good night.'
+const TIMES: MindTimes = { firstTokenMs: 200, tokenMs: 1000 / 30 }
+export const REPLY = 'The kitchen light is on, and so is the radio. Shall I turn them off for the night? Good night.'
 
+export type MindTimes = { readonly firstTokenMs: number; readonly tokenMs: number }
 export type SlowMind = { readonly url: string; close(): void }
 
 export async function startSlowMind(): Promise<SlowMind> {
   const server = createServer((request, response) => {
     request.resume()
-    if (request.method === 'POST') answer(response).catch(() => response.destroy())
+    if (request.method === 'POST') answer(response, TIMES).catch(() => response.destroy())
     else response.writeHead(200, { 'content-type': 'application/json' }).end('{"object":"list","data":[{"id":"slow"}]}')
   })
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
@@ -21,16 +21,16 @@ export async function startSlowMind(): Promise<SlowMind> {
 }
 
 /** The reply, a word at a time. */
-async function answer(response: ServerResponse): Promise<void> {
+export async function answer(response: ServerResponse, { firstTokenMs, tokenMs }: MindTimes): Promise<void> {
   const send = (delta: object, finish_reason: string | null = null) => {
     const chunk = { id: 'x', object: 'chat.completion.chunk', created: 0, model: 'slow' }
     response.write(`data: ${JSON.stringify({ ...chunk, choices: [{ index: 0, delta, finish_reason }] })}\n\n`)
   }
   response.writeHead(200, { 'content-type': 'text/event-stream' })
-  await pause(FIRST_TOKEN_MS)
+  await pause(firstTokenMs)
   for (const token of REPLY.split(/(?= )/)) {
     send({ content: token })
-    await pause(TOKEN_MS)
+    await pause(tokenMs)
   }
   send({}, 'stop')
   response.end('data: [DONE]\n\n')

@@ -5,6 +5,7 @@ import { PORTS } from '@hearth/shared/api'
 import { bool, int, list, number, port, readConfig, secret, text, url } from '@hearth/shared/config'
 import { COMMON_SECTIONS } from '@hearth/shared/service-settings'
 import * as z from 'zod'
+import { SpoolSettings } from './jobs/spool-settings.ts'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -56,6 +57,7 @@ const SECTIONS = {
   }),
   /** `whsec_` and 24 to 64 bytes in base64: signs what webhooks are told. */
   webhook: z.object({ secret: secret().optional() }),
+  spool: SpoolSettings,
   queue: z.object({
     /** Bull Board under /queues. */
     dashboard: bool().default(false),

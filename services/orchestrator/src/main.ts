@@ -101,14 +101,15 @@ function openStore(home: string): MemoryStore {
 }
 
 function openJobs(
-  { redis, hearth, jobs, stt, webhook }: OrchestratorConfig,
+  { redis, hearth, jobs, spool, stt, webhook }: OrchestratorConfig,
   log: Log,
   metrics: Metrics,
 ): Jobs | undefined {
   if (redis.url === undefined) return undefined
   const replicas = { urls: stt.urls ?? [stt.url], limitMs: stt.limitMs }
   const { secret: webhookSecret } = webhook
-  return startJobs({ redisUrl: redis.url, home: hearth.home, jobs, stt: replicas, webhookSecret, log, metrics })
+  const { url: redisUrl } = redis
+  return startJobs({ redisUrl, home: hearth.home, jobs, spool, stt: replicas, webhookSecret, log, metrics })
 }
 
 function createSessions({ session, redis }: OrchestratorConfig, { servers }: LanguageModels, log: Log): Sessions {

@@ -13,6 +13,8 @@ const CONNECT_MS = 2000
 const COMMAND_MS = 2000
 /** For one answer that a caller waits for. */
 const DEADLINE_MS = 1000
+/** After so long a full Redis may have room again. */
+const FULL_MS = 5000
 /** At most one log line in this time about a Redis that is away. */
 const LOG_EVERY_MS = 5000
 
@@ -58,8 +60,8 @@ export function limitedWarning(log: Log, message: string, now: () => number = ()
 }
 
 /**
- * What a caller asks of Redis: settles within a second, whatever Redis does. Throws `dependency_unavailable`, the signal's reason,
- * or an AppError of `work`.
+ * What a caller asks of Redis: settles within a second, whatever Redis does. Throws `dependency_unavailable`, `overloaded` or `storage_full` when
+ * Redis says that it is full, the signal's reason, or an AppError of `work`.
  */
 export async function askRedis<T>(connection: Redis, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   // Before the first connection BullMQ would wait without a limit.
@@ -69,8 +71,18 @@ export async function askRedis<T>(connection: Redis, signal: AbortSignal, work: 
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof AppError && error.code !== 'deadline_exceeded') throw error
+    throwFull(error)
     throw redisAway('it did not answer', withoutCommand(error))
   }
+}
+
+/** Redis refuses whatever needs memory (OOM), or whatever is to be written to a full disk (MISCONF). */
+function throwFull(error: unknown): void {
+  const [reason] = /^(?:OOM|MISCONF)\b/.exec(error instanceof Error ? error.message : '') ?? []
+  const options = { retryAfterMs: FULL_MS, cause: withoutCommand(error) }
+  if (reason === 'OOM')
+    throw new AppError('overloaded', 'Redis is full: expected some of its memory to be free', options)
+  if (reason === 'MISCONF') throw new AppError('storage_full', 'Redis can not write to its disk', options)
 }
 
 /** ioredis hangs the command on its errors, with all that people said in it, and errors are logged. */

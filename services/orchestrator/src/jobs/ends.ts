@@ -1,8 +1,8 @@
 /** Waiting for jobs to end: BullMQ's events tell at once, and because an event may be lost with its connection, we also look. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '@hearth/shared/telemetry'
 import { QueueEvents } from 'bullmq'
 import { connectRedis, limitedWarning } from '../redis.ts'
+import { within } from '../stages/limit.ts'
 import { QUEUE_NAME } from './job.ts'
 import type { Outcome } from './job.ts'
 import { StoredReply } from './reply.ts'
@@ -29,27 +29,33 @@ export function watchEnds(redisUrl: string, log: Log) {
     for (const each of listeners) each(id)
   }
 
-  /** How a job ends; `look` tells how it stands, and what it throws ends the wait. So does `signal`, and the job goes on. */
-  async function wait(
-    id: string,
-    look: (signal: AbortSignal) => Promise<Outcome>,
-    signal: AbortSignal,
-  ): Promise<Ended> {
+  /** From now on the end of this job isn't missed, until `stop`. */
+  function listen(id: string) {
     let told = Promise.withResolvers<unknown>()
     const wake = (result: unknown) => told.resolve(result)
     const others = waiting.get(id) ?? new Set()
     waiting.set(id, others.add(wake))
-    try {
-      for (;;) {
-        told = Promise.withResolvers()
-        const found = await look(signal)
-        if (found.status === 'completed' || found.status === 'failed') return found
-        const reply = StoredReply.safeParse(await eventOrTime(told.promise, signal)).data
-        if (reply) return { reply }
-      }
-    } finally {
-      others.delete(wake)
-      if (others.size === 0) waiting.delete(id)
+    return {
+      /**
+       * How it ends; `look` tells how it stands, and what it throws ends the wait. So does `signal`, and the job goes on. A job that `isNew`,
+       * made after `listen`, is only looked at when there is no word of it for a while.
+       */
+      async end(look: (signal: AbortSignal) => Promise<Outcome>, signal: AbortSignal, isNew: boolean): Promise<Ended> {
+        for (let isToLook = !isNew; ; isToLook = true) {
+          const heard = told.promise
+          if (isToLook) {
+            const found = await look(signal)
+            if (found.status === 'completed' || found.status === 'failed') return found
+          }
+          const reply = StoredReply.safeParse(await eventOrTime(heard, signal)).data
+          if (reply) return { reply }
+          told = Promise.withResolvers()
+        }
+      },
+      stop(): void {
+        others.delete(wake)
+        if (others.size === 0) waiting.delete(id)
+      },
     }
   }
 
@@ -60,14 +66,13 @@ export function watchEnds(redisUrl: string, log: Log) {
     await closed
   }
 
-  return { wait, onEnd: (listener: (id: string) => void) => void listeners.push(listener), close }
+  return { listen, onEnd: (listener: (id: string) => void) => void listeners.push(listener), close }
 }
 
+/** Null when there was none in time. */
 async function eventOrTime(event: Promise<unknown>, signal: AbortSignal): Promise<unknown> {
-  const stop = new AbortController()
-  const either = AbortSignal.any([signal, stop.signal])
-  const told = await Promise.race([event, delay(LOOK_EVERY_MS, null, { signal: either }).catch(() => null)])
-  stop.abort()
-  signal.throwIfAborted()
-  return told
+  return within(LOOK_EVERY_MS, signal, () => event).catch(() => {
+    signal.throwIfAborted()
+    return null
+  })
 }

@@ -8,7 +8,9 @@ import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { FlowProducer, Queue } from 'bullmq'
 import { askRedis, connectRedis, limitedWarning } from '../redis.ts'
+import { countedRoom } from './counted-room.ts'
 import { watchEnds } from './ends.ts'
+import type { Ended } from './ends.ts'
 import { outcomeOf, QUEUE_NAME } from './job.ts'
 import type { JobData, JobPath, JobPriority, JobReport, Outcome, TranscriptionJob } from './job.ts'
 import { contentOf, loadReply } from './reply.ts'
@@ -80,10 +82,19 @@ export function openJobQueue(options: JobQueueOptions) {
 
   const ask = <T>(signal: AbortSignal, work: () => Promise<T>) => askRedis(connection, signal, work)
   const find = (id: string): Promise<TranscriptionJob | undefined> => queue.getJob(id)
+  const takePlace = countedRoom(async () => {
+    const [depth, memory] = await Promise.all([
+      queue.getJobCountByTypes(...WAITING, 'active'),
+      connection.info('memory'),
+    ])
+    requireRoom(depth, maxDepth, memory)
+    return maxDepth - depth
+  })
 
   /** The job is there when this resolves. Throws `overloaded`, `storage_full`, `idempotency_conflict`. */
   async function submit(submission: Submission, signal: AbortSignal): Promise<JobReport> {
-    const { id } = await enter(submission, signal)
+    const id = idOf(submission)
+    await enter(id, submission, signal)
     return submission.idempotency ? look(id, signal) : { id, status: 'queued', progress: 0 }
   }
 
@@ -92,9 +103,15 @@ export function openJobQueue(options: JobQueueOptions) {
    * Throws as `submit` does, and `job_lost`, `job_poisoned`, `stage_failed`. `signal` also takes out a job that still waits.
    */
   async function hear(submission: Submission, signal: AbortSignal): Promise<Reply> {
-    const { id, ref } = await enter(submission, signal)
+    const id = idOf(submission)
+    // Before there is a job: the end of a new one can't be missed, so there is no need to look first.
+    const listening = ends.listen(id)
+    let ref: string | null = null
+    let ended: Ended = {}
     try {
-      const { reply, error } = await ends.wait(id, (limit) => outcome(id, limit), signal)
+      ref = await enter(id, submission, signal)
+      ended = await listening.end((limit) => outcome(id, limit), signal, ref !== null)
+      const { reply, error } = ended
       if (reply) return await loadReply(reply, results)
       throw error ?? new AppError('internal_error', `the job ${id} ended without an end: this is a bug`)
     } catch (error) {
@@ -102,34 +119,29 @@ export function openJobQueue(options: JobQueueOptions) {
       if (ref !== null) await spool.delete(ref)
       throw new AppError('job_lost', 'the job was lost on its way: its queue was emptied', { cause: error })
     } finally {
-      if (!submission.idempotency) void forget(id)
+      listening.stop()
+      if (!submission.idempotency) void (ended.reply ? drop(id, ended.reply) : forget(id))
     }
   }
 
-  /** `ref` is null when the job was there already. */
-  async function enter(submission: Submission, signal: AbortSignal): Promise<{ id: string; ref: string | null }> {
+  /** Gives where the form lies; null when the job was there already. */
+  async function enter(id: string, submission: Submission, signal: AbortSignal): Promise<string | null> {
     const { idempotency } = submission
-    if (!idempotency) {
-      const id = randomUUID()
-      return { id, ref: await add(id, submission, signal) }
-    }
-    const id = keyedId(idempotency)
+    if (!idempotency) return add(id, submission, signal)
     const known = await ask(signal, () => find(id))
-    if (known) return { id: requireSame(id, known, idempotency.digest), ref: null }
+    if (known) return requireSame(known, idempotency.digest)
     const ref = await add(id, submission, signal)
     // Of two requests with one key at the same time, one made the job.
     const job = await ask(signal, () => find(id))
-    if (!job || job.data.ref === ref) return { id, ref }
+    if (!job || job.data.ref === ref) return ref
     await spool.delete(ref)
-    return { id: requireSame(id, job, idempotency.digest), ref: null }
+    return requireSame(job, idempotency.digest)
   }
 
   async function add(id: string, submission: Submission, signal: AbortSignal): Promise<string> {
-    const looked = () => Promise.all([queue.getJobCountByTypes(...WAITING, 'active'), connection.info('memory')])
-    const [depth, memory] = await ask(signal, looked)
-    requireRoom(depth, maxDepth, memory)
+    await ask(signal, takePlace)
     const { path, headers, priority, idempotency, webhookUrl } = submission
-    const ref = await spool.put(submission.form)
+    const ref = await spool.put(submission.form, signal)
     const digest = idempotency?.digest ?? ''
     const data: JobData = { v: 2, path, ref, headers: { ...headers }, priority, digest, avoid: [] }
     const opts = { jobId: id, ...PRIORITY[priority] }
@@ -181,6 +193,12 @@ export function openJobQueue(options: JobQueueOptions) {
     return { id, status: 'completed', progress: 1, result: contentOf(await loadReply(found.reply, results)) }
   }
 
+  /** Takes a job out that has ended, and its result; its worker has deleted the form. */
+  async function drop(id: string, { body }: StoredReply): Promise<void> {
+    const removed = ask(AbortSignal.timeout(FORGET_MS), () => queue.remove(id)).catch(() => {})
+    await Promise.all([removed, 'ref' in body && results.delete(body.ref).catch(() => {})])
+  }
+
   /** Takes a job out that nobody waits for any more, and its result; one that runs ends first. */
   async function forget(id: string): Promise<void> {
     await ask(AbortSignal.timeout(FORGET_MS), async () => {
@@ -216,11 +234,11 @@ export function openJobQueue(options: JobQueueOptions) {
   return { bull: queue, isReady, submit, hear, look, figures, close }
 }
 
-function requireSame(id: string, { data }: TranscriptionJob, digest: string): string {
-  if (data.digest === digest) return id
+function requireSame({ data }: TranscriptionJob, digest: string): null {
+  if (data.digest === digest) return null
   throw new AppError('idempotency_conflict', 'this Idempotency-Key was used with another file or other options')
 }
 
 /** BullMQ takes no colons and no bare numbers; a hash has neither, and hides the caller's key. */
-const keyedId = ({ owner, key }: { owner: string; key: string }): string =>
-  `i-${createHash('sha256').update(`${owner}\0${key}`).digest('hex')}`
+const idOf = ({ idempotency: keyed }: Submission): string =>
+  keyed ? `i-${createHash('sha256').update(`${keyed.owner}\0${keyed.key}`).digest('hex')}` : randomUUID()

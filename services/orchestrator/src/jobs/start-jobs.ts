@@ -1,11 +1,11 @@
 /** The job queue as main.ts starts it: spool, queue, worker and metrics together, or nothing at all without a Redis. */
-import { join } from 'node:path'
 import type { Secret } from '@hearth/shared/config'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import { addJobTimes, addQueueMetrics } from './metrics.ts'
 import { openJobQueue } from './queue.ts'
 import type { JobQueue } from './queue.ts'
-import { createFileSpool } from './spool.ts'
+import { openSpool } from './spool-settings.ts'
+import type { SpoolSettings } from './spool-settings.ts'
 import type { Spool } from './spool.ts'
 import { startWebhookWorker } from './webhooks.ts'
 import type { WebhookSettings } from './webhooks.ts'
@@ -24,6 +24,7 @@ export type StartJobsOptions = {
   readonly redisUrl: string
   readonly home: string
   readonly jobs: JobSettings
+  readonly spool: SpoolSettings
   readonly stt: { readonly urls: readonly string[]; readonly limitMs: number }
   readonly webhookSecret: Secret | undefined
   readonly log: Log
@@ -41,24 +42,17 @@ export type Jobs = {
 }
 
 export function startJobs(options: StartJobsOptions): Jobs {
-  const { redisUrl, home, jobs, stt, webhookSecret: secret, log, metrics } = options
-  const {
-    spoolMaxBytes: maxBytes,
-    spoolMaxAgeMs: maxAgeMs,
-    windowMs,
-    maxDepth,
-    keepSeconds,
-    webhookHosts: hosts,
-  } = jobs
-  const spool = createFileSpool({ folder: join(home, 'spool'), maxBytes, maxAgeMs })
-  const results = createFileSpool({ folder: join(home, 'results'), maxBytes, maxAgeMs: keepSeconds * 1000 })
+  const { redisUrl, home, jobs, spool: where, stt, webhookSecret: secret, log, metrics } = options
+  const { spoolMaxBytes: maxBytes, spoolMaxAgeMs: maxAgeMs, windowMs, maxDepth, keepSeconds } = jobs
+  const spool = openSpool(where, { home, name: 'spool' }, { maxBytes, maxAgeMs })
+  const results = openSpool(where, { home, name: 'results' }, { maxBytes, maxAgeMs: keepSeconds * 1000 })
   const queue = openJobQueue({ redisUrl, spool, results, maxDepth, keepSeconds, log })
   addQueueMetrics(metrics, queue)
   const { urls: sttUrls, limitMs } = stt
   const told = addJobTimes(metrics)
   const worker = startJobWorker({ redisUrl, spool, results, sttUrls, limitMs, windowMs, maxAgeMs, ...told, log })
-  const webhooks = { secret, hosts }
-  const messenger = secret && startWebhookWorker({ redisUrl, look: queue.look, secret, hosts, log })
+  const webhooks = { secret, hosts: jobs.webhookHosts }
+  const messenger = secret && startWebhookWorker({ redisUrl, look: queue.look, secret, hosts: jobs.webhookHosts, log })
   const stopSweeping = sweepAgain([spool, results], log)
   return {
     queue,
@@ -74,11 +68,17 @@ export function startJobs(options: StartJobsOptions): Jobs {
 
 /** Now, and every minute. */
 function sweepAgain(spools: readonly Spool[], log: Log): () => void {
+  const closing = new AbortController()
   const sweep = () => {
     for (const spool of spools)
-      spool.sweep().catch((error: unknown) => log.warn({ err: error }, 'the spool was not swept'))
+      spool.sweep(closing.signal).catch((error: unknown) => {
+        if (!closing.signal.aborted) log.warn({ err: error }, 'the spool was not swept')
+      })
   }
   const timer = setInterval(sweep, SWEEP_EVERY_MS).unref()
   sweep()
-  return () => clearInterval(timer)
+  return () => {
+    clearInterval(timer)
+    closing.abort()
+  }
 }

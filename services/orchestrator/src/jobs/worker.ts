@@ -144,7 +144,11 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     if (waitMs > options.maxAgeMs) throw gone(waitMs)
     const replica = await replicas.take(data.avoid).catch(() => putBack(job, AWAY_MS.nobody, token))
     try {
-      const form = await spool.get(data.ref)
+      const form = await spool.get(data.ref, signal).catch(() => {
+        signal.throwIfAborted()
+        // A spool that is away costs no attempt.
+        return putBack(job, AWAY_MS.nobody, token)
+      })
       if (!form) throw gone(waitMs)
       const answer = await askReplica(replica.url, data, form, options.limitMs, signal).catch((reason: unknown) => {
         if (stop.signal.aborted) return putBack(job, 0, token)

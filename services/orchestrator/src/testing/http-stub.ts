@@ -21,6 +21,19 @@ export type HttpStub = {
 /** `port`: one that was used before, to be the same server come back. */
 export async function startStub(answer: Answer, port = 0): Promise<HttpStub> {
   const asked: Asked[] = []
+  const server = await startServer((response, body, request) => {
+    const seen = { method: request.method ?? '', path: request.url ?? '', body: body.toString() }
+    asked.push(seen)
+    answer(response, seen, request)
+  }, port)
+  return { ...server, asked }
+}
+
+/** The same with the body as bytes, and nothing remembered. */
+export async function startServer(
+  answer: (response: ServerResponse, body: Buffer, request: IncomingMessage) => void,
+  port = 0,
+): Promise<Omit<HttpStub, 'asked'>> {
   let open = 0
   let begun = 0
   const server = createServer((request, response) => {
@@ -28,11 +41,7 @@ export async function startStub(answer: Answer, port = 0): Promise<HttpStub> {
     response.once('close', () => open--)
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.on('end', () => {
-      const seen = { method: request.method ?? '', path: request.url ?? '', body: Buffer.concat(chunks).toString() }
-      asked.push(seen)
-      answer(response, seen, request)
-    })
+    request.on('end', () => answer(response, Buffer.concat(chunks), request))
   })
   server.listen(port, '127.0.0.1')
   await once(server, 'listening')
@@ -43,7 +52,6 @@ export async function startStub(answer: Answer, port = 0): Promise<HttpStub> {
   subscribe(HEADS, seeHead)
   return {
     url,
-    asked,
     open: () => open,
     begun: () => begun,
     async close() {

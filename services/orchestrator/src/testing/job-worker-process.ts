@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { createLogger } from '@hearth/shared/telemetry'
-import { createFileSpool } from '../jobs/spool.ts'
+import { createFileSpool } from '../jobs/spool-folder.ts'
 import { startJobWorker } from '../jobs/worker.ts'
 
 const [redisUrl = '', folder = '', sttUrl = '', lockDuration = '5000', stalledInterval = '2500'] = process.argv.slice(2)

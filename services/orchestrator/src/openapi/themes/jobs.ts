@@ -7,7 +7,7 @@ import type { Theme } from '../operation.ts'
 import { JobReply } from '../replies.ts'
 
 const DESCRIPTION = `With Redis (\`REDIS_URL\`; \`npm start\` provides it) recordings go through a queue: \`/generate\`, \`/v1/audio/transcriptions\` and jobs use it. Interactive ones go before jobs; a file that can't be read
-fails alone; a job whose worker dies is done by another. Audio lies in \`HEARTH_HOME/spool\` until the job ends, never in Redis. When Redis is away, the speech service is asked directly, and the reply says so (\`queue\` in \`degraded\`, or
+fails alone; a job whose worker dies is done by another. Audio lies in \`HEARTH_HOME/spool\`, or in a bucket of an S3-compatible server (\`SPOOL_S3_URL\` and its kin, for orchestrators on several machines), until the job ends, never in Redis. When Redis is away, the speech service is asked directly, and the reply says so (\`queue\` in \`degraded\`, or
 \`x-degraded: queue\`); jobs get 503 \`dependency_unavailable\`.`
 
 export const JOBS: Theme = {

@@ -1,0 +1,44 @@
+/** Processes that a bench starts and ends, and what they cost. */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** In Linux's own unit, which is 10 ms everywhere. */
+const TICK_MS = 10
+
+export type FakeServices = { readonly url: string; stop(): void }
+
+/** Ear, voice, vectors and mind at one address, in a process of their own. */
+export async function startFakes({ earMs = 0, firstTokenMs = 0, tokenMs = 0 } = {}): Promise<FakeServices> {
+  const times = [earMs, firstTokenMs, tokenMs].map(String)
+  const child = spawnNode([join(import.meta.dirname, 'fake-services.ts'), ...times])
+  const [port] = await Promise.race([once(child.stdout ?? child, 'data'), once(child, 'exit').then(failed)])
+  return { url: `http://127.0.0.1:${String(port).trim()}`, stop: () => child.kill() }
+}
+
+const failed = (): never => {
+  throw new Error('expected the process to start')
+}
+
+/** Node with type stripping; it ends with this process. */
+export const spawnNode = (args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess =>
+  spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+
+/** What a process has cost so far: milliseconds of CPU of all its threads, and megabytes of memory now and at most. Linux only. */
+export async function costOf(pid: number): Promise<{ cpuMs: number; rssMb: number; peakMb: number }> {
+  const [stat, status] = await Promise.all(['stat', 'status'].map((name) => readFile(`/proc/${pid}/${name}`, 'utf8')))
+  // After the name in brackets, which may hold spaces, `utime` and `stime` are fields 12 and 13.
+  const fields =
+    stat
+      ?.slice(stat.lastIndexOf(')') + 2)
+      .split(' ')
+      .map(Number) ?? []
+  const megabytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status ?? '')?.[1]) / 1024
+  return {
+    cpuMs: ((fields[11] ?? 0) + (fields[12] ?? 0)) * TICK_MS,
+    rssMb: megabytes('VmRSS'),
+    peakMb: megabytes('VmHWM'),
+  }
+}
