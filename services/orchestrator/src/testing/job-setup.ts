@@ -77,7 +77,7 @@ export type JobSetup = {
   readonly queue: JobQueue
   readonly spool: Spool
   readonly results: Spool
-  work(sttUrls: readonly string[], options?: Partial<JobWorkerOptions>): JobWorker
+  readonly work: (sttUrls: readonly string[], options?: Partial<JobWorkerOptions>) => JobWorker
   /** What a job comes to: its report once it is completed or failed. */
   ended(id: string, signal: AbortSignal): Promise<JobReport>
   spooled(): Promise<string[]>
