@@ -29,11 +29,13 @@ export type OpenAiChatOptions = StallLimits & {
   readonly maxTokens: number
   /** Run here when the model calls them; for servers and models that know tools. */
   readonly tools?: readonly Tool[] | undefined
-  /** How long it is left alone after a failure, as long as another model can answer. */
+  /** How long it is left alone after a failure, as long as another model can answer; longer if it asks for that. */
   readonly restMs: number
   readonly log: Pick<Log, 'info' | 'warn'>
   /** Told when it is left alone, and when it answers again. */
   readonly onChange?: (isUsable: boolean) => void
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number
 }
 
 type Asked = { readonly prompt: Prompt; readonly messages: readonly Message[]; readonly tools: readonly ToolSpec[] }
@@ -42,6 +44,8 @@ type Asked = { readonly prompt: Prompt; readonly messages: readonly Message[]; r
 const ABOUT_THE_PROMPT = new Set([400, 413, 422])
 /** The counts come after the last word; nobody waits for them longer than this. */
 const USAGE_WAIT_MS = 500
+/** Nobody is left alone for longer, whatever is asked for. */
+const LONGEST_REST_MS = 600_000
 
 export class OpenAiChat implements LanguageModelEntry {
   readonly name: string
@@ -55,7 +59,9 @@ export class OpenAiChat implements LanguageModelEntry {
     this.name = `openai/${options.model}`
   }
 
-  readonly isUsable = (): boolean => this.#failure === null || this.#now() - this.#failure.at >= this.#options.restMs
+  readonly isUsable = (): boolean =>
+    this.#failure === null ||
+    this.#now() - this.#failure.at >= Math.max(this.#options.restMs, this.#failure.error.retryAfterMs ?? 0)
 
   /** It counts as ready until a reply has failed. */
   get status(): ModelStatus {
@@ -147,7 +153,15 @@ export class OpenAiChat implements LanguageModelEntry {
     await response.body?.cancel()
     if (ABOUT_THE_PROMPT.has(response.status))
       throw new AppError('invalid_request', `the language model's server refuses this request with ${response.status}`)
-    throw unavailable(`it answered ${response.status}`, retryAfterMs(response.headers))
+    throw unavailable(`it answered ${response.status}`, this.#retryAfterMs(response.headers))
+  }
+
+  /** Seconds, or a date (RFC 9110, section 10.2.3). */
+  #retryAfterMs(headers: Headers): number | undefined {
+    const given = headers.get('retry-after') ?? ''
+    const { wallClock = Date.now } = this.#options
+    const ms = /^\d+$/.test(given) ? Number(given) * 1000 : Date.parse(given) - wallClock()
+    return ms >= 0 ? Math.min(ms, LONGEST_REST_MS) : undefined
   }
 
   #failed(cause: unknown): AppError {
@@ -189,9 +203,4 @@ function samplingFields({ topP, stop, seed, presencePenalty, frequencyPenalty, j
     frequency_penalty: frequencyPenalty,
     ...(json !== undefined && { response_format: format }),
   }
-}
-
-function retryAfterMs(headers: Headers): number | undefined {
-  const seconds = Number(headers.get('retry-after') ?? Number.NaN)
-  return seconds >= 0 ? Math.min(seconds, 60) * 1000 : undefined
 }

@@ -49,13 +49,14 @@ export function cacheReplies(
       last = piece
       yield piece
     }
-    if (!last || last.incomplete || last.fallbacks || last.toolCalls || text.length > MAX_CHARS) return
+    if (!last || last.incomplete || last.isFull || last.fallbacks || last.toolCalls || text.length > MAX_CHARS) return
     keep(key, { text, model: last.model, until: now() + keptMs })
   }
 }
 
 /** What was said is not kept as it is, only its hash. */
-const keyOf = (model: string, prompt: Prompt): string =>
-  createHash('sha256')
+function keyOf(model: string, { session: _, ...prompt }: Prompt): string {
+  return createHash('sha256')
     .update(JSON.stringify([model, prompt]))
     .digest('base64')
+}

@@ -6,7 +6,7 @@ function setUp() {
   let ms = Date.UTC(2026, 1, 3, 12)
   const timers = new Timers(() => new Date(ms))
   const tools = builtInTools(timers)
-  const act = (args: object, session: string | undefined = 'anna/a') =>
+  const act = (args: object, session: string | undefined = 'a') =>
     runTool(tools, { id: 'x', name: 'timer', args: JSON.stringify(args) }, session)
   return { timers, act, advance: (seconds: number) => (ms += seconds * 1000) }
 }
@@ -30,15 +30,15 @@ describe('a timer', () => {
     const { timers, act, advance } = setUp()
     act({ action: 'set', seconds: 300, label: 'tea' })
     advance(299)
-    expect(timers.rung('anna/a').notices).toEqual([])
+    expect(timers.rung('a').notices).toEqual([])
     advance(1)
-    expect([timers.rung('bob/a').notices, timers.rung(undefined).notices]).toEqual([[], []])
-    const { notices } = timers.rung('anna/a')
+    expect([timers.rung('b').notices, timers.rung(undefined).notices]).toEqual([[], []])
+    const { notices } = timers.rung('a')
     expect(notices).toEqual([expect.stringMatching(/^The timer "tea" rang at \d\d:\d\d:\d\d\.$/)])
-    const again = timers.rung('anna/a')
+    const again = timers.rung('a')
     expect(again.notices).toEqual(notices)
     again.forget()
-    expect([timers.rung('anna/a').notices, act({ action: 'list' })]).toEqual([[], 'There is no timer.'])
+    expect([timers.rung('a').notices, act({ action: 'list' })]).toEqual([[], 'There is no timer.'])
   })
 
   test.each([
