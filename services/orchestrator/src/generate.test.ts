@@ -9,6 +9,7 @@ import { ManualClock } from '@hearth/shared/testing/signals'
 import { decodeWav, encodeWav, wavHeader } from '@hearth/shared/wav'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Prompt } from './stages/llm.ts'
+import { fakeStages } from './testing/fake-stages.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
@@ -152,6 +153,19 @@ describe('functions of the client', () => {
     const { ask } = asking()
     const text = await (await ask({ text: 'How is the weather?', tools: [WEATHER] }, 'text/event-stream')).text()
     expect(text).toMatch(/event: tool_calls\ndata: \{"tool_calls":\[\{"id":"call_1".*\n\nevent: (?:audio|done)/)
+  })
+
+  test.each([
+    ['application/json', true],
+    ['audio/wav', true],
+    ['text/event-stream', true],
+    ['application/json', false],
+  ])('that the language model does not know are named in the reply as %s (%j)', async (accept, brings) => {
+    const { llm } = fakeStages().stages
+    const { ask } = turnApp({ llm: { ...llm, ignores: ({ tools }) => (tools ? ['tools'] : []) } })
+    const response = await ask({ text: 'How is the weather?', ...(brings && { tools: [WEATHER] }) }, accept)
+    await response.arrayBuffer()
+    expect([response.status, response.headers.get('x-ignored')]).toEqual([200, brings ? 'tools' : null])
   })
 
   test('results of other calls, of none, or twice the same are refused, and the session goes on', async () => {

@@ -54,7 +54,7 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
 
   const results = 'results' in heard ? heard.results : undefined
   const asked = { user: results ? '' : text, results }
-  const owned = { session: session.id, instructions, history: session.history, memories }
+  const owned = { session: `${user}/${session.id}`, instructions, history: session.history, memories }
   const prompt = { ...writing, ...owned, ...asked, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))

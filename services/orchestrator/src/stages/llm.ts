@@ -106,7 +106,7 @@ export interface LanguageModel {
   /** Who would write the next reply. */
   readonly name: string
   /** What of the prompt has no effect on the model that would answer, by OpenAI's names of the fields. */
-  readonly ignores?: (prompt: Prompt) => readonly string[]
+  readonly ignores?: (prompt: Pick<Prompt, 'tools' | 'toolChoice' | 'sampling'>) => readonly string[]
   /** Throws `dependency_unavailable`, `invalid_request` when a server refuses this very prompt, or the signal's reason. */
   reply(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPiece>
 }

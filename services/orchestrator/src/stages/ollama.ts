@@ -76,7 +76,7 @@ export class OllamaModel implements LanguageModelEntry {
     return { id: this.name, source: null, state: STATES[this.#state], progress: null, ...times, warning: null, error }
   }
 
-  readonly ignores = ({ toolChoice = 'auto' }: Prompt): string[] =>
+  readonly ignores = ({ toolChoice = 'auto' }: Pick<Prompt, 'toolChoice'>): string[] =>
     toolChoice === 'auto' || toolChoice === 'none' ? [] : ['tool_choice']
 
   /** Looks whether Ollama has the model, and again and again from then on. Resolves after the first look; never throws. */

@@ -6,6 +6,7 @@ import { ErrorBody } from '@hearth/shared/api'
 import { AppError, ERROR_CODES } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
 import { within } from './limit.ts'
+import { traceHeaders } from './trace.ts'
 
 export type Service = {
   /** The stage it serves, as errors name it. */
@@ -17,19 +18,20 @@ export type Service = {
 }
 
 /**
- * Sends a request and gives what `read` makes of a good answer. Throws `stage_failed` (no answer, not in time, or one that
+ * Sends a request, with the trace of the signal (trace.ts), and gives what `read` makes of a good answer. Throws `stage_failed` (no answer, not in time, or one that
  * `read` can't use), the service's own 4xx, 429 or 503, or the signal's reason.
  */
 export async function callService<T>(
   service: Service,
   path: string,
-  init: RequestInit,
+  init: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> },
   read: (response: Response) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
   try {
     return await within(service.limitMs, signal, async (limit) => {
-      const response = await fetch(`${service.url}${path}`, { ...init, redirect: 'error', signal: limit })
+      const headers = { ...init.headers, ...traceHeaders(signal) }
+      const response = await fetch(`${service.url}${path}`, { ...init, headers, redirect: 'error', signal: limit })
       if (!response.ok) throw await refusal(service, response)
       return read(response)
     })
