@@ -10,6 +10,7 @@ import { createLanguageModels } from './stages/language-models.ts'
 import { fakeStages } from './testing/fake-stages.ts'
 import { sendJson, startStub } from './testing/http-stub.ts'
 import type { HttpStub } from './testing/http-stub.ts'
+import { NO_CHAT } from './testing/no-chat.ts'
 
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -66,8 +67,7 @@ async function setUp(kind: (typeof SERVERS)[number], ...said: readonly Said[]) {
   const log = createLogger({ service: 'test', level: 'silent' })
   const servers = { OLLAMA_URL: stub.url, OLLAMA_MODEL: 'm', LLM_URL: `${stub.url}/v1`, LLM_MODEL: 'm' }
   const config = readOrchestratorConfig({ ...servers, LLM_CHAIN: kind, LLM_TOOLS: 'true' })
-  const nobody = { status: NO_MODEL, submit: () => Promise.reject(new Error('not asked for')), start: () => {} }
-  const llm = createLanguageModels(config, nobody, log)
+  const llm = createLanguageModels(config, NO_CHAT, log)
   closing.push(
     async () => llm.close(),
     async () => stub.close(),
@@ -83,18 +83,6 @@ async function setUp(kind: (typeof SERVERS)[number], ...said: readonly Said[]) {
   const client = new OpenAI({ apiKey: 'none', baseURL: 'http://hearth/v1', fetch, maxRetries: 0 })
   return { client, asked, spoken: fakes.spoken }
 }
-
-const NO_MODEL = {
-  id: 'none',
-  source: null,
-  state: 'idle',
-  progress: null,
-  loadMs: null,
-  firstInferenceMs: null,
-  secondInferenceMs: null,
-  warning: null,
-  error: null,
-} as const
 
 const WEATHER = { type: 'function', function: { name: 'weather', parameters: { type: 'object' } } } as const
 const QUESTION = { role: 'user', content: 'How is the weather in Prague and in Brno?' } as const
