@@ -5,6 +5,7 @@
 import type { ModelStatus } from '@hearth/shared/api'
 import { AppError, toAppError } from '@hearth/shared/errors'
 import type { Fallback, LanguageModel, LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
+import { isRefused } from './refused-prompt.ts'
 
 export type Models = readonly [LanguageModelEntry, ...LanguageModelEntry[]]
 
@@ -20,7 +21,7 @@ export type LanguageModelChain = LanguageModel & { readonly status: ModelStatus 
 /**
  * The first that is usable answers; one that fails before it has said a word hands over to the next. The last is asked even if
  * it is not usable. The last piece has `usage` and, when they apply, `fallbacks` and `incomplete`. Throws `dependency_unavailable`
- * when none can answer, or the signal's reason.
+ * when none can answer, `invalid_request` when the last refuses the prompt, or the signal's reason.
  */
 export function firstOf(
   models: Models,
@@ -51,7 +52,7 @@ export function firstOf(
         } catch (error) {
           signal.throwIfAborted()
           last = toAppError(error)
-          if (last.code === 'invalid_request' && models.at(-1) === entry) throw last
+          if (isRefused(last) && !attempt.hasSpoken && models.at(-1) === entry) throw last
           onFailure(entry.name, last, attempt.hasSpoken)
           if (attempt.hasSpoken) {
             yield { ...attempt.summary(fallbacks), incomplete: true }

@@ -3,6 +3,7 @@
  * parse (which is what people said) and goes on as if nothing was missing: all three end here.
  */
 import { AppError } from '@hearth/shared/errors'
+import { requireTaken } from './refused-prompt.ts'
 
 const LONGEST_LINE = 262_144
 
@@ -13,6 +14,7 @@ export function createCheckedFetch(signal: AbortSignal): typeof fetch {
     const response = await fetch(input, { ...init, redirect: 'error', signal: AbortSignal.any(signals) })
     if (!response.ok) {
       await response.body?.cancel()
+      requireTaken(response.status)
       throw unavailable(`ollama answered ${response.status}`, response.status === 503 ? 1000 : undefined)
     }
     return new Response(response.body?.pipeThrough(checkLines()) ?? null, response)

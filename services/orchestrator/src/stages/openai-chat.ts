@@ -13,6 +13,7 @@ import type { GrowingCall } from './openai-chunk.ts'
 import { fencedMessages } from './prompt.ts'
 import type { Message } from './prompt.ts'
 import { sseData } from './sse-data.ts'
+import { isRefused, requireTaken } from './refused-prompt.ts'
 import { limitWaits } from './stall-limit.ts'
 import type { LimitedWait, StallLimits } from './stall-limit.ts'
 import { withoutThinking } from './thinking.ts'
@@ -40,8 +41,6 @@ export type OpenAiChatOptions = StallLimits & {
 
 type Asked = { readonly prompt: Prompt; readonly messages: readonly Message[]; readonly tools: readonly ToolSpec[] }
 
-/** Too long, not understood, or too much: another prompt may do. */
-const ABOUT_THE_PROMPT = new Set([400, 413, 422])
 /** The counts come after the last word; nobody waits for them longer than this. */
 const USAGE_WAIT_MS = 500
 /** Nobody is left alone for longer, whatever is asked for. */
@@ -82,9 +81,7 @@ export class OpenAiChat implements LanguageModelEntry {
       for await (const text of withoutThinking(withEnd(words, end))) yield { text, model: this.name }
     } catch (error) {
       signal.throwIfAborted()
-      // What is wrong with one prompt says nothing of the next.
-      if (error instanceof AppError && error.code === 'invalid_request') throw error
-      throw this.#failed(error)
+      throw isRefused(error) ? error : this.#failed(error)
     }
     this.#recovered()
     yield { text: '', model: this.name, ...endingOf(end.answer) }
@@ -151,8 +148,7 @@ export class OpenAiChat implements LanguageModelEntry {
     })
     if (response.ok && response.body) return response.body
     await response.body?.cancel()
-    if (ABOUT_THE_PROMPT.has(response.status))
-      throw new AppError('invalid_request', `the language model's server refuses this request with ${response.status}`)
+    requireTaken(response.status)
     throw unavailable(`it answered ${response.status}`, this.#retryAfterMs(response.headers))
   }
 
