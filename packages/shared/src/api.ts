@@ -129,7 +129,7 @@ export const GenerateRequest = GenerateFields.extend({
   audio: z.string().optional(),
   tools: FunctionTools.optional(),
   tool_results: z
-    .array(z.strictObject({ tool_call_id: z.string().min(1).max(128), content: z.string().max(16_384) }))
+    .array(z.strictObject({ tool_call_id: z.string().min(1).max(128), content: z.string().max(100_000) }))
     .min(1)
     .max(64)
     .optional(),

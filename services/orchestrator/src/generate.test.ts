@@ -176,6 +176,8 @@ describe('functions of the client', () => {
       const response = await ask(wrong)
       expect([response.status, await response.json()]).toMatchObject([400, { error: { param: 'tool_results' } }])
     }
+    const long = { session: 'a', tool_results: [{ tool_call_id: 'call_1', content: 'x'.repeat(65_537) }] }
+    expect(await jsonOf(await ask(long))).toMatchObject({ error: { code: 'text_too_long', param: 'tool_results' } })
     expect((await ask(results())).status).toBe(200)
     expect((await ask(results())).status).toBe(400)
   })

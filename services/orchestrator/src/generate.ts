@@ -101,7 +101,7 @@ async function beginTurn(
   const { voice } = fields
   if (fields.speak !== false && voice !== undefined) await clock.time('voice', () => requireVoice(voice, stages, asked))
   const session = await clock.time('session', () => sessions.enter(fields.session, asked))
-  const signal = withTrace(AbortSignal.any([asked, session.deleted]), trace)
+  const signal = AbortSignal.any([asked, session.deleted])
   const begun = 'toolResults' in said ? withQuestion(said.toolResults, session) : said
   const record = turns.begin(session.id, clock)
   const end = () => {
@@ -110,6 +110,7 @@ async function beginTurn(
     leave()
   }
   signal.addEventListener('abort', end, { once: true })
+  withTrace(signal, trace)
   const input = inputOf(fields, options)
   const ignored = stages.llm.ignores?.(input.writing ?? {}).join(', ') ?? ''
   const turn = runTurn({ ...input, said: begun, session }, stages, clock, signal)

@@ -21,7 +21,7 @@ export type LanguageModelChain = LanguageModel & { readonly status: ModelStatus 
 /**
  * The first that is usable answers; one that fails before it has said a word hands over to the next. The last is asked even if
  * it is not usable. The last piece has `usage` and, when they apply, `fallbacks` and `incomplete`. Throws `dependency_unavailable`
- * when none can answer, `invalid_request` when the last refuses the prompt, or the signal's reason.
+ * when none can answer, or the signal's reason.
  */
 export function firstOf(
   models: Models,

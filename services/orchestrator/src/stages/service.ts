@@ -24,14 +24,14 @@ export type Service = {
 export async function callService<T>(
   service: Service,
   path: string,
-  init: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> },
+  request: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> },
   read: (response: Response) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
+  const init = { ...request, headers: { ...request.headers, ...traceHeaders(signal) } }
   try {
     return await within(service.limitMs, signal, async (limit) => {
-      const headers = { ...init.headers, ...traceHeaders(signal) }
-      const response = await fetch(`${service.url}${path}`, { ...init, headers, redirect: 'error', signal: limit })
+      const response = await fetch(`${service.url}${path}`, { ...init, redirect: 'error', signal: limit })
       if (!response.ok) throw await refusal(service, response)
       return read(response)
     })
