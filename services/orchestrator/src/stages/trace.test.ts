@@ -51,9 +51,11 @@ async function setUp() {
   const service = { url: stub.url, limitMs: 60_000 }
   const embedder = createEmbeddingsClient({ stage: 'memory', ...service })
   const store = { search: () => [], add: () => {}, close: () => {} }
+  const log = createLogger({ service: 'test', level: 'silent' })
+  const memory = { embedder, store, threshold: 0, budgetMs: 60_000, log }
   const stages: Partial<Stages> = {
     stt: createSttClient({ stage: 'stt', ...service }),
-    memory: createMemory({ embedder, store, threshold: 0, budgetMs: 60_000 }),
+    memory: createMemory(memory),
     tts: createTtsClient({ stage: 'tts', ...service }, { voicesLimitMs: 60_000 }),
   }
   return { stages, seen }
