@@ -55,8 +55,9 @@ export function cacheReplies(
 }
 
 /** What was said is not kept as it is, only its hash. */
-function keyOf(model: string, { session: _, ...prompt }: Prompt): string {
+function keyOf(model: string, prompt: Prompt): string {
+  const { session: _, ...asked } = prompt
   return createHash('sha256')
-    .update(JSON.stringify([model, prompt]))
+    .update(JSON.stringify([model, asked]))
     .digest('base64')
 }
