@@ -111,8 +111,19 @@ test('streams its voice', async () => {
   expect(sounds.at(-1)?.expires_at).toBeGreaterThan(0)
 })
 
-test('tools are refused in words', async () => {
-  const tools = [{ type: 'function' as const, function: { name: 'clock' } }]
-  const chat = client.chat.completions.create({ model, messages: [QUESTION], tools })
-  await expect(chat).rejects.toMatchObject({ status: 400, param: 'tools' })
+test('the embedded model answers in words when it is given tools, and the reply names what it ignored', async () => {
+  const clock = { type: 'function' as const, function: { name: 'clock' } }
+  const chat = client.chat.completions.create({ model, messages: [...NAME, QUESTION], tools: [clock] })
+  const { data, response } = await chat.withResponse()
+  expect(data.choices[0]).toMatchObject({
+    finish_reason: 'stop',
+    message: { content: expect.stringContaining('Anna') },
+  })
+  expect(response.headers.get('x-ignored')).toBe('tools')
+  const half = client.chat.completions.create({
+    model,
+    messages: [QUESTION],
+    tools: [{ ...clock, function: { name: '' } }],
+  })
+  await expect(half).rejects.toMatchObject({ status: 400, param: 'tools.0.function.name' })
 })

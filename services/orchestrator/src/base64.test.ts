@@ -5,6 +5,9 @@ test.each(['', 'AA==', 'AAA=', 'AAAA', 'AAAAAA', '+/+/'])('%j is base64', (text)
   expect(decodeBase64(text)).toEqual(Buffer.from(text, 'base64'))
 })
 
-test.each(['A', 'AA AA', 'AA AAA', 'AA AAAA', 'AAAA\n', '!!!!', 'AA=A', 'AAAAA'])('%j is not', (text) => {
-  expect(decodeBase64(text)).toBeUndefined()
-})
+test.each(['A', 'AA AA', 'AA AAA', 'AA AAAA', 'AAAA\n', '!!!!', 'AA=A', 'AAAAA', 'AA=', 'AAAA=', 'AA===', '-_-_'])(
+  '%j is not',
+  (text) => {
+    expect(decodeBase64(text)).toBeUndefined()
+  },
+)

@@ -21,6 +21,7 @@ import type { Spoken } from './chat-request.ts'
 import { spokenReply } from './spoken-reply.ts'
 import type { ReplyEvent } from './spoken-reply.ts'
 import { observeStages, tellStages } from './profile.ts'
+import { traceOf, withTrace } from './stages/trace.ts'
 import { endingWith, startingWith } from './stream.ts'
 import { TURN_STAGES } from './turn-events.ts'
 import type { Stages, TurnClock } from './turn-events.ts'
@@ -64,7 +65,11 @@ export function addChatCompletions(app: Hono<AppEnv>, options: ChatOptions): voi
       stop.abort(new DOMException('the reply is over', 'AbortError'))
     }
     try {
-      const signal = AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stop.signal])
+      const trace = traceOf(c.get('requestId'), (name) => c.req.header(name))
+      const signal = withTrace(
+        AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stop.signal]),
+        trace,
+      )
       const request = await readJson(c, ChatRequest)
       const reply = await beginReply(request, { ...options, now, audio }, signal)
       const ignored = [...ignoredFields(request), ...reply.ignored]

@@ -56,7 +56,12 @@ const ResponseFormat = z.discriminatedUnion(
     z.object({ type: z.literal('json_object') }),
     z.object({
       type: z.literal('json_schema'),
-      json_schema: z.object({ name: z.string().max(64), schema: z.record(z.string(), z.unknown()).default({}) }),
+      json_schema: z.object({
+        name: z.string().max(64),
+        description: z.string().max(4096).optional(),
+        schema: z.record(z.string(), z.unknown()).default({}),
+        strict: z.boolean().nullish(),
+      }),
     }),
   ],
   'expected text, json_object or json_schema',

@@ -47,7 +47,8 @@ describe('the JSON reply', () => {
 
 describe('the WAV reply', () => {
   test('carries the rest in headers that any client can read', async () => {
-    const response = wavReply(await collect({ type: 'transcript', text: 'Hé!' }, audio(1, 2), DONE))
+    const told = await collect({ type: 'transcript', text: 'Hé!' }, audio(1, 2), DONE)
+    const response = wavReply(told, { 'x-session': 's1' })
     const { headers } = response
     expect(headers.get('x-transcript')).toBe("UTF-8''H%C3%A9!")
     expect(headers.get('x-reply')).toBe("UTF-8''Gr%C3%BC%C3%9Fe.%20Tsch%C3%BCss.")
@@ -57,14 +58,16 @@ describe('the WAV reply', () => {
   })
 
   test('is a WAV of no samples when nothing was said', async () => {
-    const response = wavReply(await collect(DONE))
+    const response = wavReply(await collect(DONE), {})
     expect((await response.arrayBuffer()).byteLength).toBe(44)
   })
 
   test('is refused when the voice failed', async () => {
     const degraded = new Map([['tts', new AppError('stage_failed', 'no')]] as const)
     const turn = await collect({ ...DONE, degraded })
-    expect(() => wavReply(turn)).toThrow(expect.objectContaining({ code: 'stage_failed', details: { stage: 'tts' } }))
+    expect(() => wavReply(turn, {})).toThrow(
+      expect.objectContaining({ code: 'stage_failed', details: { stage: 'tts' } }),
+    )
   })
 })
 

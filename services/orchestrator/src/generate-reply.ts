@@ -60,16 +60,15 @@ export function jsonBody({ turn, session, transcript, done, audio }: HeldTurn): 
   return { turn, session, transcript, reply, ...told }
 }
 
-/** The WAV and its headers; without a word spoken, a WAV of no samples. Throws `stage_failed` when the voice failed. */
-export function wavReply({ turn, session, transcript, done, audio }: HeldTurn): Response {
+/** The WAV with `headers` and those that tell of the turn; without a word spoken, a WAV of no samples. Throws `stage_failed` when the voice failed. */
+export function wavReply({ transcript, done, audio }: HeldTurn, headers: Readonly<Record<string, string>>): Response {
   requireSound(done)
   const body = wavFile(audio ?? { pcm: [], sampleRateHz: SILENT_RATE_HZ })
   return new Response(body, {
     headers: {
       'content-type': 'audio/wav',
       'content-length': String(body.length),
-      'x-turn': turn,
-      'x-session': session,
+      ...headers,
       ...toldHeaders(transcript, done),
     },
   })

@@ -23,6 +23,8 @@ export const FormFields = GenerateRequest.omit({ audio: true, tools: true, tool_
 
 /** Decoding whole files of many minutes would hold up the event loop; a file that begins as sound is left to the stt service. */
 const LOOKED_AT_BYTES = 1_048_576
+/** Of all results together, in UTF-16 units. */
+const MAX_RESULT_CHARS = 65_536
 
 /**
  * Reads a request by its content type. Throws `unsupported_content_type`, what reading a body throws, `empty_text`,
@@ -41,6 +43,7 @@ export async function readTurnRequest(c: Context, maxTextChars: number): Promise
 
 function fromJson({ text, audio, ...options }: GenerateRequest, maxTextChars: number): TurnRequest {
   const { tool_results: results } = options
+  requireShort(results)
   if (results !== undefined && text === undefined && audio === undefined)
     return { said: { toolResults: results }, options }
   if (results !== undefined)
@@ -107,6 +110,14 @@ function fromBase64(text: string): Uint8Array {
   const bytes = decodeBase64(text)
   if (bytes) return bytes
   throw new AppError('invalid_request', 'audio: expected base64 without line breaks')
+}
+
+/** A session keeps them, and the language model reads them all. */
+function requireShort(results: ToolResults = []): void {
+  const length = results.reduce((sum, { content }) => sum + content.length, 0)
+  if (length <= MAX_RESULT_CHARS) return
+  const message = `tool_results may have ${MAX_RESULT_CHARS} characters together, got ${length}`
+  throw new AppError('text_too_long', message, { param: 'tool_results' })
 }
 
 function words(text: string, maxTextChars: number): TurnInput['said'] {

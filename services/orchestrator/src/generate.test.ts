@@ -10,6 +10,7 @@ import { decodeWav, encodeWav, wavHeader } from '@hearth/shared/wav'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { ANYBODY } from './sessions.ts'
 import type { Prompt } from './stages/llm.ts'
+import { fakeStages } from './testing/fake-stages.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
@@ -155,6 +156,19 @@ describe('functions of the client', () => {
     expect(text).toMatch(/event: tool_calls\ndata: \{"tool_calls":\[\{"id":"call_1".*\n\nevent: (?:audio|done)/)
   })
 
+  test.each([
+    ['application/json', true],
+    ['audio/wav', true],
+    ['text/event-stream', true],
+    ['application/json', false],
+  ])('that the language model does not know are named in the reply as %s (%j)', async (accept, brings) => {
+    const { llm } = fakeStages().stages
+    const { ask } = turnApp({ llm: { ...llm, ignores: ({ tools }) => (tools ? ['tools'] : []) } })
+    const response = await ask({ text: 'How is the weather?', ...(brings && { tools: [WEATHER] }) }, accept)
+    await response.arrayBuffer()
+    expect([response.status, response.headers.get('x-ignored')]).toEqual([200, brings ? 'tools' : null])
+  })
+
   test('results of other calls, of none, or twice the same are refused, and the session goes on', async () => {
     const { ask } = asking()
     expect((await ask(results())).status).toBe(400)
@@ -163,6 +177,8 @@ describe('functions of the client', () => {
       const response = await ask(wrong)
       expect([response.status, await response.json()]).toMatchObject([400, { error: { param: 'tool_results' } }])
     }
+    const long = { session: 'a', tool_results: [{ tool_call_id: 'call_1', content: 'x'.repeat(65_537) }] }
+    expect(await jsonOf(await ask(long))).toMatchObject({ error: { code: 'text_too_long', param: 'tool_results' } })
     expect((await ask(results())).status).toBe(200)
     expect((await ask(results())).status).toBe(400)
   })

@@ -21,6 +21,7 @@ import { observeStages, tellStages } from './profile.ts'
 import { replyForm } from './reply-form.ts'
 import { ANYBODY } from './sessions.ts'
 import type { EnteredSession, Sessions } from './sessions.ts'
+import { traceOf, withTrace } from './stages/trace.ts'
 import { endingWith, startingWith } from './stream.ts'
 import { runTurn } from './turn.ts'
 import { TURN_STAGES } from './turn-events.ts'
@@ -75,6 +76,7 @@ export function addGenerate(app: Hono<AppEnv>, options: GenerateOptions): void {
 const EVENTS_TYPE = 'text/event-stream; charset=utf-8'
 
 type BegunTurn = TurnIds & {
+  readonly headers: Readonly<Record<string, string>>
   readonly events: AsyncGenerator<TurnEvent, void, void>
   /** Ends the turn wherever it is. */
   readonly stop: () => void
@@ -93,7 +95,8 @@ async function beginTurn(
 ): Promise<BegunTurn> {
   const { stages, sessions, turns, turnLimitMs } = options
   const stopping = new AbortController()
-  const asked = AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stopping.signal])
+  const trace = traceOf(c.get('requestId'), (name) => c.req.header(name))
+  const asked = withTrace(AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stopping.signal]), trace)
   const { voice } = fields
   if (fields.speak !== false && voice !== undefined) await clock.time('voice', () => requireVoice(voice, stages, asked))
   const owner = fields.user ?? ANYBODY
@@ -107,9 +110,13 @@ async function beginTurn(
     leave()
   }
   signal.addEventListener('abort', end, { once: true })
-  const turn = runTurn({ ...inputOf(fields, options), said: begun, session }, stages, clock, signal)
+  withTrace(signal, trace)
+  const input = inputOf(fields, options)
+  const ignored = stages.llm.ignores?.(input.writing ?? {}).join(', ') ?? ''
+  const turn = runTurn({ ...input, said: begun, session }, stages, clock, signal)
   const events = endingWith(observed(c, turn, { record, clock, session }, options), end)
-  return { turn: record.id, session: session.id, events, stop: () => stopping.abort() }
+  const headers = { 'x-turn': record.id, 'x-session': session.id, ...(ignored !== '' && { 'x-ignored': ignored }) }
+  return { turn: record.id, session: session.id, headers, events, stop: () => stopping.abort() }
 }
 
 function inputOf(
@@ -158,9 +165,7 @@ async function requireVoice(voice: string, { tts }: Stages, signal: AbortSignal)
 async function whole(c: Context<AppEnv>, turn: BegunTurn, clock: TurnClock, kind: 'json' | 'wav'): Promise<Response> {
   const held = await collectTurn({ turn: turn.turn, session: turn.session }, turn.events)
   tellStages(c, clock)
-  return kind === 'wav'
-    ? wavReply(held)
-    : c.json(jsonBody(held), 200, { 'x-turn': held.turn, 'x-session': held.session })
+  return kind === 'wav' ? wavReply(held, turn.headers) : c.json(jsonBody(held), 200, turn.headers)
 }
 
 function eventsOf(
@@ -176,7 +181,7 @@ function eventsOf(
 /** The first bytes are there before the status goes out, so that what fails before them has a status of its own. */
 async function streamed(
   c: Context<AppEnv>,
-  { turn, session, stop }: BegunTurn,
+  { headers, stop }: BegunTurn,
   bytes: AsyncGenerator<Uint8Array, void, void>,
   type: string,
   { log }: GenerateOptions,
@@ -193,8 +198,7 @@ async function streamed(
     'content-type': type,
     'cache-control': 'no-cache',
     'x-accel-buffering': 'no',
-    'x-turn': turn,
-    'x-session': session,
+    ...headers,
   })
 }
 

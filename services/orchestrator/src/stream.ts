@@ -2,6 +2,7 @@
  * Work that emits, as a stream that is read. A channel holds what one side has made and the other has not taken yet; it is
  * bounded, so the faster side waits, and bound to a signal, so nobody waits for a side that has gone.
  */
+import { traceHeaders, withTrace } from './stages/trace.ts'
 
 /** A first-in first-out queue between two async functions. After an abort both ends throw the signal's reason. */
 export class Channel<T> implements AsyncIterable<T> {
@@ -61,7 +62,7 @@ export async function* streamOf<T>(
   work: (emit: Emit<T>, signal: AbortSignal) => Promise<void>,
 ): AsyncGenerator<T, void, void> {
   const stop = new AbortController()
-  const either = AbortSignal.any([signal, stop.signal])
+  const either = withTrace(AbortSignal.any([signal, stop.signal]), traceHeaders(signal))
   const channel = new Channel<T>(ahead, either)
   work((item) => channel.push(item), either).then(
     () => channel.end(),

@@ -37,8 +37,12 @@ const PROBE = { probeMs: 2000, probeEveryMs: 5000 }
 const REST_MS = 5000
 
 /** In the order of LLM_CHAIN; a server without an address is left out. Throws `invalid_config` when nothing is left. */
-export function createLanguageModels({ llm, ollama, orchestrator }: Config, chat: Chat, log: Log): LanguageModels {
-  const timers = new Timers()
+export function createLanguageModels(
+  { llm, ollama, orchestrator }: Config,
+  chat: Chat,
+  log: Log,
+  timers = new Timers(),
+): LanguageModels {
   const tools = llm.tools ? builtInTools(timers) : []
   const common = { maxTokens: MAX_TOKENS, tools, log, onChange: () => loadWhenNeeded() }
   const { instructions } = orchestrator

@@ -1,5 +1,6 @@
 /** A wait with an end: whatever `work` does with its signal, the caller goes on when the time is over or the caller's own signal aborts. */
 import { AppError } from '@hearth/shared/errors'
+import { traceHeaders, withTrace } from './trace.ts'
 
 /**
  * Gives `work` a signal that aborts after `limitMs` or with `signal`, and settles by then even if `work` does not heed it.
@@ -19,7 +20,7 @@ export async function within<T>(
   const timer = setTimeout(late, limitMs)
   signal.addEventListener('abort', leave, { once: true })
   try {
-    return await Promise.race([work(stop.signal), ended.promise])
+    return await Promise.race([work(withTrace(stop.signal, traceHeaders(signal))), ended.promise])
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', leave)

@@ -100,6 +100,27 @@ describe('a chain of language models', () => {
     await expect(ask(models)).rejects.toMatchObject({ code: 'dependency_unavailable', retryAfterMs: 1000 })
   })
 
+  describe('a prompt that is refused', () => {
+    const refused = new AppError('invalid_request', 'no')
+
+    test('goes to the next', async () => {
+      expect(await ask([entry('first', [], { error: refused }), entry('second', ['Hello.'])])).toMatchObject({
+        said: ['second: Hello.'],
+        last: { fallbacks: [{ model: 'first', code: 'invalid_request' }] },
+      })
+    })
+
+    test('by the last is the client\u2019s to change', async () => {
+      const models = [entry('first', [], { error: broken }), entry('second', [], { error: refused })] as const
+      await expect(ask(models)).rejects.toBe(refused)
+    })
+
+    test('after the first words leaves them as they are', async () => {
+      const { said, last } = await ask([entry('first', ['Hel'], { error: refused })])
+      expect([said, last?.incomplete]).toEqual([['first: Hel'], true])
+    })
+  })
+
   test('an abort is not handed over', async () => {
     const stop = new AbortController()
     stop.abort(new Error('left'))

@@ -5,6 +5,7 @@
 import type { ModelStatus } from '@hearth/shared/api'
 import { AppError, toAppError } from '@hearth/shared/errors'
 import type { Fallback, LanguageModel, LanguageModelEntry, Prompt, ReplyPiece, Usage } from './llm.ts'
+import { isRefused } from './refused-prompt.ts'
 
 export type Models = readonly [LanguageModelEntry, ...LanguageModelEntry[]]
 
@@ -60,7 +61,7 @@ export function firstOf(
         } catch (error) {
           signal.throwIfAborted()
           last = toAppError(error)
-          if (last.code === 'invalid_request' && entry === final) throw last
+          if (isRefused(last) && !attempt.hasSpoken && entry === final) throw last
           if (entry === final) finalFailures++
           onFailure(entry.name, last, attempt.hasSpoken)
           if (attempt.hasSpoken) {

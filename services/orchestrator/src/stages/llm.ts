@@ -19,6 +19,14 @@ export type ToolResult = { readonly id: string; readonly content: string }
 
 export type ToolChoice = 'auto' | 'none' | 'required' | { readonly name: string }
 
+/** OpenAI's `json_schema`. */
+export type JsonFormat = {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly schema: Readonly<Record<string, unknown>>
+  readonly strict?: boolean | null | undefined
+}
+
 /** How a server is to choose its words; each field by OpenAI's definition. */
 export type Sampling = {
   readonly topP?: number
@@ -27,7 +35,7 @@ export type Sampling = {
   readonly presencePenalty?: number
   readonly frequencyPenalty?: number
   /** JSON, of the given schema if there is one. */
-  readonly json?: { readonly name: string; readonly schema: Readonly<Record<string, unknown>> } | true
+  readonly json?: JsonFormat | true
 }
 
 export type Prompt = {
@@ -45,7 +53,7 @@ export type Prompt = {
   readonly tools?: readonly ToolSpec[] | undefined
   readonly toolChoice?: ToolChoice | undefined
   readonly sampling?: Sampling | undefined
-  /** Whose timers are meant; without it there are none. */
+  /** Whose timers are meant; without it there are none. It tells the model nothing. */
   readonly session?: string | undefined
   /** What happened since the last turn, such as a timer that rang. */
   readonly notices?: readonly string[] | undefined
@@ -100,7 +108,7 @@ export interface LanguageModel {
   /** Who would write the next reply. */
   readonly name: string
   /** What of the prompt has no effect on the model that would answer, by OpenAI's names of the fields. */
-  readonly ignores?: (prompt: Prompt) => readonly string[]
+  readonly ignores?: (prompt: Pick<Prompt, 'tools' | 'toolChoice' | 'sampling'>) => readonly string[]
   /** Throws `dependency_unavailable`, `invalid_request` when a server refuses this very prompt, or the signal's reason. */
   reply(prompt: Prompt, signal: AbortSignal): AsyncIterable<ReplyPiece>
 }

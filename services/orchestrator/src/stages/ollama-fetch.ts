@@ -4,6 +4,7 @@
  */
 import { AppError } from '@hearth/shared/errors'
 import { fetchAgain } from './fetch-again.ts'
+import { requireTaken } from './refused-prompt.ts'
 
 const LONGEST_LINE = 262_144
 
@@ -14,6 +15,7 @@ export function createCheckedFetch(signal: AbortSignal): typeof fetch {
     const response = await fetchAgain(input, { ...init, redirect: 'error', signal: AbortSignal.any(signals) })
     if (!response.ok) {
       await response.body?.cancel()
+      requireTaken(response.status)
       throw unavailable(`ollama answered ${response.status}`, response.status === 503 ? 1000 : undefined)
     }
     return new Response(response.body?.pipeThrough(checkLines()) ?? null, response)

@@ -219,6 +219,14 @@ describe('a reply', () => {
     while (!ollama.isUsable()) await settled()
   })
 
+  test.each([400, 413, 422])('a %d is about this prompt: Ollama is asked again at once', async (status) => {
+    const { model: ollama } = await setUp((response) => sendJson(response, { error: 'knows no tools' }, status))
+    await ollama.watch()
+    while (ollama.status.state !== 'ready') await settled()
+    await expect(say(ollama)).rejects.toMatchObject({ code: 'invalid_request' })
+    expect(ollama.status.state).toBe('ready')
+  })
+
   test('that does not begin in time is given up, and the connection closed', async () => {
     const closed = Promise.withResolvers<void>()
     const { model: ollama } = await setUp((response) => response.on('close', closed.resolve), { stallMs: 20 })

@@ -13,6 +13,7 @@ import { within } from './limit.ts'
 import { createCheckedFetch } from './ollama-fetch.ts'
 import { fencedMessages } from './prompt.ts'
 import type { Message } from './prompt.ts'
+import { isRefused } from './refused-prompt.ts'
 import { limitWaits } from './stall-limit.ts'
 import type { LimitedWait, StallLimits } from './stall-limit.ts'
 import { withoutThinking } from './thinking.ts'
@@ -76,7 +77,7 @@ export class OllamaModel implements LanguageModelEntry {
     return { id: this.name, source: null, state: STATES[this.#state], progress: null, ...times, warning: null, error }
   }
 
-  readonly ignores = ({ toolChoice = 'auto' }: Prompt): string[] =>
+  readonly ignores = ({ toolChoice = 'auto' }: Pick<Prompt, 'toolChoice'>): string[] =>
     toolChoice === 'auto' || toolChoice === 'none' ? [] : ['tool_choice']
 
   /** Looks whether Ollama has the model, and again and again from then on. Resolves after the first look; never throws. */
@@ -97,7 +98,10 @@ export class OllamaModel implements LanguageModelEntry {
     this.#closing.abort()
   }
 
-  /** Throws `dependency_unavailable`, `deadline_exceeded`, or the signal's reason. The last piece has the counts. */
+  /**
+   * Throws `dependency_unavailable`, `deadline_exceeded`, `invalid_request` for a prompt that Ollama refuses, or the signal's reason. The last piece
+   * has the counts.
+   */
   async *reply(prompt: Prompt, signal: AbortSignal): AsyncGenerator<ReplyPiece, void, void> {
     const end: { answer?: Answer } = {}
     await this.#requirePresence(signal)
@@ -106,6 +110,7 @@ export class OllamaModel implements LanguageModelEntry {
       for await (const text of withoutThinking(withEnd(words, end))) yield { text, model: this.name }
     } catch (error) {
       signal.throwIfAborted()
+      if (isRefused(error)) throw error
       this.#to('failed')
       throw asUnavailable(error)
     }

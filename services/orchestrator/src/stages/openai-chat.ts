@@ -14,6 +14,7 @@ import type { GrowingCall } from './openai-chunk.ts'
 import { fencedMessages } from './prompt.ts'
 import type { Message } from './prompt.ts'
 import { sseData } from './sse-data.ts'
+import { isRefused, requireTaken } from './refused-prompt.ts'
 import { limitWaits } from './stall-limit.ts'
 import type { LimitedWait, StallLimits } from './stall-limit.ts'
 import { withoutThinking } from './thinking.ts'
@@ -30,19 +31,21 @@ export type OpenAiChatOptions = StallLimits & {
   readonly maxTokens: number
   /** Run here when the model calls them; for servers and models that know tools. */
   readonly tools?: readonly Tool[] | undefined
-  /** How long it is left alone after a failure, as long as another model can answer. */
+  /** How long it is left alone after a failure, as long as another model can answer; longer if it asks for that. */
   readonly restMs: number
   readonly log: Pick<Log, 'info' | 'warn'>
   /** Told when it is left alone, and when it answers again. */
   readonly onChange?: (isUsable: boolean) => void
+  /** Milliseconds since 1970. */
+  readonly wallClock?: () => number
 }
 
 type Asked = { readonly prompt: Prompt; readonly messages: readonly Message[]; readonly tools: readonly ToolSpec[] }
 
-/** Too long, not understood, or too much: another prompt may do. */
-const ABOUT_THE_PROMPT = new Set([400, 413, 422])
 /** The counts come after the last word; nobody waits for them longer than this. */
 const USAGE_WAIT_MS = 500
+/** Nobody is left alone for longer, whatever is asked for. */
+const LONGEST_REST_MS = 600_000
 
 export class OpenAiChat implements LanguageModelEntry {
   readonly name: string
@@ -56,7 +59,9 @@ export class OpenAiChat implements LanguageModelEntry {
     this.name = `openai/${options.model}`
   }
 
-  readonly isUsable = (): boolean => this.#failure === null || this.#now() - this.#failure.at >= this.#options.restMs
+  readonly isUsable = (): boolean =>
+    this.#failure === null ||
+    this.#now() - this.#failure.at >= Math.max(this.#options.restMs, this.#failure.error.retryAfterMs ?? 0)
 
   /** It counts as ready until a reply has failed. */
   get status(): ModelStatus {
@@ -77,9 +82,7 @@ export class OpenAiChat implements LanguageModelEntry {
       for await (const text of withoutThinking(withEnd(words, end))) yield { text, model: this.name }
     } catch (error) {
       signal.throwIfAborted()
-      // What is wrong with one prompt says nothing of the next.
-      if (error instanceof AppError && error.code === 'invalid_request') throw error
-      throw this.#failed(error)
+      throw isRefused(error) ? error : this.#failed(error)
     }
     this.#recovered()
     yield { text: '', model: this.name, ...endingOf(end.answer) }
@@ -146,9 +149,16 @@ export class OpenAiChat implements LanguageModelEntry {
     })
     if (response.ok && response.body) return response.body
     await response.body?.cancel()
-    if (ABOUT_THE_PROMPT.has(response.status))
-      throw new AppError('invalid_request', `the language model's server refuses this request with ${response.status}`)
-    throw unavailable(`it answered ${response.status}`, retryAfterMs(response.headers))
+    requireTaken(response.status)
+    throw unavailable(`it answered ${response.status}`, this.#retryAfterMs(response.headers))
+  }
+
+  /** Seconds, or a date (RFC 9110, section 10.2.3). */
+  #retryAfterMs(headers: Headers): number | undefined {
+    const given = headers.get('retry-after') ?? ''
+    const { wallClock = Date.now } = this.#options
+    const ms = /^\d+$/.test(given) ? Number(given) * 1000 : Date.parse(given) - wallClock()
+    return ms >= 0 ? Math.min(ms, LONGEST_REST_MS) : undefined
   }
 
   #failed(cause: unknown): AppError {
@@ -190,9 +200,4 @@ function samplingFields({ topP, stop, seed, presencePenalty, frequencyPenalty, j
     frequency_penalty: frequencyPenalty,
     ...(json !== undefined && { response_format: format }),
   }
-}
-
-function retryAfterMs(headers: Headers): number | undefined {
-  const seconds = Number(headers.get('retry-after') ?? Number.NaN)
-  return seconds >= 0 ? Math.min(seconds, 60) * 1000 : undefined
 }

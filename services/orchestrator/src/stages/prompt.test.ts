@@ -74,3 +74,39 @@ test('templates that know no tools are told results as the user\u2019s words', (
     { role: 'user', content: 'weather: Rain.' },
   ])
 })
+
+describe('what is asked now is there however long it is', () => {
+  const long = 'x'.repeat(9000)
+  const old = { user: 'Old?', reply: 'Old.' }
+
+  test('a question to the demo model', () => {
+    expect(factsMessages({ ...PROMPT, history: [old], user: long }).at(-1)).toEqual({ role: 'user', content: long })
+  })
+
+  test('results, with their calls, the rounds before, and the question', () => {
+    const calls = [{ id: 'a', name: 'weather', args: '{}' }]
+    const more = [{ id: 'b', name: 'weather', args: '{}' }]
+    const history = [
+      { user: long, reply: 'Too long.' },
+      old,
+      { user: 'How is it?', reply: '', calls },
+      { user: '', results: [{ id: 'a', content: long }], reply: '', calls: more },
+    ]
+    const prompt = { ...PROMPT, memories: [], history, user: '', results: [{ id: 'b', content: long }] }
+    expect(fencedMessages(prompt).map(({ role, content }) => [role, content.slice(0, 10)])).toEqual([
+      ['system', 'Be kind.'],
+      ['user', 'Old?'],
+      ['assistant', 'Old.'],
+      ['user', 'How is it?'],
+      ['assistant', ''],
+      ['tool', 'xxxxxxxxxx'],
+      ['assistant', ''],
+      ['tool', 'xxxxxxxxxx'],
+    ])
+  })
+})
+
+test('the demo model is told what happened as a fact', () => {
+  const [system] = factsMessages({ ...PROMPT, memories: [], notices: ['The timer rang.'] })
+  expect(system?.content).toBe('You are a helpful voice assistant. Facts: The timer rang.')
+})

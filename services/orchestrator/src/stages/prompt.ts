@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { languageName } from '@hearth/shared/languages'
 import type { Exchange } from '../turn-events.ts'
-import type { Prompt, ToolCall, ToolResult } from './llm.ts'
+import type { Prompt, ToolCall } from './llm.ts'
 
 export type Message =
   | { readonly role: 'system' | 'user'; readonly content: string }
@@ -24,7 +24,7 @@ export function fencedMessages(prompt: Prompt, nonce = randomBytes(8).toString('
   const system = { role: 'system', content: instructions } as const
   const data = dataMessages(prompt, nonce)
   // Results stand right behind their calls, so what else there is to know comes before the question they are for.
-  if (results) return [system, ...data, ...withResults(history, results)]
+  if (results) return [system, ...data, ...historyMessages(history, { user: '', results, reply: '' })]
   const asked = `${withoutTemplateMarks(user)}${languageRequest(language)}`
   return [system, ...historyMessages(history), ...data, { role: 'user', content: asked }]
 }
@@ -40,10 +40,11 @@ const DEMO_EXCHANGES = 3
 
 /** For the demo model, which was trained to read facts behind "Facts:" as the user said them, and follows no instructions. */
 export function factsMessages(prompt: Prompt): Message[] {
-  const facts = prompt.memories.map((memory) => withFullStop(withoutTemplateMarks(memory))).join(' ')
+  const { history, memories, notices = [], user, results } = prompt
+  const facts = [...memories, ...notices].map((fact) => withFullStop(withoutTemplateMarks(fact))).join(' ')
   return [
     { role: 'system', content: `You are a helpful voice assistant.${facts && ` Facts: ${facts}`}` },
-    ...historyMessages([...prompt.history.slice(-DEMO_EXCHANGES), { ...prompt, reply: '' }]),
+    ...historyMessages(history.slice(-DEMO_EXCHANGES), { user, results, reply: '' }),
   ]
 }
 
@@ -63,14 +64,12 @@ function dataMessages({ summary, memories, notices = [] }: Prompt, nonce: string
   ]
 }
 
-/** The history, and behind its last calls what they gave. */
-const withResults = (history: readonly Exchange[], results: readonly ToolResult[]): Message[] =>
-  historyMessages([...history, { user: '', results, reply: '' }])
-
-function historyMessages(history: readonly Exchange[]): Message[] {
+/** As much of the history as fits, and `asked`, which is always there, with the question and the calls that its results are for. */
+function historyMessages(history: readonly Exchange[], asked?: Exchange): Message[] {
+  const question = asked?.results ? history.findLastIndex(({ results }) => !results) : history.length
   let chars = 0
-  const tooOld = history.findLastIndex((exchange) => (chars += sizeOf(exchange)) > HISTORY_CHARS)
-  const kept = history.slice(tooOld + 1)
+  const tooOld = history.findLastIndex((exchange, at) => at < question && (chars += sizeOf(exchange)) > HISTORY_CHARS)
+  const kept = [...history.slice(tooOld + 1), ...(asked ? [asked] : [])]
   return kept.flatMap((exchange, at) => exchangeMessages(exchange, kept[at - 1], kept[at + 1]))
 }
 

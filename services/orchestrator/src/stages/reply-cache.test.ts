@@ -40,6 +40,12 @@ test('the same question within the time is answered the same, without asking the
   expect(await ask()).toMatchObject({ text: 'Answer 2, at nine.', asked: 2 })
 })
 
+test('the same question of another conversation is the same question', async () => {
+  const { ask } = setUp()
+  await ask({ ...PROMPT, session: 'a' })
+  expect(await ask({ ...PROMPT, session: 'b' })).toMatchObject({ cached: true, asked: 1 })
+})
+
 test.each<[string, Partial<Prompt>]>([
   ['words', { user: 'When does it close?' }],
   ['history', { history: [{ user: 'Hi.', reply: 'Hello.' }] }],
@@ -55,6 +61,8 @@ test.each<[string, Partial<Prompt>]>([
 
 test.each<[string, Partial<ReplyPiece>]>([
   ['a broken off reply', { incomplete: true }],
+  ['one that is cut at its limit', { isFull: true }],
+  ['one that asks for a call', { toolCalls: [{ id: 'a', name: 'weather', args: '{}' }] }],
   ["a fallback's reply", { fallbacks: [{ model: 'other/mind', code: 'dependency_unavailable' }] }],
 ])('%s is not given again', async (_, last) => {
   const { ask } = setUp(last)

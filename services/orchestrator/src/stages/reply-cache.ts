@@ -49,13 +49,15 @@ export function cacheReplies(
       last = piece
       yield piece
     }
-    if (!last || last.incomplete || last.fallbacks || last.toolCalls || text.length > MAX_CHARS) return
+    if (!last || last.incomplete || last.isFull || last.fallbacks || last.toolCalls || text.length > MAX_CHARS) return
     keep(key, { text, model: last.model, until: now() + keptMs })
   }
 }
 
 /** What was said is not kept as it is, only its hash. */
-const keyOf = (model: string, prompt: Prompt): string =>
-  createHash('sha256')
-    .update(JSON.stringify([model, prompt]))
+function keyOf(model: string, prompt: Prompt): string {
+  const { session: _, ...asked } = prompt
+  return createHash('sha256')
+    .update(JSON.stringify([model, asked]))
     .digest('base64')
+}

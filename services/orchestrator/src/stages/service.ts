@@ -7,6 +7,7 @@ import { AppError, ERROR_CODES } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
 import { fetchAgain } from './fetch-again.ts'
 import { within } from './limit.ts'
+import { traceHeaders } from './trace.ts'
 
 export type Service = {
   /** The stage it serves, as errors name it. */
@@ -22,16 +23,17 @@ export type Service = {
 }
 
 /**
- * Sends a request and gives what `read` makes of a good answer. Throws `stage_failed` (no answer, not in time, or one that
+ * Sends a request, with the trace of the signal (trace.ts), and gives what `read` makes of a good answer. Throws `stage_failed` (no answer, not in time, or one that
  * `read` can't use), the service's own 4xx, 429 or 503, or the signal's reason.
  */
 export async function callService<T>(
   service: Service,
   path: string,
-  init: RequestInit,
+  request: Omit<RequestInit, 'headers'> & { readonly headers?: Readonly<Record<string, string>> },
   read: (response: Response) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
+  const init = { ...request, headers: { ...request.headers, ...traceHeaders(signal) } }
   try {
     return await within(service.limitMs, signal, async (limit) => {
       const response = await firstByte(service, path, init, limit)

@@ -50,8 +50,9 @@ export const newCallId = (): string => `call_${randomUUID().replaceAll('-', '')}
 
 /**
  * The words of all rounds; the last round is offered no tools of Hearth's, so that it answers. `tell` puts calls and their results into the
- * messages. When a round calls tools of both sides, those of Hearth's are run first, and the model asks for the others again. At the end: the
- * calls that are the client's to answer, and the counts of all rounds.
+ * messages. When a round calls tools of both sides, those of Hearth's are run first, as the client knows nothing of their results; the others
+ * are kept until the model has seen these, and count unless it then asks for others. At the end: the calls that are the client's to answer, and
+ * the counts of all rounds.
  */
 export async function* toolRounds(
   { tools: clients = [], toolChoice, session }: Pick<Prompt, 'tools' | 'toolChoice' | 'session'>,
@@ -62,14 +63,16 @@ export async function* toolRounds(
   // A client that brings a function of the same name wants its own.
   const own = toolChoice === 'none' ? [] : builtIn.filter(({ name }) => !clients.some((tool) => tool.name === name))
   const theirs = toolChoice === 'none' ? [] : clients
+  const isTheirs = ({ name }: ToolCall) => theirs.some((tool) => tool.name === name)
   let usage: Usage = {}
+  let calls: readonly ToolCall[] = []
   for (let round = 0; ; round++) {
     const offered = round < TOOL_LIMITS.rounds ? own : []
     const last = yield* answer([...offered, ...theirs])
     usage = addUsage(usage, last.usage)
-    const isTheirs = ({ name }: ToolCall) => theirs.some((tool) => tool.name === name)
+    if (last.calls.some(isTheirs)) calls = last.calls.filter(isTheirs)
     const mine = last.calls.filter((call) => !isTheirs(call))
-    if (mine.length === 0 || offered.length === 0) return { ...last, calls: last.calls.filter(isTheirs), usage }
+    if (mine.length === 0 || offered.length === 0) return { ...last, calls, usage }
     // The words before a call and those after it are no single word.
     yield ' '
     tell(mine.map((call) => ({ call, content: runTool(own, call, session) })))

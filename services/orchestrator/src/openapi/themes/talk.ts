@@ -10,7 +10,11 @@ const WAV = z.file().describe('A WAV: PCM 8 to 32 bit or float, any rate from 4 
 
 const SOUND = z.file().describe('The reply, spoken.')
 
-const TURN_HEADERS = { 'x-turn': 'The turn, for `GET /turns/{id}`.', 'x-session': 'The conversation it belongs to.' }
+const TURN_HEADERS = {
+  'x-turn': 'The turn, for `GET /turns/{id}`.',
+  'x-session': 'The conversation it belongs to.',
+  'x-ignored': 'Fields without effect on the language model that would answer.',
+}
 
 const SOUND_HEADERS = {
   ...TURN_HEADERS,
@@ -43,7 +47,10 @@ In a stream of events, what fails before the first one is answered as any error;
 
 Memory is waited for 300 ms (\`MEMORY_BUDGET_MS\`), the first sound of a fragment 5 s (\`TTS_FIRST_BYTE_MS\`), a word of the language model 10 s (\`OLLAMA_STALL_MS\`, \`LLM_STALL_MS\`). A call that breaks off
 before the first byte of an answer is made once more. Memory or a voice that failed five times in a row is left alone, and costs no time, until a probe in the background finds it well; what was said meanwhile is
-remembered once memory is back. A language model that did not begin in time is 504 \`deadline_exceeded\`, one that is away 503 \`dependency_unavailable\`. An \`incomplete\` reply is not in the session’s history.`
+remembered once memory is back. A language model that did not begin in time is 504 \`deadline_exceeded\`, one that is away 503 \`dependency_unavailable\`. An \`incomplete\` reply is not in the session’s history.
+
+With \`tools\` the reply may end in \`tool_calls\`; send \`tools\` again beside their \`tool_results\`. A reply that is sound tells of them in \`GET /turns/{id}\` alone. The embedded model knows no tools and answers
+plainly, which \`x-ignored\` says; a request that one server refuses goes to the next model of \`LLM_CHAIN\`.`
 
 export const TALK: Theme = {
   name: 'Talk',
