@@ -24,6 +24,8 @@ import { createQueuedStt } from './jobs/queued-stt.ts'
 import { startJobs } from './jobs/start-jobs.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { rehearse } from './rehearsal.ts'
+import { createReplicaSend } from './replica-send.ts'
+import type { Send } from './replica-send.ts'
 import { Sessions } from './sessions.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createEmbeddingsClient } from './stages/embeddings.ts'
@@ -51,7 +53,8 @@ async function main(): Promise<void> {
   const chat = createChatModel(config, log, metrics)
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
-  const stages = createStages(config, { store, llm, jobs })
+  const send = createReplicaSend()
+  const stages = createStages(config, { store, llm, jobs, send })
   const current = () => llm.status
   const closing = new AbortController()
   let isRehearsed = false
@@ -62,6 +65,7 @@ async function main(): Promise<void> {
     sessions: createSessions(config),
     models: () => [isRehearsed ? current() : stillWarming(current())],
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
+    send,
     jobs: jobs?.queue,
     dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,
@@ -94,17 +98,22 @@ function openStore(home: string): MemoryStore {
   return openMemory(join(folder, 'memory.sqlite'))
 }
 
-type Parts = { readonly store: MemoryStore; readonly llm: LanguageModels; readonly jobs: Jobs | undefined }
+type Parts = {
+  readonly store: MemoryStore
+  readonly llm: LanguageModels
+  readonly jobs: Jobs | undefined
+  readonly send: Send
+}
 
-function createStages(config: OrchestratorConfig, { store, llm, jobs }: Parts): Stages {
+function createStages(config: OrchestratorConfig, { store, llm, jobs, send }: Parts): Stages {
   const { stt, tts, embeddings, memory } = config
-  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings })
-  const direct = createSttClient({ stage: 'stt', ...stt })
+  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings, send })
+  const direct = createSttClient({ stage: 'stt', ...stt, send })
   return {
     stt: jobs ? createQueuedStt({ queue: jobs.queue, direct, limitMs: stt.limitMs }) : direct,
     memory: createMemory({ embedder, store, ...memory }),
     llm,
-    tts: createTtsClient({ stage: 'tts', ...tts }, { voicesLimitMs: tts.voicesLimitMs }),
+    tts: createTtsClient({ stage: 'tts', ...tts, send }, { voicesLimitMs: tts.voicesLimitMs }),
   }
 }
 

@@ -5,6 +5,8 @@
 import { ErrorBody } from '@hearth/shared/api'
 import { AppError, ERROR_CODES } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
+import { sendOnce } from '../replica-send.ts'
+import type { Send } from '../replica-send.ts'
 import { within } from './limit.ts'
 
 export type Service = {
@@ -14,6 +16,8 @@ export type Service = {
   readonly url: string
   /** For the whole answer, body included. */
   readonly limitMs: number
+  /** How to reach it; once, at that one address, when it is left out. */
+  readonly send?: Send
 }
 
 /**
@@ -29,7 +33,8 @@ export async function callService<T>(
 ): Promise<T> {
   try {
     return await within(service.limitMs, signal, async (limit) => {
-      const response = await fetch(`${service.url}${path}`, { ...init, redirect: 'error', signal: limit })
+      const { url, send = sendOnce } = service
+      const response = await send(`${url}${path}`, () => ({ ...init, redirect: 'error', signal: limit }))
       if (!response.ok) throw await refusal(service, response)
       return read(response)
     })
