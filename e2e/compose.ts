@@ -14,6 +14,8 @@ import * as z from 'zod'
 import { ROOT, untilTrue } from './until-true.ts'
 
 const COMMAND_LIMIT_MS = 240_000
+/** Each look costs a fifth of a second of processor time. */
+const POLL_MS = 500
 const MAX_OUTPUT_BYTES = 64 * 2 ** 20
 
 const execute = promisify(execFile)
@@ -92,7 +94,7 @@ export async function composeProject({
     return rows.map((row) => Container.parse(JSON.parse(row))).filter((one) => !service || one.Service === service)
   }
 
-  const untilHealthy = () => untilTrue(async () => (await containers()).every(isFine))
+  const untilHealthy = () => untilTrue(async () => (await containers()).every(isFine), POLL_MS)
 
   return {
     project,

@@ -7,7 +7,7 @@ const LIMIT_MS = 150_000
 const POLL_MS = 50
 
 /** Rejects when the limit for a whole start has passed. */
-export async function untilTrue(ask: () => Promise<boolean>): Promise<void> {
+export async function untilTrue(ask: () => Promise<boolean>, pollMs = POLL_MS): Promise<void> {
   const signal = AbortSignal.timeout(LIMIT_MS)
-  while (!(await ask())) await pause(POLL_MS, undefined, { signal })
+  while (!(await ask())) await pause(pollMs, undefined, { signal })
 }
