@@ -1,12 +1,12 @@
 /** Replicas that join and leave while people talk and jobs run: nobody's request fails, no job is lost or heard twice, and all replicas work. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import * as z from 'zod'
-import { composeProject, docker } from '../compose.ts'
+import { composeProject } from '../compose.ts'
 import type { Compose } from '../compose.ts'
 import { untilTrue } from '../until-true.ts'
 import { hubSettings } from './hub.ts'
 import { lookAtJob, submitJob } from './jobs.ts'
 import { startLoad } from './load.ts'
+import { served } from './served.ts'
 
 const JOBS = 100
 /** Requests between two changes. */
@@ -23,24 +23,6 @@ afterAll(() => stack?.remove())
 const scale = (stt: number, tts: number, embeddings: number) =>
   stack.up('--no-recreate', '--scale', `stt=${stt}`, '--scale', `tts=${tts}`, '--scale', `embeddings=${embeddings}`)
 
-const LogLine = z.object({ route: z.string(), status: z.number(), time: z.string(), requestId: z.string() })
-
-/** What each replica answered since then. */
-async function served(service: string, route: string, since: string): Promise<string[][]> {
-  const containers = await stack.containers(service)
-  return Promise.all(
-    containers.map(async ({ ID }) => {
-      const lines = (await docker(['logs', ID])).split('\n').filter((line) => line.startsWith('{'))
-      const requests = lines
-        .map((line) => LogLine.safeParse(JSON.parse(line)).data)
-        .filter((line) => line !== undefined)
-      return requests
-        .filter((line) => line.route === route && line.status === 200 && line.time > since)
-        .map(({ requestId }) => requestId)
-    }),
-  )
-}
-
 test('replicas join and leave under load without a failed request, and share the work', async () => {
   const load = startLoad(stack.url)
   await load.goOn(BETWEEN)
@@ -52,7 +34,7 @@ test('replicas join and leave under load without a failed request, and share the
     ['tts', '/v1/audio/speech', 2],
     ['embeddings', '/v1/embeddings', 2],
   ] as const) {
-    const counts = (await served(service, route, since)).map(({ length }) => length)
+    const counts = await served(stack, service, route, since)
     const fair = counts.reduce((sum, count) => sum + count, 0) / replicas
     console.log(`${service}: ${counts.join(', ')} of ${load.count()} requests`)
     expect(counts).toHaveLength(replicas)
