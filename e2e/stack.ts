@@ -48,7 +48,8 @@ export const startStack = (options: StackOptions = {}): Promise<Stack> =>
   inCompose ? startContainers() : startProcesses(options)
 
 async function startContainers(): Promise<Stack> {
-  const compose = await composeProject({ settings: { HF_HUB_OFFLINE: '1', OLLAMA_URL: NOWHERE } })
+  const settings = { HF_HUB_OFFLINE: '1', OLLAMA_URL: NOWHERE }
+  const compose = await composeProject({ settings, only: ['orchestrator'] })
   await compose.up().catch(async (error: unknown) => {
     await compose.remove()
     throw error
