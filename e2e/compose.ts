@@ -96,6 +96,13 @@ export async function composeProject({
 
   const untilHealthy = () => untilTrue(async () => (await containers()).every(isFine), POLL_MS)
 
+  /** What is not as it should be, and its last words. */
+  async function state(): Promise<string> {
+    const bad = (await containers()).filter((one) => !isFine(one))
+    const logs = await Promise.all(bad.map(({ Service }) => run('logs', '--no-color', '--tail', '5', Service)))
+    return bad.map(({ Name, State, Health }, at) => `${Name} ${State} ${Health}\n${logs[at] ?? ''}`).join('\n')
+  }
+
   return {
     project,
     url: `http://127.0.0.1:${port}`,
@@ -104,7 +111,9 @@ export async function composeProject({
     untilHealthy,
     async up(...parameters) {
       await run('up', '--detach', '--build', ...parameters, ...only)
-      await untilHealthy()
+      await untilHealthy().catch(async (cause: unknown) => {
+        throw new Error(`not healthy: ${await state()}`, { cause })
+      })
     },
     async remove() {
       await run('--profile', '*', 'down', '--volumes', '--timeout', '40')
