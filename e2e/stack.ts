@@ -48,8 +48,10 @@ export const startStack = (options: StackOptions = {}): Promise<Stack> =>
   inCompose ? startContainers() : startProcesses(options)
 
 async function startContainers(): Promise<Stack> {
-  const settings = { HF_HUB_OFFLINE: '1', OLLAMA_URL: NOWHERE }
-  const compose = await composeProject({ settings, only: ['orchestrator'] })
+  const compose = await composeProject({
+    settings: { HF_HUB_OFFLINE: '1', OLLAMA_URL: NOWHERE },
+    only: ['orchestrator'],
+  })
   await compose.up().catch(async (error: unknown) => {
     await compose.remove()
     throw error

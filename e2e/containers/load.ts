@@ -55,8 +55,10 @@ export function startLoad(url: string): Load {
   }
 
   async function talk(first: number): Promise<void> {
-    for (let turn = first; !over.signal.aborted; turn++)
-      for (const [path, request] of KINDS.slice(turn % KINDS.length).slice(0, 1)) await ask(path, request())
+    for (let turn = first; !over.signal.aborted; turn++) {
+      const kind = KINDS[turn % KINDS.length]
+      if (kind) await ask(kind[0], kind[1]())
+    }
   }
 
   const clients = Array.from({ length: CLIENTS }, (_, client) => talk(client))
