@@ -34,6 +34,18 @@ export default defineConfig({
           hookTimeout: 180_000,
         },
       },
+      {
+        // The same, and what is about containers, against the real compose file: `npm run test:compose`.
+        test: {
+          ...node,
+          name: 'compose',
+          include: ['e2e/{stack,one-address}.e2e.ts', 'e2e/**/*.compose.ts'],
+          env: { HEARTH_E2E: 'compose' },
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 400_000,
+        },
+      },
     ],
   },
 })

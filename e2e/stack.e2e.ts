@@ -5,7 +5,7 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { portProblems } from '../scripts/ports.ts'
 import { measure, notNumbers, recording, recordingPath, silence, transcriptOf } from './spoken.ts'
-import { isAlive, startStack, untilTrue } from './stack.ts'
+import { inCompose, isAlive, startStack, untilTrue } from './stack.ts'
 import type { Stack } from './stack.ts'
 
 let stack: Stack
@@ -37,8 +37,8 @@ const decodeExtValue = (value: string | null): string => decodeURIComponent(valu
 const client = (service: 'stt' | 'tts' | 'embeddings') =>
   new OpenAI({ baseURL: `${stack.url[service]}/v1`, apiKey: 'none', maxRetries: 0, timeout: 30_000 })
 
-describe('a stack started by npm start', () => {
-  test('says in one table what runs, and that the models are demos', () => {
+describe('a stack', () => {
+  test.skipIf(inCompose)('says in one table what runs, and that the models are demos', () => {
     const rows = stack.output().split('\n')
     for (const [service, model] of [
       ['stt', 'demo/whisper'],
@@ -175,7 +175,7 @@ describe('bad input', () => {
   })
 })
 
-describe('when parts end', () => {
+describe.skipIf(inCompose)('when parts end', () => {
   test('a service that is killed comes back by itself and serves', async () => {
     const [before = 0] = stack.pids('tts').slice(-1)
     process.kill(before, 'SIGKILL')

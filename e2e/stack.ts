@@ -1,21 +1,23 @@
-/** The real stack for a test or a bench: the real command, on five free ports, with an empty data folder and no way to the hub. */
+/**
+ * The real stack for a test or a bench: the real command, on five free ports, with an empty data folder and no way to the hub. The same tests
+ * run against the compose file when HEARTH_E2E says so; there everything is behind the orchestrator's address.
+ */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
+import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import { composeProject } from './compose.ts'
 import { portProblems, stackPorts } from '../scripts/ports.ts'
 import type { StackPorts } from '../scripts/ports.ts'
 import { SERVICES, urlOf } from '../scripts/stack.ts'
 import type { ServiceName } from '../scripts/stack.ts'
+import { ROOT, untilTrue } from './until-true.ts'
 
-export const ROOT = resolve(import.meta.dirname, '..')
-const START_LIMIT_MS = 150_000
-const POLL_MS = 50
+export { ROOT, untilTrue }
 /** Nothing listens there: the language model is the embedded one also on a machine that runs Ollama. */
 const NOWHERE = 'http://127.0.0.1:1'
 
@@ -38,8 +40,37 @@ export type StackOptions = {
   readonly env?: NodeJS.ProcessEnv
 }
 
-/** Starts the stack; resolves when it has printed its table and address. */
-export async function startStack({ root = ROOT, env = {} }: StackOptions = {}): Promise<Stack> {
+/** Whether the stack of these tests is made of containers. What is about processes and their output is not asked of those. */
+export const inCompose = process.env['HEARTH_E2E'] === 'compose'
+
+/** Starts the stack; resolves when it has printed its table and address, or when all containers are healthy. */
+export const startStack = (options: StackOptions = {}): Promise<Stack> =>
+  inCompose ? startContainers() : startProcesses(options)
+
+async function startContainers(): Promise<Stack> {
+  const compose = await composeProject({
+    settings: { HF_HUB_OFFLINE: '1', OLLAMA_URL: NOWHERE },
+    only: ['orchestrator'],
+  })
+  await compose.up().catch(async (error: unknown) => {
+    await compose.remove()
+    throw error
+  })
+  const ports = stackPorts(new URL(compose.url).port)
+  return {
+    ports,
+    url: Object.fromEntries(SERVICES.map((name) => [name, compose.url])) as Record<ServiceName, string>,
+    output: () => '',
+    pids: () => [],
+    untilReady: () => compose.untilHealthy(),
+    stop: async () => {
+      await compose.remove()
+      return 0
+    },
+  }
+}
+
+async function startProcesses({ root = ROOT, env = {} }: StackOptions): Promise<Stack> {
   const ports = await freePorts()
   const home = await mkdtemp(join(tmpdir(), 'hearth-stack-'))
   const environment = { ...settings(ports, home), ...env }
@@ -95,12 +126,6 @@ function pidsIn(output: string, part: string): number[] {
 async function answersReady(url: string): Promise<boolean> {
   const answer = await fetch(`${url}/ready`, { signal: AbortSignal.timeout(2000) }).catch(() => null)
   return answer?.status === 200
-}
-
-/** Asks again and again; rejects when the limit for a whole start has passed. */
-export async function untilTrue(ask: () => Promise<boolean>): Promise<void> {
-  const signal = AbortSignal.timeout(START_LIMIT_MS)
-  while (!(await ask())) await pause(POLL_MS, undefined, { signal })
 }
 
 /** Whether a process of that number exists. */

@@ -10,6 +10,7 @@ import { addGateway } from './gateway.ts'
 import type { GatewayOptions } from './gateway.ts'
 import { addGenerate } from './generate.ts'
 import type { GenerateOptions } from './generate.ts'
+import type { Send } from './replica-send.ts'
 import { addSessionRoutes } from './session-routes.ts'
 import { addApiDescription } from './openapi/routes.ts'
 import { Turns } from './turns.ts'
@@ -24,6 +25,8 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   readonly models: () => readonly ModelStatus[]
   /** Base addresses of the model services, whose `/v1/*` is also here. */
   readonly services: GatewayOptions['services']
+  /** How to reach them. */
+  readonly send?: Send
   readonly isDraining: () => boolean
   /** Who may call; everybody who reaches the port when it is left out. */
   readonly access?: AccessOptions

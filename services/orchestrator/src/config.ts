@@ -16,7 +16,7 @@ const limitMs = (standard: number) => int({ min: 1, max: 60 * MINUTE_MS }).defau
 const INSTRUCTIONS =
   'You are a helpful voice assistant. Answer in one or two short sentences, as one speaks: no lists, no markup, no emoji.'
 
-const SECTIONS = {
+export const SECTIONS = {
   ...COMMON_SECTIONS,
   orchestrator: z.object({
     host: text().default('127.0.0.1'),

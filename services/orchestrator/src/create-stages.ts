@@ -3,6 +3,7 @@ import type { Log } from '@hearth/shared/telemetry'
 import type { OrchestratorConfig } from './config.ts'
 import type { JobQueue } from './jobs/queue.ts'
 import { createQueuedStt } from './jobs/queued-stt.ts'
+import type { Send } from './replica-send.ts'
 import { Breaker } from './stages/breaker.ts'
 import { createEmbeddingsClient } from './stages/embeddings.ts'
 import type { LanguageModel } from './stages/llm.ts'
@@ -18,6 +19,8 @@ export type StageParts = {
   readonly llm: LanguageModel
   /** Where there is a Redis. */
   readonly queue: JobQueue | undefined
+  /** How to reach a service; once, at its one address, when it is left out. */
+  readonly send?: Send
   readonly log: Log
 }
 
@@ -25,11 +28,12 @@ type Config = Pick<OrchestratorConfig, 'stt' | 'tts' | 'embeddings' | 'memory'>
 
 /** `close` ends what they do in the background. */
 export function createStages({ stt, tts, embeddings, memory }: Config, parts: StageParts): Stages & { close(): void } {
-  const { store, llm, queue, log } = parts
-  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings, retries: true })
-  const direct = createSttClient({ stage: 'stt', ...stt, retries: true })
+  const { store, llm, queue, send, log } = parts
+  const reached = { retries: true, ...(send && { send }) }
+  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings, ...reached })
+  const direct = createSttClient({ stage: 'stt', ...stt, ...reached })
   const remembering = createMemory({ embedder, store, ...memory, log })
-  const voice = createTtsClient({ stage: 'tts', ...tts, retries: true }, { voicesLimitMs: tts.voicesLimitMs })
+  const voice = createTtsClient({ stage: 'tts', ...tts, ...reached }, { voicesLimitMs: tts.voicesLimitMs })
   const probe = (signal: AbortSignal) => voice.speak(PROBE, undefined, signal)
   const breaker = new Breaker({ stage: 'tts', probe, probeLimitMs: tts.firstByteMs, log })
   return {

@@ -7,6 +7,7 @@ import type { AppEnv } from '@hearth/shared/http'
 import type { Log } from '@hearth/shared/telemetry'
 import type { Context, Hono } from 'hono'
 import * as z from 'zod'
+import type { Send } from './replica-send.ts'
 import { within } from './stages/limit.ts'
 
 export type ModelListOptions = {
@@ -15,6 +16,7 @@ export type ModelListOptions = {
   readonly models: () => readonly ModelStatus[]
   readonly listMs: number
   readonly log: Log
+  readonly send: Send
 }
 
 const Entry = z.looseObject({ id: z.string() })
@@ -66,7 +68,7 @@ async function askAll(c: Context<AppEnv>, path: string, options: ModelListOption
   const headers = { [HEADERS.requestId]: c.get('requestId') }
   const asked = Object.entries(options.services).map(async ([stage, url]) => {
     try {
-      const found = await within(options.listMs, signal, (limit) => ask(`${url}${path}`, headers, limit))
+      const found = await within(options.listMs, signal, (limit) => ask(options.send, `${url}${path}`, headers, limit))
       return { stage, found }
     } catch (err) {
       signal.throwIfAborted()
@@ -82,8 +84,13 @@ async function askAll(c: Context<AppEnv>, path: string, options: ModelListOption
 }
 
 /** A list's entries, the one entry, or none when the service doesn't know it. */
-async function ask(address: string, headers: Record<string, string>, signal: AbortSignal): Promise<Entry[]> {
-  const reply = await fetch(address, { headers, redirect: 'error', signal })
+async function ask(
+  send: Send,
+  address: string,
+  headers: Record<string, string>,
+  signal: AbortSignal,
+): Promise<Entry[]> {
+  const reply = await send(address, () => ({ headers, redirect: 'error', signal }))
   const body: unknown = await reply.json()
   if (reply.status === 404) return []
   if (!reply.ok) throw new Error(`expected a list of models, got ${reply.status}`)

@@ -7,10 +7,12 @@ import type { ModelStatus } from '@hearth/shared/api'
 import { AppError, toAppError } from '@hearth/shared/errors'
 import { addServerTiming, replyStream, requestSignal } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
-import { nodeOf } from '@hearth/shared/request-guard'
 import type { Log } from '@hearth/shared/telemetry'
 import type { Context, Hono } from 'hono'
 import { addModelLists } from './gateway-models.ts'
+import { Upload } from './gateway-upload.ts'
+import { sendOnce } from './replica-send.ts'
+import type { Send } from './replica-send.ts'
 
 export type GatewayStage = 'stt' | 'tts' | 'embeddings'
 
@@ -20,6 +22,8 @@ export type GatewayOptions = {
   /** The language models, for the list of models. */
   readonly models: () => readonly ModelStatus[]
   readonly log: Log
+  /** How to reach a service; once, at the one address, when it is left out. */
+  readonly send?: Send
   /** Longest wait for a service's next byte; a service holds a request for two minutes while its model loads. */
   readonly waitMs?: number
   /** Longest wait for a service's list of models. */
@@ -48,29 +52,40 @@ const OWN_HEADERS = new Set<string>([HEADERS.requestId, HEADERS.totalTime])
 
 /** Adds the routes of the model services, and `/v1/models` over all of them. */
 export function addGateway(app: Hono<AppEnv>, options: GatewayOptions): void {
-  const { services, log, models, waitMs = WAIT_MS, listMs = LIST_MS } = options
+  const { services, log, models, send = sendOnce, waitMs = WAIT_MS, listMs = LIST_MS } = options
   for (const [method, path, stage] of ROUTES)
-    app.on(method, path, (c) => forward(c, { stage, url: services[stage], waitMs, log }))
-  addModelLists(app, { services, models, listMs, log })
+    app.on(method, path, (c) => forward(c, { stage, url: services[stage], waitMs, log, send }))
+  addModelLists(app, { services, models, listMs, log, send })
 }
 
-type Upstream = { readonly stage: GatewayStage; readonly url: string; readonly waitMs: number; readonly log: Log }
+type Upstream = {
+  readonly stage: GatewayStage
+  readonly url: string
+  readonly waitMs: number
+  readonly log: Log
+  readonly send: Send
+}
 
 /** Throws `dependency_unavailable` when the service is away or silent, what the request's body throws, or the client's leaving. */
 async function forward(c: Context<AppEnv>, upstream: Upstream): Promise<Response> {
   const watch = new Watchdog(upstream.waitMs, requestSignal(c))
-  const upload = uploadOf(c, watch)
+  const upload = new Upload(c, () => watch.arm())
+  const attempt = (): RequestInit | null =>
+    upload.isWhole
+      ? {
+          method: c.req.method,
+          headers: requestHeaders(c),
+          body: upload.stream(),
+          duplex: 'half',
+          redirect: 'error',
+          signal: watch.signal,
+        }
+      : null
   try {
     const { search } = new URL(c.req.url)
     watch.arm()
-    const reply = await fetch(`${upstream.url}${c.req.path}${search}`, {
-      method: c.req.method,
-      headers: requestHeaders(c),
-      body: upload.body,
-      duplex: 'half',
-      redirect: 'error',
-      signal: watch.signal,
-    })
+    const reply = await upstream.send(`${upstream.url}${c.req.path}${search}`, attempt)
+    upload.settle()
     watch.rest()
     tellTimes(c, upstream.stage, reply.headers)
     const { body, status } = reply
@@ -78,8 +93,9 @@ async function forward(c: Context<AppEnv>, upstream: Upstream): Promise<Response
     if (!passed) watch.end()
     return new Response(passed, { status, headers: replyHeaders(reply.headers) })
   } catch (error) {
+    upload.settle()
     watch.end()
-    throw failure(error, upload.error(), watch, upstream)
+    throw failure(error, upload.error, watch, upstream)
   }
 }
 
@@ -95,26 +111,6 @@ function failure(error: unknown, bodyError: unknown, { signal }: Watchdog, { sta
 
 export const unavailable = (stage: string, why: string, cause?: unknown): AppError =>
   new AppError('dependency_unavailable', `${stage}: ${why}`, { cause, details: { stage }, retryAfterMs: 1000 })
-
-/** The request's body as it arrives, and the error that it ended with. */
-function uploadOf(c: Context<AppEnv>, watch: Watchdog) {
-  const source = c.req.raw.body
-  let error: unknown
-  // A client that asks before it sends is told to go on, as nobody here looks at the body first (see serve.ts).
-  if (source && c.req.header('expect')?.toLowerCase() === '100-continue') nodeOf(c).outgoing?.writeContinue()
-  async function* pieces(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
-    try {
-      for await (const piece of body) {
-        watch.arm()
-        yield piece
-      }
-    } catch (thrown) {
-      error = thrown
-      throw thrown
-    }
-  }
-  return { body: source && ReadableStream.from(pieces(source)), error: () => error }
-}
 
 async function* piecesOf(body: ReadableStream<Uint8Array>, watch: Watchdog): AsyncGenerator<Uint8Array, void, void> {
   const reader = body.getReader()

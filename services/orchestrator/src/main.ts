@@ -25,6 +25,7 @@ import { startJobs } from './jobs/start-jobs.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { rehearse } from './rehearsal.ts'
 import { connectRedis } from './redis.ts'
+import { createReplicaSend } from './replica-send.ts'
 import { createSummariser } from './session-summary.ts'
 import { Sessions } from './sessions.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
@@ -52,7 +53,8 @@ async function main(): Promise<void> {
   const chat = createChatModel(config, log, metrics)
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
-  const stages = createStages(config, { store, llm, queue: jobs?.queue, log })
+  const send = createReplicaSend()
+  const stages = createStages(config, { store, llm, queue: jobs?.queue, send, log })
   const sessions = createSessions(config, llm, log)
   const current = () => llm.status
   const closing = new AbortController()
@@ -64,6 +66,7 @@ async function main(): Promise<void> {
     sessions,
     models: () => [isRehearsed ? current() : stillWarming(current())],
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
+    send,
     jobs,
     dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,

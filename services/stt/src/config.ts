@@ -6,7 +6,7 @@ import * as z from 'zod'
 
 const MEBIBYTE = 1_048_576
 
-const SECTIONS = {
+export const SECTIONS = {
   ...COMMON_SECTIONS,
   stt: z.object({
     ...modelServiceSettings({ port: PORTS.stt }),

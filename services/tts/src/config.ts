@@ -4,7 +4,7 @@ import { int, readConfig, text } from '@hearth/shared/config'
 import { COMMON_SECTIONS, modelServiceSettings } from '@hearth/shared/service-settings'
 import * as z from 'zod'
 
-const SECTIONS = {
+export const SECTIONS = {
   ...COMMON_SECTIONS,
   tts: z.object({
     ...modelServiceSettings({ port: PORTS.tts }),

@@ -6,16 +6,19 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 const PAUSE_MS = { least: 50, jitter: 100 }
 
-/** As `fetch`, which it calls twice at most. `signal` also ends the pause between. */
-export async function fetchAgain(
-  input: Parameters<typeof fetch>[0],
-  init: RequestInit & { readonly signal: AbortSignal },
-): Promise<Response> {
-  const first = await fetch(input, init).catch(() => null)
+/** `ask`, which is called twice at most. `signal` ends the pause between. */
+export async function askAgain(ask: () => Promise<Response>, signal: AbortSignal): Promise<Response> {
+  const first = await ask().catch(() => null)
   if (first && !isPassing(first)) return first
   await first?.body?.cancel()
-  await pause(PAUSE_MS.least + Math.random() * PAUSE_MS.jitter, undefined, { signal: init.signal })
-  return fetch(input, init)
+  await pause(PAUSE_MS.least + Math.random() * PAUSE_MS.jitter, undefined, { signal })
+  return ask()
 }
+
+/** As `fetch`, which it calls twice at most. */
+export const fetchAgain = (
+  input: Parameters<typeof fetch>[0],
+  init: RequestInit & { readonly signal: AbortSignal },
+): Promise<Response> => askAgain(() => fetch(input, init), init.signal)
 
 const isPassing = ({ status, headers }: Response): boolean => status >= 500 && !headers.has('retry-after')

@@ -5,7 +5,9 @@
 import { ErrorBody } from '@hearth/shared/api'
 import { AppError, ERROR_CODES } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
-import { fetchAgain } from './fetch-again.ts'
+import { sendOnce } from '../replica-send.ts'
+import type { Send } from '../replica-send.ts'
+import { askAgain } from './fetch-again.ts'
 import { within } from './limit.ts'
 import { traceHeaders } from './trace.ts'
 
@@ -20,6 +22,8 @@ export type Service = {
   readonly firstByteMs?: number
   /** Asks once more when no byte of an answer came. */
   readonly retries?: boolean
+  /** How to reach it; once, at that one address, when it is left out. */
+  readonly send?: Send
 }
 
 /**
@@ -49,7 +53,7 @@ export async function callService<T>(
 }
 
 async function firstByte(
-  { url, limitMs, firstByteMs = limitMs, retries }: Service,
+  { url, limitMs, firstByteMs = limitMs, retries, send = sendOnce }: Service,
   path: string,
   init: RequestInit,
   limit: AbortSignal,
@@ -57,7 +61,8 @@ async function firstByte(
   return within(firstByteMs, limit, (soon) => {
     // The whole answer's limit stays on the body, which is read later.
     const request = { ...init, redirect: 'error', signal: AbortSignal.any([limit, soon]) } as const
-    return retries ? fetchAgain(`${url}${path}`, request) : fetch(`${url}${path}`, request)
+    const ask = () => send(`${url}${path}`, () => request)
+    return retries ? askAgain(ask, request.signal) : ask()
   })
 }
 
