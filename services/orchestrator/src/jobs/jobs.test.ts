@@ -15,6 +15,7 @@ import type { FakeReplica, JobSetup } from '../testing/job-setup.ts'
 import { freePort, startRedis, until } from '../testing/redis-server.ts'
 import type { RedisServer } from '../testing/redis-server.ts'
 import { addQueueMetrics } from './metrics.ts'
+import { withTrace } from '../stages/trace.ts'
 import { createQueuedStt } from './queued-stt.ts'
 import { BATCH_SIZE } from './replicas.ts'
 
@@ -219,6 +220,19 @@ describe('the ear of a turn', () => {
       async () => !(await everythingIn(redis.url, '*:transcriptions:[0-9a-f]*-*')).includes('canary'),
       inTime(),
     )
+  })
+
+  test('is asked with the trace of the turn, through the queue too', async () => {
+    const ids: unknown[] = []
+    const traced = await startReplica((response, { body }, { headers }) => {
+      ids.push(headers['x-request-id'], headers['traceparent'])
+      answerHeard(response, heardIn(body))
+    })
+    onTestFinished(() => traced.close())
+    jobs.work([traced.url])
+    const signal = withTrace(inTime(), { 'x-request-id': 'turn-7', traceparent: '00-1-2-01' })
+    await createQueuedStt({ queue: jobs.queue, direct, limitMs: LIMIT_MS }).transcribe(wavSaying('canary'), signal)
+    expect(ids).toEqual(['turn-7', '00-1-2-01'])
   })
 
   test('hears directly while Redis is away, and says so', async () => {

@@ -7,6 +7,7 @@ import { within } from '../stages/limit.ts'
 import { refusal, stageFailed } from '../stages/service.ts'
 import { readHeard, transcriptionForm } from '../stages/stt.ts'
 import type { Heard, SpeechToText } from '../stages/stt.ts'
+import { traceHeaders } from '../stages/trace.ts'
 import type { JobQueue } from './queue.ts'
 import { responseOf } from './reply.ts'
 
@@ -34,7 +35,8 @@ export function createQueuedStt({ queue, direct, limitMs }: QueuedSttOptions): S
   async function throughQueue(wav: Uint8Array, language: string | undefined, signal: AbortSignal): Promise<Heard> {
     const { form, headers } = await formOf(transcriptionForm(wav, language))
     const path = '/v1/audio/transcriptions'
-    const reply = responseOf(await queue.hear({ path, form, headers, priority: 'interactive' }, signal))
+    const traced = { ...headers, ...traceHeaders(signal) }
+    const reply = responseOf(await queue.hear({ path, form, headers: traced, priority: 'interactive' }, signal))
     if (!reply.ok) throw await refusal({ stage: 'stt' }, reply)
     return readHeard(reply).catch((cause: unknown) => {
       throw stageFailed('stt', 'its answer is not what was expected', cause)
