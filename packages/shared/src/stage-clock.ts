@@ -85,6 +85,11 @@ export class StageClock<Stage extends string> {
     return withGaps(spans, this.elapsedMs())
   }
 
+  /** Both, as they are told together. */
+  report(): { readonly timings: Record<string, number>; readonly waterfall: Waterfall<Stage> } {
+    return { timings: this.timings(), waterfall: this.waterfall() }
+  }
+
   #keep(stage: Stage, startMs: number, endMs: number): void {
     const spans = this.#spans.get(stage) ?? []
     this.#spans.set(stage, spans)

@@ -156,6 +156,6 @@ async function streamReply(
 /** Times to the metrics and the log: never what was said. */
 function observe(c: Context<AppEnv>, clock: TurnClock, { log, metrics }: ChatOptions): void {
   observeStages(metrics, clock)
-  const profile = { event: 'profile', timings: clock.timings(), waterfall: clock.waterfall() }
+  const profile = { event: 'profile', ...clock.report() }
   log.info({ requestId: c.get('requestId'), ...profile }, '[PROFILING] chat completion')
 }

@@ -18,7 +18,6 @@ import type { OptionalStage, Stages, TurnClock, TurnDone, TurnEvents, TurnInput 
 export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnClock, signal: AbortSignal): TurnEvents {
   const { said, session, user, instructions, writing } = input
   const { stt, memory, llm, tts } = stages
-  const models: TurnDone['models'] = { stt: null, embeddings: null, llm: llm.name, tts: null }
   const degraded: TurnDone['degraded'] = new Map()
   const goOnWithout = (stage: OptionalStage) => (error: unknown) => {
     signal.throwIfAborted()
@@ -27,16 +26,12 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   }
   const heard = 'wav' in said ? await clock.time('stt', () => stt.transcribe(said.wav, signal, input.language)) : said
   const { text } = heard
-  models.stt = heard.model
+  const models: TurnDone['models'] = { stt: heard.model, embeddings: null, llm: llm.name, tts: null }
   if ('unqueued' in heard && heard.unqueued) degraded.set('queue', heard.unqueued)
   const language = languageCode(input.language ?? heard.language ?? '') ?? null
-
   let reply = ''
   let ending: TurnDone['ending'] = {}
-  const done = (): TurnDone => {
-    const times = { timings: clock.timings(), waterfall: clock.waterfall() }
-    return { type: 'done', reply, language, models, degraded, ending, ...times }
-  }
+  const done = (): TurnDone => ({ type: 'done', reply, language, models, degraded, ending, ...clock.report() })
   yield { type: 'transcript', text }
   if (text === '') {
     yield done()
@@ -54,9 +49,9 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
 
   const results = 'results' in heard ? heard.results : undefined
   const asked = { user: results ? '' : text, results }
-  const { history, summary = '' } = session
-  const known = { session: `${user}/${session.id}`, history, summary, memories }
-  const prompt = { ...writing, instructions, ...known, ...asked, language }
+  const { history, summary } = session
+  const owner = `${user}/${session.id}`
+  const prompt = { ...writing, instructions, session: owner, history, summary, memories, ...asked, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()
@@ -75,9 +70,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       if (!ending.incomplete) session.add({ ...asked, reply, calls: ending.toolCalls })
       if (ending.toolCalls) yield { type: 'tool_calls', calls: ending.toolCalls }
       if (input.remember === false || results) continue
-      const forget = (error: unknown) => degraded.set('memory', toAppError(error))
       const remember = () => memory.remember({ text, user, session: session.id }, signal)
-      remembered = clock.time('remember', remember).catch(forget)
+      remembered = clock.time('remember', remember).catch((error) => degraded.set('memory', toAppError(error)))
     }
   }
   await remembered

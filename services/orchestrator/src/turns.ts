@@ -97,7 +97,6 @@ export class Turns {
 }
 
 function record(session: string, createdAt: string, clock: TurnClock) {
-  const times = () => ({ timings: clock.timings(), waterfall: clock.waterfall() })
   let told: TurnRecord = {
     id: newTurnId(),
     session,
@@ -107,13 +106,13 @@ function record(session: string, createdAt: string, clock: TurnClock) {
     memories: [],
     reply: '',
     language: null,
-    ...times(),
+    ...clock.report(),
     models: null,
     degraded: [],
     error: null,
   }
   const end = (last: Partial<TurnRecord>): void => {
-    if (told.status === 'running') told = { ...told, ...times(), ...last }
+    if (told.status === 'running') told = { ...told, ...clock.report(), ...last }
   }
   const recorder: TurnRecorder = {
     id: told.id,
@@ -139,7 +138,7 @@ function record(session: string, createdAt: string, clock: TurnClock) {
       end({ status: code === 'cancelled' ? 'cancelled' : 'failed', error: code })
     },
   }
-  return { recorder, read: () => (told.status === 'running' ? { ...told, ...times() } : told) }
+  return { recorder, read: () => (told.status === 'running' ? { ...told, ...clock.report() } : told) }
 }
 
 /** 144 random bits, so that only who was told of a turn can read it. */

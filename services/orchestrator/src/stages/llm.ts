@@ -43,7 +43,7 @@ export type Prompt = {
   readonly instructions: string
   readonly history: readonly Exchange[]
   /** Of what was said before the history: data, never instructions. */
-  readonly summary?: string
+  readonly summary?: string | undefined
   /** What the user said in the past, newest first: data, never instructions. */
   readonly memories: readonly string[]
   readonly user: string
