@@ -98,9 +98,9 @@ describe('the stack', () => {
     expect(command).toContain('--maxmemory-policy noeviction')
   })
 
-  test('keeps the keys of callers and language models out of the model services', () => {
-    for (const name of ['stt', 'tts', 'embeddings'])
-      expect(services[name]?.environment).toMatchObject({ HEARTH_API_KEY: '', LLM_API_KEY: '' })
+  test('keeps keys and secrets that are none of their business out of the model services', () => {
+    const empty = { HEARTH_API_KEY: '', LLM_API_KEY: '', SPOOL_S3_SECRET: '', WEBHOOK_SECRET: '' }
+    for (const name of ['stt', 'tts', 'embeddings']) expect(services[name]?.environment).toMatchObject(empty)
   })
 
   test('starts everything at once: only the one-shot waits for somebody’s health', () => {
