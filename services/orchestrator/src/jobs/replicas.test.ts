@@ -28,6 +28,17 @@ describe('who gets the next job', () => {
     expect((await replicas.take([])).url).toBe('http://b')
   })
 
+  test('of equally busy ones the one that waited longest is next, so that all of them work', async () => {
+    const replicas = of([...urls, 'http://c'])
+    const seen: string[] = []
+    for (let count = 0; count < 6; count++) {
+      const { url, release } = await replicas.take([])
+      seen.push(url)
+      release()
+    }
+    expect(seen).toEqual([...urls, 'http://c', ...urls, 'http://c'])
+  })
+
   test('a batch that has places is filled, and no more than that', async () => {
     const replicas = of(urls)
     await takeAll(replicas, BATCH_SIZE - 1)

@@ -34,6 +34,9 @@ export class Replicas {
   #ready: readonly string[] = []
   readonly #running = new Map<string, number>()
   readonly #coolingUntil = new Map<string, number>()
+  /** Which deal was the last one that it had a part in. */
+  readonly #lastDeal = new Map<string, number>()
+  #deals = 0
   readonly #takers: Taker[] = []
   #timer: NodeJS.Timeout | undefined
   #dueAt = Infinity
@@ -118,6 +121,7 @@ export class Replicas {
         continue
       }
       this.#count(url, 1)
+      this.#lastDeal.set(url, ++this.#deals)
       sizes.set(url, (sizes.get(url) ?? 0) + 1)
       taker.take(url)
     }
@@ -125,12 +129,16 @@ export class Replicas {
     if (this.#takers.length > 0) this.#dealIn(PATIENCE_MS)
   }
 
+  /** Of equally good ones the one that waited longest. */
   #best(avoid: readonly string[]): string {
     const cost = (url: string) =>
       (avoid.includes(url) ? 1e9 : 0) +
       ((this.#coolingUntil.get(url) ?? -Infinity) > this.#now() ? 1e6 : 0) +
       this.#runningAt(url)
-    return this.#ready.reduce((best, url) => (cost(url) < cost(best) ? url : best))
+    const lastDeal = (url: string) => this.#lastDeal.get(url) ?? 0
+    const isBetter = (url: string, best: string) =>
+      cost(url) < cost(best) || (cost(url) === cost(best) && lastDeal(url) < lastDeal(best))
+    return this.#ready.reduce((best, url) => (isBetter(url, best) ? url : best))
   }
 
   #runningAt = (url: string): number => this.#running.get(url) ?? 0
