@@ -32,9 +32,9 @@ describe('who gets the next job', () => {
     const replicas = of([...urls, 'http://c'])
     const seen: string[] = []
     for (let count = 0; count < 6; count++) {
-      const { url, release } = await replicas.take([])
-      seen.push(url)
-      release()
+      const replica = await replicas.take([])
+      seen.push(replica.url)
+      replica.release()
     }
     expect(seen).toEqual([...urls, 'http://c', ...urls, 'http://c'])
   })
