@@ -2,6 +2,7 @@
 import type { BatchResult } from '@hearth/shared/batcher'
 import type { SpeechInput, Transcript } from './speech.ts'
 import { cutAtPauses } from './pieces.ts'
+import { UNSPACED } from './words.ts'
 
 export type Submit = (input: SpeechInput, signal: AbortSignal) => Promise<BatchResult<Transcript> & { model: string }>
 
@@ -18,8 +19,8 @@ export type Heard = {
 
 const SAMPLE_RATE_HZ = 16_000
 const WINDOW_SECONDS = 30
-/** Written without spaces between words. */
-const UNSPACED = new Set(['bo', 'ja', 'km', 'lo', 'my', 'th', 'yue', 'zh'])
+
+
 
 /**
  * Transcribes mono samples at 16 kHz, which move to the engine: the caller's array is empty afterwards. The first piece decides
