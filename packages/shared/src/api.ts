@@ -43,6 +43,10 @@ export const Transcription = z.object({
   language: z.string(),
   model: z.string(),
   usage: z.object({ type: z.literal('duration'), seconds: z.number() }),
+  /** Nobody spoke. */
+  no_speech: z.boolean().optional(),
+  /** What was wrong with the file and could be passed over: `truncated`, `damaged`. */
+  warnings: z.array(z.string()).readonly().optional(),
 })
 export type Transcription = z.infer<typeof Transcription>
 

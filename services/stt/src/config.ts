@@ -17,8 +17,10 @@ const SECTIONS = {
     /** How long an idle engine waits for company; 0 starts at once. */
     batchWindowMs: int({ min: 0, max: 50 }).default(0),
     /** Longest recording of a request. */
-    maxSeconds: int({ min: 1, max: 86_400 }).default(600),
+    maxSeconds: int({ min: 1, max: 86_400 }).default(7200),
     maxUploadBytes: int({ min: 1024, max: 1024 * MEBIBYTE }).default(64 * MEBIBYTE),
+    /** How long an answer is kept for the same recording with the same wishes; 0 keeps none. */
+    cacheSeconds: int({ min: 0, max: 86_400 }).default(300),
   }),
 }
 

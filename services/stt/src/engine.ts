@@ -26,6 +26,7 @@ export type EngineOptions = WhisperFiles & {
 }
 
 export const SAMPLE_RATE_HZ = 16_000
+const FRAMES_PER_SECOND = 100
 /** A window that no export with a position table of 30 s takes. */
 const TRIAL_FRAMES = 100
 
@@ -87,6 +88,8 @@ type Row = {
   /** Tokens that stand before the start. */
   readonly earlier: readonly number[]
   attempts: readonly Attempt[]
+  /** Frames of the first attempt. */
+  readonly frames: number
   readonly outcomes: Outcome[]
   /** The sound as the encoder gave it last: the row `at` of a batch. */
   encoded: { readonly batch: Encoded; readonly at: number; readonly frames: number } | undefined
@@ -109,9 +112,10 @@ function openRow({ model, isFitted }: Loaded, input: SpeechInput): Row {
   const { length } = input.samples
   if (length > WINDOW_SAMPLES) throw new Error(`expected at most ${WINDOW_SAMPLES} samples, got ${length}: this is a bug`)
   const whole = model.declaredFrames ?? WINDOW_FRAMES
-  const attempts = attemptsOf(input, { fitted: isFitted ? fittedFrames(length) : whole, whole })
+  const frames = isFitted ? fittedFrames(length) : whole
+  const attempts = attemptsOf(input, { fitted: frames, whole })
   const earlier = earlierTokens(model, input)
-  return { input, earlier, attempts, outcomes: [], encoded: undefined, language: undefined }
+  return { input, earlier, attempts, frames, outcomes: [], encoded: undefined, language: undefined }
 }
 
 /** Rows of one window through their next attempt: the encoder once for those that are new to the window, then the decoder. */
@@ -258,6 +262,7 @@ function transcriptOf(
     words,
     tokens: tokens.length,
     promptTokens: promptOf(model, row).length,
+    windowSeconds: row.frames / FRAMES_PER_SECOND,
   }
 }
 

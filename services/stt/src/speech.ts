@@ -62,4 +62,6 @@ export type Transcript = Confidence & {
   /** Tokens of the text, and those that the decoder was given before it. */
   readonly tokens: number
   readonly promptTokens: number
+  /** The window of sound that the encoder was given: 30, or less where the model takes less. */
+  readonly windowSeconds: number
 }

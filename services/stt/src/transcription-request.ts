@@ -1,53 +1,105 @@
-/** What `POST /v1/audio/transcriptions` takes: OpenAI's form fields, the bounds of each, and what is not available yet. */
+/** What `POST /v1/audio/transcriptions` and `/v1/audio/translations` take: OpenAI's form fields, some of others, and the bounds of each. */
 import { AppError } from '@hearth/shared/errors'
 import { check, fileBytes, oneField } from '@hearth/shared/request-body'
 import * as z from 'zod'
+import type { Task } from './speech.ts'
 
-const FORMATS = ['json', 'text'] as const
+const FORMATS = ['json', 'text', 'srt', 'verbose_json', 'vtt'] as const
 
 /** The names under which callers know this model, beside its own. */
 export const MODEL_ALIASES = ['whisper-1', 'whisper', 'gpt-4o-transcribe', 'gpt-4o-mini-transcribe'] as const
 
-const unavailable = (message: string) => z.never(message).optional()
+/** Numbers and truths come as text. */
+const numberFrom = (least: number, most: number) =>
+  z
+    .string()
+    .refine(
+      (value) => value.trim() !== '' && Number(value) >= least && Number(value) <= most,
+      `expected a number from ${least} to ${most}`,
+    )
+    .transform(Number)
+const truth = z.enum(['true', 'false'], 'expected true or false').transform((value) => value === 'true')
 
-/** Fields beside `file`. `prompt` and `temperature` are taken and have no effect; the reply says so in `x-ignored`. */
+/** Where to cut: by itself, or as the caller says. */
+const Chunking = z.strictObject({
+  type: z.enum(['auto', 'server_vad'], 'expected auto or server_vad'),
+  threshold: numberFrom(0.05, 0.95).optional(),
+  prefix_padding_ms: numberFrom(0, 5000).optional(),
+  silence_duration_ms: numberFrom(50, 10_000).optional(),
+})
+
+/** Fields beside `file`, lists and objects put together. */
 const Fields = z.strictObject({
   model: z.string().optional(),
   language: z.string().max(64).optional(),
-  prompt: z.string().max(4096).optional(),
+  prompt: z.string().max(8192).optional(),
+  hotwords: z.string().max(4096).optional(),
   response_format: z
-    .enum(FORMATS, 'expected json or text; verbose_json, srt and vtt are not available here')
+    .enum(FORMATS, 'expected json, text, srt, verbose_json or vtt; speakers are not told apart here')
     .default('json'),
-  temperature: z
-    .string()
-    .refine((value) => value.trim() !== '' && Number(value) >= 0 && Number(value) <= 1, 'expected a number from 0 to 1')
-    .optional(),
-  stream: z.literal('false', 'expected false; streaming is not available here').optional(),
-  chunking_strategy: z.literal('auto', 'expected auto; other ways to cut are not available here').optional(),
-  timestamp_granularities: unavailable('timestamps are not available here'),
-  include: unavailable('log probabilities are not available here'),
+  temperature: numberFrom(0, 1).optional(),
+  timestamp_granularities: z.array(z.enum(['segment', 'word'], 'expected segment or word')).max(8).optional(),
+  stream: truth.default(false),
+  chunking_strategy: Chunking.optional(),
+  /** False: silence is heard too, and nothing is left out. */
+  vad_filter: truth.default(true),
+  include: z.never('log probabilities of single tokens are not available here').optional(),
 })
 
-export type TranscriptionRequest = z.infer<typeof Fields> & { readonly file: Uint8Array }
+export type TranscriptionRequest = z.infer<typeof Fields> & {
+  readonly task: Task
+  readonly file: Uint8Array<ArrayBuffer>
+}
+
+const LISTS = new Set(['timestamp_granularities', 'include'])
 
 /**
- * Throws `missing_file`, `unknown_field`, `duplicate_field`, `invalid_request`. Clients write lists as `name[]`, and some send
- * every field, empty where nothing is meant: those count as absent.
+ * Throws `missing_file`, `unknown_field`, `duplicate_field`, `invalid_request`. Clients write lists as `name[]`, objects as `name[key]` or as
+ * JSON, and some send every field, empty where nothing is meant: those count as absent.
  */
-export async function readTranscriptionRequest(form: FormData): Promise<TranscriptionRequest> {
+export async function readTranscriptionRequest(form: FormData, task: Task): Promise<TranscriptionRequest> {
   // Not an object yet: one would take a field called __proto__ in silence.
-  const fields = new Map<string, string>()
+  const fields = new Map<string, unknown>()
+  const chunking = new Map<string, unknown>()
   for (const key of new Set(form.keys())) {
     if (key === 'file') continue
-    const isList = key.endsWith('[]')
-    const value = isList ? form.getAll(key)[0] : oneField(form, key)
-    const name = isList ? key.slice(0, -2) : key
-    if (value !== undefined && typeof value !== 'string') {
-      const shown = name.slice(0, 80)
-      throw new AppError('invalid_request', `${shown}: expected text, got a file`, { param: shown })
-    }
-    if (value) fields.set(name, value)
+    const [, name = key, inner] = /^([^[]*)\[(\w*)\]$/.exec(key) ?? []
+    const values = textsOf(form, key, LISTS.has(name))
+    if (values.length === 0) continue
+    if (name === 'chunking_strategy') chunking.set(inner || 'type', values[0])
+    else if (LISTS.has(name)) fields.set(name, [...listOf(fields.get(name)), ...values])
+    else fields.set(inner === undefined || inner === '' ? name : key, values[0])
   }
+  if (chunking.size > 0) fields.set('chunking_strategy', unpacked(chunking))
   const request = check(Object.fromEntries(fields), Fields)
-  return { ...request, file: await fileBytes(form, 'file') }
+  if (request.stream && (request.response_format === 'srt' || request.response_format === 'vtt'))
+    throw new AppError('invalid_request', 'response_format: expected json, text or verbose_json for a stream', {
+      param: 'response_format',
+    })
+  return { ...request, task, file: await fileBytes(form, 'file') }
+}
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
+
+/** The texts of a field that are not empty. */
+function textsOf(form: FormData, key: string, isList: boolean): string[] {
+  const values = isList || key.endsWith('[]') ? form.getAll(key) : [oneField(form, key)]
+  const [first] = values.filter((value) => value !== undefined && typeof value !== 'string')
+  if (first !== undefined) {
+    const shown = key.slice(0, 80)
+    throw new AppError('invalid_request', `${shown}: expected text, got a file`, { param: shown })
+  }
+  return values.filter((value) => typeof value === 'string').filter((value) => value !== '')
+}
+
+/** Some clients send the object as JSON. */
+function unpacked(parts: ReadonlyMap<string, unknown>): unknown {
+  const type = parts.get('type')
+  if (typeof type !== 'string' || !type.startsWith('{')) return Object.fromEntries(parts)
+  try {
+    const parsed = z.record(z.string(), z.coerce.string()).parse(JSON.parse(type))
+    return { ...parsed }
+  } catch {
+    throw new AppError('invalid_request', 'chunking_strategy: expected auto or an object', { param: 'chunking_strategy' })
+  }
 }

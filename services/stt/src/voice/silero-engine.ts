@@ -55,10 +55,13 @@ class SileroEngine implements Engine<VoiceInput, VoiceOutput> {
     for (let frame = 0; frame < frames; frame++) {
       signal.throwIfAborted()
       const results = await session.run({ input: frameOf(batch, frame), state, sr: rate })
-      state = floatTensor(results['stateN'])
-      const { data } = floatTensor(results['output'])
-      for (const [row, { skipFrames }] of batch.entries())
-        if (frame >= skipFrames) outputs[row]?.set(data.subarray(row, row + 1).slice(0, 1), frame - skipFrames)
+      state = new Tensor('float32', floatsOf(results['stateN']), [2, batch.length, STATE_SIZE])
+      const probabilities = floatsOf(results['output'])
+      for (const [row, { skipFrames }] of batch.entries()) {
+        const output = outputs[row]
+        if (output && frame >= skipFrames && frame - skipFrames < output.length)
+          output[frame - skipFrames] = probabilities[row] ?? 0
+      }
     }
     return outputs
   }
@@ -84,7 +87,7 @@ function frameOf(batch: readonly VoiceInput[], frame: number): Tensor {
   return new Tensor('float32', values, [batch.length, width])
 }
 
-function floatTensor(value: unknown): Tensor & { data: Float32Array } {
-  if (value instanceof Tensor && value.data instanceof Float32Array) return value as Tensor & { data: Float32Array }
+function floatsOf(value: unknown): Float32Array {
+  if (value instanceof Tensor && value.data instanceof Float32Array) return value.data
   throw new Error('expected float32 from the voice detector')
 }
