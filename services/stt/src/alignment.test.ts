@@ -4,7 +4,8 @@ import { alignTokens } from './alignment.ts'
 /** Each token looks at its own stretch of frames, [from, to). */
 function looking(stretches: readonly (readonly [number, number])[], frames: number) {
   const values = new Float32Array(stretches.length * frames)
-  for (const [token, [from, to]] of stretches.entries()) values.fill(1 / (to - from), token * frames + from, token * frames + to)
+  for (const [token, [from, to]] of stretches.entries())
+    values.fill(1 / (to - from), token * frames + from, token * frames + to)
   return { values, tokens: stretches.length, frames }
 }
 
@@ -48,7 +49,8 @@ test('silence behind the last word draws no word to it', () => {
     frames,
   )
   // A breath of attention everywhere, as softmax leaves it.
-  for (let at = 0; at < head.values.length; at++) head.values[at] = (head.values[at] ?? 0) + 1e-4 * Math.sin(at * 7.3) ** 2
+  for (let at = 0; at < head.values.length; at++)
+    head.values[at] = (head.values[at] ?? 0) + 1e-4 * Math.sin(at * 7.3) ** 2
   expect(alignTokens([head])[2]).toBeLessThan(45)
 })
 

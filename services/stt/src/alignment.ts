@@ -88,7 +88,8 @@ function warp({ values, tokens, frames }: Attention): Uint8Array {
       const diagonal = cost[at - width - 1] ?? Infinity
       const down = cost[at - width] ?? Infinity
       const right = cost[at - 1] ?? Infinity
-      const move = diagonal < down && diagonal < right ? DIAGONAL : down < diagonal && down < right ? NEXT_TOKEN : NEXT_FRAME
+      const move =
+        diagonal < down && diagonal < right ? DIAGONAL : down < diagonal && down < right ? NEXT_TOKEN : NEXT_FRAME
       moves[at] = move
       cost[at] = Math.min(diagonal, down, right) - (values[(token - 1) * frames + frame - 1] ?? 0)
     }

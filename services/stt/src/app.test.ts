@@ -142,7 +142,13 @@ describe('a reply', () => {
 
   test("may be OpenAI's verbose JSON, with times in the whole recording", async () => {
     const reply: unknown = await (await ask({ response_format: 'verbose_json' })).json()
-    const segment = { text: ' Good morning.', tokens: [1, 2, 3], temperature: 0, avg_logprob: -0.25, no_speech_prob: 0.01 }
+    const segment = {
+      text: ' Good morning.',
+      tokens: [1, 2, 3],
+      temperature: 0,
+      avg_logprob: -0.25,
+      no_speech_prob: 0.01,
+    }
     expect(reply).toMatchObject({
       task: 'transcribe',
       language: 'english',
@@ -215,7 +221,10 @@ describe('silence', () => {
     await post(app, form(recording))
     expect(inputs).toHaveLength(2)
     inputs.length = 0
-    await post(app, form(recording, { 'chunking_strategy[type]': 'server_vad', 'chunking_strategy[threshold]': '0.95' }))
+    await post(
+      app,
+      form(recording, { 'chunking_strategy[type]': 'server_vad', 'chunking_strategy[threshold]': '0.95' }),
+    )
     expect(inputs).toHaveLength(0)
     await post(app, form(recording, { chunking_strategy: 'auto' }))
     expect(inputs).toHaveLength(2)
@@ -266,10 +275,12 @@ describe('a stream', () => {
 
   test('that fails before its first event is answered as any error, later it ends with one', async () => {
     let count = 0
-    const failing = (at: number): Submit => async () => {
-      if (++count >= at) throw new AppError('overloaded', 'the queue is full', { retryAfterMs: 500 })
-      return heard()
-    }
+    const failing =
+      (at: number): Submit =>
+      async () => {
+        if (++count >= at) throw new AppError('overloaded', 'the queue is full', { retryAfterMs: 500 })
+        return heard()
+      }
     const recording = () => form(turns(1, 3, 1), { stream: 'true' })
     await expectError(await post(setUp(failing(1)).app, recording()), 429, 'overloaded')
     count = 0
@@ -402,16 +413,34 @@ describe('a bad request is refused before the queue, with the one error body:', 
     ['an unknown field', () => form(wav(), { colour: 'red' }), 400, 'unknown_field', 'colour'],
     ['a field called __proto__', () => form(wav(), Object.fromEntries([['__proto__', 'x']])), 400, 'unknown_field'],
     ['an unknown format', () => form(wav(), { response_format: 'xml' }), 400, 'invalid_request', 'response_format'],
-    ['speakers told apart', () => form(wav(), { response_format: 'diarized_json' }), 400, 'invalid_request', 'response_format'],
+    [
+      'speakers told apart',
+      () => form(wav(), { response_format: 'diarized_json' }),
+      400,
+      'invalid_request',
+      'response_format',
+    ],
     ['a temperature that is none', () => form(wav(), { temperature: 'warm' }), 400, 'invalid_request', 'temperature'],
     ['a temperature out of range', () => form(wav(), { temperature: '2' }), 400, 'invalid_request', 'temperature'],
     ['an endless prompt', () => form(wav(), { prompt: 'x'.repeat(9000) }), 400, 'invalid_request', 'prompt'],
-    ['a stream of subtitles', () => form(wav(), { stream: 'true', response_format: 'srt' }), 400, 'invalid_request', 'response_format'],
+    [
+      'a stream of subtitles',
+      () => form(wav(), { stream: 'true', response_format: 'srt' }),
+      400,
+      'invalid_request',
+      'response_format',
+    ],
     ['a stream that is neither', () => form(wav(), { stream: 'maybe' }), 400, 'invalid_request', 'stream'],
     ['an unknown granularity', () => form(wav(), { 'timestamp_granularities[]': 'syllable' }), 400, 'invalid_request'],
     ['log probabilities of tokens', () => form(wav(), { 'include[]': 'logprobs' }), 400, 'invalid_request', 'include'],
     ['an unknown way to cut', () => form(wav(), { 'chunking_strategy[type]': 'axe' }), 400, 'invalid_request'],
-    ['a way to cut that is broken JSON', () => form(wav(), { chunking_strategy: '{' }), 400, 'invalid_request', 'chunking_strategy'],
+    [
+      'a way to cut that is broken JSON',
+      () => form(wav(), { chunking_strategy: '{' }),
+      400,
+      'invalid_request',
+      'chunking_strategy',
+    ],
     ['a file by its address', () => form(null, { url: 'http://169.254.169.254/' }), 400, 'unknown_field', 'url'],
   ]
   for (const [what, body, status, code, param] of cases)

@@ -26,7 +26,11 @@ import { fixedChunks } from './voice/fixed-chunks.ts'
 import { speechChunks } from './voice/speech-chunks.ts'
 import type { DetectVoice } from './voice/speech-chunks.ts'
 
-export type DecodeAudio = (bytes: Uint8Array<ArrayBuffer>, limits: AudioLimits, signal: AbortSignal) => Promise<ReadAudio>
+export type DecodeAudio = (
+  bytes: Uint8Array<ArrayBuffer>,
+  limits: AudioLimits,
+  signal: AbortSignal,
+) => Promise<ReadAudio>
 
 export type SttAppOptions = ModelAppOptions<SpeechInput, Transcript> & {
   /** What the model can do; null until its files are there. */
@@ -131,7 +135,10 @@ async function* heardParts(
   }
 }
 
-async function* finished(parts: AsyncGenerator<HeardPart, Heard | null>, finish: (heard: Heard | null) => Answer): Parts {
+async function* finished(
+  parts: AsyncGenerator<HeardPart, Heard | null>,
+  finish: (heard: Heard | null) => Answer,
+): Parts {
   return finish(yield* parts)
 }
 
@@ -180,18 +187,14 @@ function answered(c: Context<AppEnv>, answer: Answer, request: TranscriptionRequ
   const format = request.response_format
   const hasWords = request.timestamp_granularities?.includes('word') ?? false
   if (request.timestamp_granularities && format !== 'verbose_json') c.header('x-ignored', 'timestamp_granularities')
-  switch (format) {
-    case 'json':
-      return c.json(jsonOf(answer))
-    case 'verbose_json':
-      return c.json(verboseOf(answer, hasWords))
-    case 'text':
-      return c.text(textOf(answer))
-    case 'srt':
-      return c.body(srtOf(answer), 200, { 'content-type': 'application/x-subrip; charset=utf-8' })
-    case 'vtt':
-      return c.body(vttOf(answer), 200, { 'content-type': 'text/vtt; charset=utf-8' })
+  const forms = {
+    json: () => c.json(jsonOf(answer)),
+    verbose_json: () => c.json(verboseOf(answer, hasWords)),
+    text: () => c.text(textOf(answer)),
+    srt: () => c.body(srtOf(answer), 200, { 'content-type': 'application/x-subrip; charset=utf-8' }),
+    vtt: () => c.body(vttOf(answer), 200, { 'content-type': 'text/vtt; charset=utf-8' }),
   }
+  return forms[format]()
 }
 
 function streamed(

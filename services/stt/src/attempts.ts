@@ -9,7 +9,11 @@ import type { SpeechInput } from './speech.ts'
 
 export type Attempt = { readonly frames: number; readonly temperature: number }
 
-export type Outcome = DecodedRow & { readonly temperature: number; readonly text: string; readonly compressionRatio: number }
+export type Outcome = DecodedRow & {
+  readonly temperature: number
+  readonly text: string
+  readonly compressionRatio: number
+}
 
 const MAX_COMPRESSION_RATIO = 2.4
 const MIN_MEAN_LOG_PROBABILITY = -1
@@ -51,7 +55,9 @@ export const isBelievable = (outcome: Outcome): boolean =>
 /** The last one that can be believed, else the likeliest that does not repeat itself. */
 export function bestOf(outcomes: readonly Outcome[]): Outcome {
   const believed = outcomes.findLast(isBelievable)
-  const steady = outcomes.filter(({ isLooping, compressionRatio: ratio }) => !isLooping && ratio <= MAX_COMPRESSION_RATIO)
+  const steady = outcomes.filter(
+    ({ isLooping, compressionRatio: ratio }) => !isLooping && ratio <= MAX_COMPRESSION_RATIO,
+  )
   const [best] = (steady.length > 0 ? steady : outcomes).toSorted(
     (a, b) => b.averageLogProbability - a.averageLogProbability,
   )

@@ -21,6 +21,9 @@ const SECTIONS = {
     maxUploadBytes: int({ min: 1024, max: 1024 * MEBIBYTE }).default(64 * MEBIBYTE),
     /** How long an answer is kept for the same recording with the same wishes; 0 keeps none. */
     cacheSeconds: int({ min: 0, max: 86_400 }).default(300),
+    /** Clients of live transcription at the same time, and how long each may stay. */
+    liveMaxClients: int({ min: 0, max: 10_000 }).default(32),
+    liveMaxSeconds: int({ min: 1, max: 604_800 }).default(7200),
   }),
 }
 

@@ -110,10 +110,11 @@ test('a warm-up goes on for its least number of tokens', async () => {
 
 test('timestamps begin the text, come in pairs and never go back', async () => {
   const plan = { hasTimestamps: true, prompt: [START] }
-  const { tokens } = await run(
-    [{ says: [4, 4, STAMP + 3, STAMP + 3, 1, STAMP + 1, END] }],
-    { plan, settings: { max_initial_timestamp_index: 2 }, maxTokens: 7 },
-  )
+  const { tokens } = await run([{ says: [4, 4, STAMP + 3, STAMP + 3, 1, STAMP + 1, END] }], {
+    plan,
+    settings: { max_initial_timestamp_index: 2 },
+    maxTokens: 7,
+  })
   const [row = []] = tokens
   expect(row[0]).toBeGreaterThanOrEqual(STAMP)
   expect(row.slice(1, 5)).toEqual([4, STAMP + 3, STAMP + 3, 1])

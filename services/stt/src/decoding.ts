@@ -53,7 +53,8 @@ export async function decode(
   let step = await model.step(source, prompts, null)
   noteSilence(step, rows, model.settings)
   for (let length = 1; ; length++) {
-    for (const [at, row] of open.entries()) if (row.state === 'open') advance(row, lastLogits(step, at, open.length), model)
+    for (const [at, row] of open.entries())
+      if (row.state === 'open') advance(row, lastLogits(step, at, open.length), model)
     const going = open.flatMap(({ state }, at) => (state === 'open' ? [at] : []))
     if (going.length === 0 || length >= model.maxTokens) break
     signal.throwIfAborted()

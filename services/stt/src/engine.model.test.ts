@@ -37,7 +37,7 @@ const options = (change: Partial<EngineOptions> = {}): EngineOptions => ({
 })
 
 /** What must not depend on company: the words and their tokens, and the language. */
-const said = (transcript: Transcript | undefined) => ({
+const saying = (transcript: Transcript | undefined) => ({
   text: transcript?.text,
   language: transcript?.language,
   segments: transcript?.segments,
@@ -129,7 +129,7 @@ describe('Whisper on held-out recordings', () => {
           engine,
           picked.flatMap((at) => inputs[at] ?? []),
         )
-        expect(heard.map(said)).toEqual(picked.map((at) => said(alone[at])))
+        expect(heard.map(saying)).toEqual(picked.map((at) => saying(alone[at])))
       }
     }
   })
@@ -142,11 +142,21 @@ describe('Whisper on held-out recordings', () => {
     )
     for (const [at, { text, words, segments }] of timed.entries()) {
       const seconds = (recordings[at]?.samples.length ?? 0) / 16_000
-      expect(words.map((word) => word.text).join('').trim()).toBe(text)
+      expect(
+        words
+          .map((word) => word.text)
+          .join('')
+          .trim(),
+      ).toBe(text)
       const times = words.flatMap(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])
       expect(times).toEqual(times.toSorted((a, b) => a - b))
       expect(times.at(-1)).toBeLessThanOrEqual(seconds)
-      expect(segments.map((segment) => segment.text).join('').trim()).toBe(text)
+      expect(
+        segments
+          .map((segment) => segment.text)
+          .join('')
+          .trim(),
+      ).toBe(text)
     }
     // "Is the kitchen light on?": where a person hears the words begin.
     const begins = timed[7]?.words.map(({ startSeconds }) => startSeconds) ?? []

@@ -110,7 +110,8 @@ async function canFitWindow(model: WhisperModel): Promise<boolean> {
 
 function openRow({ model, isFitted }: Loaded, input: SpeechInput): Row {
   const { length } = input.samples
-  if (length > WINDOW_SAMPLES) throw new Error(`expected at most ${WINDOW_SAMPLES} samples, got ${length}: this is a bug`)
+  if (length > WINDOW_SAMPLES)
+    throw new Error(`expected at most ${WINDOW_SAMPLES} samples, got ${length}: this is a bug`)
   const whole = model.declaredFrames ?? WINDOW_FRAMES
   const frames = isFitted ? fittedFrames(length) : whole
   const attempts = attemptsOf(input, { fitted: frames, whole })
@@ -190,14 +191,12 @@ function promptOf(model: WhisperModel, row: Row): number[] {
 
 /** Rows with equally long prompts: languages, tasks, prompts and temperatures are each row's own. */
 async function decodeGroup(model: WhisperModel, rows: readonly Row[], signal: AbortSignal): Promise<void> {
-  const plans = rows.map(
-    (row): RowPlan => ({
-      prompt: promptOf(model, row),
-      hasTimestamps: hasTimestamps(row),
-      temperature: row.attempts[0]?.temperature ?? 0,
-      minTokens: row.input.minTokens ?? 0,
-    }),
-  )
+  const plans = rows.map((row): RowPlan => ({
+    prompt: promptOf(model, row),
+    hasTimestamps: hasTimestamps(row),
+    temperature: row.attempts[0]?.temperature ?? 0,
+    minTokens: row.input.minTokens ?? 0,
+  }))
   const decoded = await decode(model, soundOf(model, rows), plans, signal)
   for (const [at, row] of rows.entries()) {
     const plan = plans[at]

@@ -18,7 +18,9 @@ export async function hearingOptions(
   const { task, prompt, hotwords, temperature } = request
   const timestamps = timestampKind(request)
   if (task === 'translate' && !(await findAbilities()).canTranslate)
-    throw new AppError('invalid_request', 'model: expected one that knows several languages, to translate', { param: 'model' })
+    throw new AppError('invalid_request', 'model: expected one that knows several languages, to translate', {
+      param: 'model',
+    })
   if (timestamps === 'words' && !(await findAbilities()).canTimeWords)
     throw new AppError(
       'invalid_request',
@@ -37,7 +39,10 @@ export async function hearingOptions(
 }
 
 /** Times are only found where the reply shows them. */
-function timestampKind({ response_format: format, timestamp_granularities: kinds = [] }: TranscriptionRequest): TimestampKind {
+function timestampKind({
+  response_format: format,
+  timestamp_granularities: kinds = [],
+}: TranscriptionRequest): TimestampKind {
   if (format === 'json' || format === 'text') return 'none'
   return format === 'verbose_json' && kinds.includes('word') ? 'words' : 'segments'
 }

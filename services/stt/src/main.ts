@@ -5,9 +5,11 @@ import { encodeWav } from '@hearth/shared/wav'
 import { readAbilities } from './abilities.ts'
 import type { Abilities } from './abilities.ts'
 import { createSttApp } from './app.ts'
+import type { DecodeAudio } from './app.ts'
 import { DecodeThreads } from './audio-file/decode-threads.ts'
 import { readSttConfig } from './config.ts'
 import type { EngineOptions } from './engine.ts'
+import { LiveServer } from './live/live-server.ts'
 import type { SpeechInput, Transcript } from './speech.ts'
 import modelJson from './model.json' with { type: 'json' }
 import { createVoiceModel } from './voice-model.ts'
@@ -22,6 +24,7 @@ runService('stt', async () => {
   const voice = createVoiceModel(createLogger({ service: 'stt', level: config.log.level }))
   const decoding = new DecodeThreads({ threads: DECODE_THREADS })
   decoding.warm()
+  let live: LiveServer | undefined
   await startModelService<SpeechInput, Transcript, Abilities>({
     name: 'stt',
     config,
@@ -32,14 +35,23 @@ runService('stt', async () => {
     engine: new URL('./engine.ts', import.meta.url),
     engineOptions: ({ dir }): EngineOptions => ({ dir, dtype, threads, maxBatchSize, fitWindow }),
     prepare: ({ dir }) => readAbilities({ dir, dtype }),
-    createApp: (parts, abilities) =>
-      createSttApp({
-        ...settings,
-        ...parts,
+    createApp: (parts, abilities) => {
+      const { detectVoice } = voice
+      const { liveMaxClients: maxClients, liveMaxSeconds: maxSeconds } = settings
+      live = new LiveServer({
+        submit: (input, signal) => parts.model.submit(input, signal),
+        detectVoice,
         abilities,
-        decode: (bytes, limits, signal) => decoding.decode(bytes, limits, signal),
-        detectVoice: voice.detectVoice,
-      }),
+        maxClients,
+        maxSeconds,
+        log: parts.log,
+        metrics: parts.metrics,
+      })
+      const decode: DecodeAudio = (bytes, limits, signal) => decoding.decode(bytes, limits, signal)
+      return createSttApp({ ...settings, ...parts, abilities, decode, detectVoice })
+    },
+    upgrade: (request, socket, head) => live?.upgrade(request, socket, head),
+    onDrain: () => live?.close(),
     close: [() => decoding.close(), () => voice.close()],
     rehearse: (base, signal) => fetch(`${base}/v1/audio/transcriptions`, { method: 'POST', body: murmur(), signal }),
   })

@@ -6,6 +6,7 @@ import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
 import { decodeWav, encodeWav } from '@hearth/shared/wav'
 import OpenAI, { toFile } from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import * as z from 'zod'
 import { startSttService } from './testing/stt-service.ts'
 import type { RunningService } from './testing/stt-service.ts'
 
@@ -50,7 +51,11 @@ describe("OpenAI's client", () => {
   })
 
   test('reads the stream to its end', async () => {
-    const stream = await client.audio.transcriptions.create({ file: spoken(), model: 'gpt-4o-transcribe', stream: true })
+    const stream = await client.audio.transcriptions.create({
+      file: spoken(),
+      model: 'gpt-4o-transcribe',
+      stream: true,
+    })
     let deltas = ''
     let done: { text: string; usage?: unknown } | undefined
     for await (const event of stream) {
@@ -90,13 +95,18 @@ describe("OpenAI's client", () => {
   })
 })
 
-test.each(['speech.mp3', 'speech.flac', 'speech.opus.ogg', 'speech.webm', 'speech.live.webm', 'speech.aac', 'film.mp4'])(
-  '%s is heard like the recording it was made of, under a name that lies',
-  async (name) => {
-    const file = await toFile(readFileSync(join(RECORDINGS, name)), '../../etc/passwd.wav', { type: 'image/png' })
-    expect((await client.audio.transcriptions.create({ file, model })).text).toBe(SAID)
-  },
-)
+test.each([
+  'speech.mp3',
+  'speech.flac',
+  'speech.opus.ogg',
+  'speech.webm',
+  'speech.live.webm',
+  'speech.aac',
+  'film.mp4',
+])('%s is heard like the recording it was made of, under a name that lies', async (name) => {
+  const file = await toFile(readFileSync(join(RECORDINGS, name)), '../../etc/passwd.wav', { type: 'image/png' })
+  expect((await client.audio.transcriptions.create({ file, model })).text).toBe(SAID)
+})
 
 describe('nobody speaks in', () => {
   const make = (sample: (n: number) => number) => Float32Array.from({ length: 5 * RATE_HZ }, (_, n) => sample(n))
@@ -125,7 +135,9 @@ describe('nobody speaks in', () => {
 
 test('a long recording is heard whole, in order, with each sentence at its time', async () => {
   const [, ...lines] = readFileSync(join(SPEECH, 'transcripts.tsv'), 'utf8').trim().split('\n')
-  const sentences = lines.map((line) => line.split('\t')).filter(([, language, , , , kind]) => kind === 'sentence' && language === 'en')
+  const sentences = lines
+    .map((line) => line.split('\t'))
+    .filter(([, language, , , , kind]) => kind === 'sentence' && language === 'en')
   const parts: Float32Array[] = []
   const begins: number[] = []
   let length = 0
@@ -139,13 +151,64 @@ test('a long recording is heard whole, in order, with each sentence at its time'
     add(new Float32Array((at % 3 === 0 ? 5 : 1.4) * RATE_HZ))
   }
   const file = await toFile(encodeWav({ samples: concat(parts), sampleRateHz: RATE_HZ }), 'long.wav')
-  const heard = await client.audio.transcriptions.create({ file, model, language: 'en', response_format: 'verbose_json' })
+  const heard = await client.audio.transcriptions.create({
+    file,
+    model,
+    language: 'en',
+    response_format: 'verbose_json',
+  })
   expect(heard.duration).toBeGreaterThan(60)
   const said = sentences.map(([, , text = '']) => text)
   expect(wordErrorRate([[said.join(' '), heard.text]])).toBeLessThan(0.2)
   expect(heard.segments?.length).toBe(said.length)
   for (const [at, segment] of (heard.segments ?? []).entries())
     expect(Math.abs(segment.start - (begins[at] ?? 0)), `sentence ${at}`).toBeLessThan(0.5)
+})
+
+/** What a WhisperLive client ends up with: the texts of its finished segments. */
+async function listenLive(samples: Float32Array, uid: string): Promise<{ texts: string[]; partials: number }> {
+  const socket = new WebSocket(service.url.replace('http', 'ws'))
+  socket.binaryType = 'arraybuffer'
+  const closed = new Promise((resolve) => socket.addEventListener('close', resolve))
+  let texts: string[] = []
+  let partials = 0
+  socket.addEventListener('open', () =>
+    socket.send(JSON.stringify({ uid, language: null, task: 'transcribe', use_vad: true })),
+  )
+  socket.addEventListener('message', ({ data }) => {
+    const message = Live.parse(JSON.parse(String(data)))
+    expect(message.uid).toBe(uid)
+    if (message.message === 'SERVER_READY') {
+      for (let at = 0; at < samples.length; at += 4096) socket.send(samples.slice(at, at + 4096))
+      socket.send(new TextEncoder().encode('END_OF_AUDIO'))
+    }
+    if (!message.segments) return
+    partials += message.segments.filter(({ completed }) => !completed).length
+    texts = message.segments.filter(({ completed }) => completed).map(({ text }) => text.trim())
+  })
+  await closed
+  return { texts, partials }
+}
+
+const Live = z.looseObject({
+  uid: z.string(),
+  message: z.string().optional(),
+  segments: z.array(z.object({ text: z.string(), completed: z.boolean() })).optional(),
+})
+
+test('live clients hear their own utterances, as many at once as there are', async () => {
+  const pause = new Float32Array(RATE_HZ)
+  const spokenIn = (name: string) => decodeWav(readFileSync(join(SPEECH, name))).samples
+  const first = concat([spokenIn('012.wav'), pause, spokenIn('008.wav'), pause])
+  const second = concat([pause, spokenIn('005.wav'), pause])
+  const [one, other, third] = await Promise.all([
+    listenLive(first, 'one'),
+    listenLive(second, 'other'),
+    listenLive(new Float32Array(3 * RATE_HZ), 'third'),
+  ])
+  expect(one?.texts).toEqual([SAID, 'Is the kitchen light on?'])
+  expect(other?.texts).toEqual(['Mache das Licht im Flur grün.'])
+  expect(third?.texts).toEqual([])
 })
 
 test('the probes answer while a long recording is heard, and it ends with its reader', async () => {

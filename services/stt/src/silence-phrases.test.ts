@@ -5,7 +5,11 @@ const sure = { noSpeechProbability: 0.01, averageLogProbability: -0.2 }
 const doubtful = { noSpeechProbability: 0.5, averageLogProbability: -0.2 }
 
 test('credits of subtitles are never what somebody said', () => {
-  for (const text of ['Subtitles by the Amara.org community', 'Untertitel der Amara.org-Community', 'ご視聴ありがとうございました'])
+  for (const text of [
+    'Subtitles by the Amara.org community',
+    'Untertitel der Amara.org-Community',
+    'ご視聴ありがとうございました',
+  ])
     expect(isSilencePhrase({ text, ...sure })).toBe(true)
 })
 

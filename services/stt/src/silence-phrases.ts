@@ -30,5 +30,13 @@ export function isSilencePhrase({ text, noSpeechProbability, averageLogProbabili
   if (text.split(' ').length > MAX_WORDS) return false
   if (CREDITS.test(text)) return true
   const isDoubtful = noSpeechProbability > 0.3 || averageLogProbability < -0.7
-  return isDoubtful && THANKS.has(text.toLowerCase().replaceAll(/[.!?,。…]+/gu, '').trim())
+  return (
+    isDoubtful &&
+    THANKS.has(
+      text
+        .toLowerCase()
+        .replaceAll(/[.!?,。…]+/gu, '')
+        .trim(),
+    )
+  )
 }

@@ -38,7 +38,10 @@ const Fields = z.strictObject({
     .enum(FORMATS, 'expected json, text, srt, verbose_json or vtt; speakers are not told apart here')
     .default('json'),
   temperature: numberFrom(0, 1).optional(),
-  timestamp_granularities: z.array(z.enum(['segment', 'word'], 'expected segment or word')).max(8).optional(),
+  timestamp_granularities: z
+    .array(z.enum(['segment', 'word'], 'expected segment or word'))
+    .max(8)
+    .optional(),
   stream: truth.default(false),
   chunking_strategy: Chunking.optional(),
   /** False: silence is heard too, and nothing is left out. */
@@ -100,6 +103,8 @@ function unpacked(parts: ReadonlyMap<string, unknown>): unknown {
     const parsed = z.record(z.string(), z.coerce.string()).parse(JSON.parse(type))
     return { ...parsed }
   } catch {
-    throw new AppError('invalid_request', 'chunking_strategy: expected auto or an object', { param: 'chunking_strategy' })
+    throw new AppError('invalid_request', 'chunking_strategy: expected auto or an object', {
+      param: 'chunking_strategy',
+    })
   }
 }

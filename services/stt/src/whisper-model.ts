@@ -142,7 +142,7 @@ async function step(
 /** `cross_attentions.0` and so on, by layer. */
 function attentionsOf(outputs: Readonly<Record<string, unknown>>): Tensor[] {
   const layers: Tensor[] = []
-  for (let value = outputs[`${ATTENTION}.0`]; value instanceof Tensor; ) {
+  for (let value = outputs[`${ATTENTION}.0`]; value instanceof Tensor;) {
     layers.push(value)
     value = outputs[`${ATTENTION}.${layers.length}`]
   }

@@ -3,7 +3,8 @@ import { splitWords } from './words.ts'
 
 const VOCABULARY = [' Hello', ' wor', 'ld', '!', ' "', 'yes', '"', '日', '本', '語', '。']
 const textOf = (tokens: readonly number[]) => tokens.map((token) => VOCABULARY[token] ?? '').join('')
-const textsOf = (tokens: readonly number[], language: string) => splitWords(tokens, language, textOf).map(({ text }) => text)
+const textsOf = (tokens: readonly number[], language: string) =>
+  splitWords(tokens, language, textOf).map(({ text }) => text)
 
 test('a word begins with a space, and punctuation goes with its neighbour', () => {
   expect(textsOf([0, 1, 2, 3], 'en')).toEqual([' Hello', ' world!'])

@@ -8,7 +8,11 @@ import { OggVorbisDecoder } from '@wasm-audio-decoders/ogg-vorbis'
 import { MPEGDecoder } from 'mpg123-decoder'
 import { OpusDecoder } from 'opus-decoder'
 
-export type Decoded = { readonly channels: readonly Float32Array[]; readonly sampleRateHz: number; readonly errors: number }
+export type Decoded = {
+  readonly channels: readonly Float32Array[]
+  readonly sampleRateHz: number
+  readonly errors: number
+}
 
 export interface PacketDecoder {
   /** May give fewer samples than the packets hold, and the rest with the next ones. */
@@ -58,13 +62,17 @@ async function ready(decoder: FrameDecoder): Promise<PacketDecoder> {
   }
 }
 
+/** What the engine hears: decoded at this rate from the start, a packet costs a third. */
+const OPUS_RATE_HZ = 16_000
+
 /** RFC 7845: the header tells which of up to 255 channels are coupled; without that (family 0) one or two. */
 async function opus({ channelCount, description }: TrackFormat): Promise<PacketDecoder> {
   const family = description?.[18] ?? 0
-  if (!description || family === 0) return ready(new OpusDecoder({ channels: channelCount }))
+  if (!description || family === 0) return ready(new OpusDecoder({ channels: channelCount, sampleRate: OPUS_RATE_HZ }))
   return ready(
     new OpusDecoder({
       channels: channelCount,
+      sampleRate: OPUS_RATE_HZ,
       streamCount: description[19] ?? 1,
       coupledStreamCount: description[20] ?? 0,
       channelMappingTable: [...description.subarray(21, 21 + channelCount)],

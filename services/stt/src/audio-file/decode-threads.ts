@@ -130,7 +130,8 @@ export class DecodeThreads {
   }
 }
 
-const undecodable = (message: string, cause?: unknown) => new AppError('undecodable_audio', message, { param: 'file', cause })
+const undecodable = (message: string, cause?: unknown) =>
+  new AppError('undecodable_audio', message, { param: 'file', cause })
 /** Bytes that own their buffer move; others are copied. */
 const movable = (bytes: Uint8Array<ArrayBuffer>): ArrayBuffer[] =>
   bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer] : []

@@ -35,7 +35,11 @@ export function* oggPackets(file: Uint8Array): Generator<Uint8Array> {
 
 function* pagesOf(file: Uint8Array): Generator<Page> {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
-  for (let at = bytes.indexOf(CAPTURE); at !== -1 && at + HEADER_BYTES <= bytes.length; at = bytes.indexOf(CAPTURE, at)) {
+  for (
+    let at = bytes.indexOf(CAPTURE);
+    at !== -1 && at + HEADER_BYTES <= bytes.length;
+    at = bytes.indexOf(CAPTURE, at)
+  ) {
     const count = bytes.readUInt8(at + 26)
     const start = at + HEADER_BYTES + count
     const segments = bytes.subarray(at + HEADER_BYTES, start)

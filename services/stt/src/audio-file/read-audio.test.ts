@@ -62,7 +62,10 @@ for (const name of NAMES)
 
 test('a long recording is resampled in pieces as if it were in one', async () => {
   const sampleRateHz = 44_100
-  const tone = Float32Array.from({ length: 25 * sampleRateHz }, (_, n) => 0.5 * Math.sin((2 * Math.PI * 440 * n) / sampleRateHz))
+  const tone = Float32Array.from(
+    { length: 25 * sampleRateHz },
+    (_, n) => 0.5 * Math.sin((2 * Math.PI * 440 * n) / sampleRateHz),
+  )
   const { samples } = await readAudio(encodeWav({ samples: tone, sampleRateHz }), LIMITS)
   expect(samples).toHaveLength(25 * 16_000)
   let worst = 0
@@ -111,7 +114,8 @@ test('a FLAC whose check sum is wrong is refused', async () => {
 })
 
 test('limits of length count what was decoded', async () => {
-  for (const name of NAMES) expect(await refusal(recording(name), { minSeconds: 0.1, maxSeconds: 2 })).toBe('audio_too_long')
+  for (const name of NAMES)
+    expect(await refusal(recording(name), { minSeconds: 0.1, maxSeconds: 2 })).toBe('audio_too_long')
   expect(await refusal(recording('speech.mp3'), { minSeconds: 5, maxSeconds: 10 })).toBe('audio_too_short')
 })
 

@@ -111,7 +111,10 @@ async function createDecoderFor(format: Format): Promise<PacketDecoder> {
     throw refuse('undecodable_audio', `the ${format.codec} header can not be read`, cause)
   })
   if (decoder) return decoder
-  throw refuse('unsupported_media', `expected MP3, AAC, Opus, Vorbis (in Ogg) or FLAC, got ${format.codec.slice(0, 20)}`)
+  throw refuse(
+    'unsupported_media',
+    `expected MP3, AAC, Opus, Vorbis (in Ogg) or FLAC, got ${format.codec.slice(0, 20)}`,
+  )
 }
 
 const bytesOf = (source: ArrayBufferView | ArrayBufferLike): Uint8Array =>
@@ -142,7 +145,8 @@ async function* packetsOf(track: InputAudioTrack): AsyncGenerator<Uint8Array> {
 
 /** Without the two that hold the header and the comments. */
 function* opusPackets(bytes: Uint8Array): Generator<Uint8Array> {
-  for (const packet of oggPackets(bytes)) if (!OPUS_HEADERS.has(String.fromCharCode(...packet.subarray(0, 8)))) yield packet
+  for (const packet of oggPackets(bytes))
+    if (!OPUS_HEADERS.has(String.fromCharCode(...packet.subarray(0, 8)))) yield packet
 }
 
 const OPUS_HEADERS = new Set(['OpusHead', 'OpusTags'])

@@ -52,7 +52,9 @@ export const heard = (change: Partial<Transcript> = {}): Awaited<ReturnType<Subm
 export const loudIsSpeech: DetectVoice = async ({ samples, skipFrames }) => {
   const frames = Math.ceil(samples.length / FRAME_SAMPLES)
   const loudest = (frame: number) =>
-    samples.subarray(frame * FRAME_SAMPLES, (frame + 1) * FRAME_SAMPLES).reduce((most, x) => Math.max(most, Math.abs(x)), 0)
+    samples
+      .subarray(frame * FRAME_SAMPLES, (frame + 1) * FRAME_SAMPLES)
+      .reduce((most, x) => Math.max(most, Math.abs(x)), 0)
   return Float32Array.from({ length: frames }, (_, frame) => (loudest(frame) > 0.01 ? 0.9 : 0.01)).subarray(skipFrames)
 }
 

@@ -8,6 +8,7 @@ import { readAbilities } from '../abilities.ts'
 import { createSttApp } from '../app.ts'
 import { DecodeThreads } from '../audio-file/decode-threads.ts'
 import type { EngineOptions } from '../engine.ts'
+import { LiveServer } from '../live/live-server.ts'
 import type { SpeechInput, Transcript } from '../speech.ts'
 import { createVoiceModel } from '../voice-model.ts'
 
@@ -43,9 +44,28 @@ export async function startSttService(): Promise<RunningService> {
     log,
     metrics,
   })
+  const live = new LiveServer({
+    submit: (input, signal) => model.submit(input, signal),
+    detectVoice: voice.detectVoice,
+    abilities: () => abilities,
+    maxClients: 8,
+    maxSeconds: 600,
+    log,
+    metrics,
+  })
   const host = { on: () => undefined, off: () => undefined, exit: () => undefined }
   const close = [() => model.close(), () => decoding.close(), () => voice.close()]
-  const server = await serve({ app, port: 0, hostname: '127.0.0.1', log, close, host, drainMs: 1000 })
+  const server = await serve({
+    app,
+    port: 0,
+    hostname: '127.0.0.1',
+    log,
+    close,
+    host,
+    drainMs: 1000,
+    upgrade: (request, socket, head) => live.upgrade(request, socket, head),
+    onDrain: () => live.close(),
+  })
   await model.ready(AbortSignal.timeout(60_000))
   return { url: `http://127.0.0.1:${server.port}`, close: () => server.close() }
 }

@@ -48,7 +48,9 @@ class SileroEngine implements Engine<VoiceInput, VoiceOutput> {
   async run(batch: readonly VoiceInput[], { signal }: EngineRun): Promise<VoiceOutput[]> {
     const session = this.#session
     if (!session) throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
-    const outputs = batch.map(({ samples, skipFrames }) => new Float32Array(Math.max(0, framesIn(samples) - skipFrames)))
+    const outputs = batch.map(
+      ({ samples, skipFrames }) => new Float32Array(Math.max(0, framesIn(samples) - skipFrames)),
+    )
     const frames = Math.max(0, ...batch.map(({ samples }) => framesIn(samples)))
     const rate = new Tensor('int64', BigInt64Array.of(SAMPLE_RATE_HZ), [])
     let state = new Tensor('float32', new Float32Array(2 * batch.length * STATE_SIZE), [2, batch.length, STATE_SIZE])

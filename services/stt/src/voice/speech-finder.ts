@@ -89,8 +89,7 @@ export class SpeechFinder {
     const from = this.#from ?? 0
     const first = Math.max(1, this.#open.length - framesIn(CUT_SECONDS))
     let least = first
-    for (let at = first; at < this.#open.length; at++)
-      if ((this.#open[at] ?? 1) <= (this.#open[least] ?? 1)) least = at
+    for (let at = first; at < this.#open.length; at++) if ((this.#open[at] ?? 1) <= (this.#open[least] ?? 1)) least = at
     this.#from = from + least
     this.#open = this.#open.slice(least)
     this.#to = Math.max(this.#to, this.#from + 1)
