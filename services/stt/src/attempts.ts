@@ -24,7 +24,7 @@ const TEMPERATURES = [0.2, 0.4, 0.6, 0.8, 1]
 export function attemptsOf(input: SpeechInput, frames: { fitted: number; whole: number }): Attempt[] {
   const first = input.temperature ?? 0
   const attempts = [{ frames: frames.fitted, temperature: first }]
-  if (input.minTokens) return attempts
+  if (input.exactTokens) return attempts
   if (frames.fitted !== frames.whole) attempts.push({ frames: frames.whole, temperature: first })
   // Who chooses a temperature gets that one.
   const more = first === 0 ? TEMPERATURES : []

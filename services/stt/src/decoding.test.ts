@@ -61,7 +61,7 @@ function scripted(scripts: readonly Script[], settings: Partial<GenerationSettin
 }
 
 const prompt = [START, NO_TIMESTAMPS]
-const PLAN: RowPlan = { prompt, hasTimestamps: false, temperature: 0, minTokens: 0 }
+const PLAN: RowPlan = { prompt, hasTimestamps: false, temperature: 0, exactTokens: 0 }
 type Change = { settings?: Partial<GenerationSettings>; plan?: Partial<RowPlan>; maxTokens?: number }
 const run = async (scripts: readonly Script[], change: Change = {}) => {
   const { model, fed } = scripted(scripts, change.settings, change.maxTokens)
@@ -104,8 +104,9 @@ test('suppressed tokens are never said, and those of the beginning not first', a
   expect((await run([{ says: [5, 5, 3, END] }])).tokens).toEqual([[5, 5, 3]])
 })
 
-test('a warm-up goes on for its least number of tokens', async () => {
-  expect((await run([{ says: [END, END, END, END] }], { plan: { minTokens: 3 } })).tokens[0]).toHaveLength(3)
+test('a warm-up goes on for its number of tokens, and no further', async () => {
+  expect((await run([{ says: [1, 2, 3, 4] }], { plan: { exactTokens: 2 } })).tokens).toEqual([[1, 2]])
+  expect((await run([{ says: [END, END, END, END] }], { plan: { exactTokens: 3 } })).tokens[0]).toHaveLength(3)
 })
 
 test('timestamps begin the text, come in pairs and never go back', async () => {

@@ -16,8 +16,8 @@ export type RowPlan = {
   readonly hasTimestamps: boolean
   /** 0 takes the likeliest token; above that they are drawn. */
   readonly temperature: number
-  /** Tokens that the row must have at least; more than 0 only to warm up. */
-  readonly minTokens: number
+  /** Tokens that the row is to have, no more and no fewer; 0 leaves it to the model. */
+  readonly exactTokens: number
 }
 
 export type DecodedRow = {
@@ -83,7 +83,8 @@ function advance(row: Row, logits: Float32Array, { settings }: WhisperModel): vo
   row.logProbability += (logits[token] ?? -Infinity) - logSumExp(logits)
   if (token === endToken(settings)) row.state = 'ended'
   else row.tokens.push(token)
-  if (row.plan.minTokens === 0 && loopLength(row.tokens) > 0) row.state = 'looping'
+  if (row.plan.exactTokens > 0 && row.tokens.length >= row.plan.exactTokens) row.state = 'ended'
+  if (row.plan.exactTokens === 0 && loopLength(row.tokens) > 0) row.state = 'looping'
 }
 
 function closeRow({ tokens, noSpeechProbability, logProbability, state }: Row): DecodedRow {

@@ -37,8 +37,8 @@ export function createEngine(options: EngineOptions): Engine<SpeechInput, Transc
 class WhisperEngine implements Engine<SpeechInput, Transcript> {
   readonly maxBatchSize: number
   readonly warmupInputs: readonly [SpeechInput, ...SpeechInput[]] = [
-    { samples: murmur(1), language: null, minTokens: 16 },
-    { samples: murmur(5), language: null, minTokens: 16 },
+    { samples: murmur(1), language: null, exactTokens: 16 },
+    { samples: murmur(5), language: null, exactTokens: 16 },
   ]
   readonly #options: EngineOptions
   #loaded: Loaded | undefined
@@ -195,7 +195,7 @@ async function decodeGroup(model: WhisperModel, rows: readonly Row[], signal: Ab
     prompt: promptOf(model, row),
     hasTimestamps: hasTimestamps(row),
     temperature: row.attempts[0]?.temperature ?? 0,
-    minTokens: row.input.minTokens ?? 0,
+    exactTokens: row.input.exactTokens ?? 0,
   }))
   const decoded = await decode(model, soundOf(model, rows), plans, signal)
   for (const [at, row] of rows.entries()) {

@@ -18,8 +18,8 @@ export type SpeechInput = {
   readonly timestamps?: TimestampKind
   /** Above 0 the words are drawn by chance. Without it, 0 is tried first and more only where that fails. */
   readonly temperature?: number
-  /** Decode at least so many tokens: warm-up sounds say nothing, and the later steps are to be warm too. */
-  readonly minTokens?: number
+  /** Decode just so many tokens: warm-up sounds say nothing, and the later steps are to be warm too. */
+  readonly exactTokens?: number
 }
 
 /** A part of what was said. Seconds count from the beginning of the clip. */

@@ -14,16 +14,16 @@ const MAX_INITIAL_TIMESTAMP = 50
 /** Sets what is forbidden to -Infinity, in place. `tokens`: what the row has so far, without its prompt. */
 export type TokenRules = (logits: Float32Array, tokens: readonly number[]) => void
 
-export type RuleOptions = { readonly hasTimestamps: boolean; readonly minTokens: number }
+export type RuleOptions = { readonly hasTimestamps: boolean; readonly exactTokens: number }
 
-export function tokenRules(settings: GenerationSettings, { hasTimestamps, minTokens }: RuleOptions): TokenRules {
+export function tokenRules(settings: GenerationSettings, { hasTimestamps, exactTokens }: RuleOptions): TokenRules {
   const end = endToken(settings)
   const suppressed = settings.suppress_tokens ?? []
   const first = settings.begin_suppress_tokens ?? []
   return (logits, tokens) => {
     for (const token of suppressed) logits[token] = -Infinity
     if (tokens.length === 0) for (const token of first) logits[token] = -Infinity
-    if (tokens.length < minTokens) logits[end] = -Infinity
+    if (tokens.length < exactTokens) logits[end] = -Infinity
     if (hasTimestamps) keepTimestampRules(logits, tokens, settings)
   }
 }
