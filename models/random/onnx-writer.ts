@@ -14,13 +14,13 @@ function varint(value: number | bigint): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
-function message(fields: readonly Field[]): Uint8Array {
+function message(fields: readonly Field[]): Uint8Array<ArrayBuffer> {
   const parts = fields.flatMap(([number, value]) => {
     if (typeof value === 'number' || typeof value === 'bigint') return [varint(number << 3), varint(value)]
     const bytes = typeof value === 'string' ? Buffer.from(value) : value
     return [varint((number << 3) | 2), varint(bytes.length), bytes]
   })
-  return Buffer.concat(parts)
+  return Uint8Array.from(Buffer.concat(parts))
 }
 
 export type ElementType = 'float' | 'int64' | 'bool'
@@ -121,7 +121,7 @@ export class Graph {
   }
 
   /** The whole model file. */
-  model(inputs: Ports, outputs: Ports): Uint8Array {
+  model(inputs: Ports, outputs: Ports): Uint8Array<ArrayBuffer> {
     const opset = message([[2, 17]])
     return message([
       [1, 8],

@@ -29,7 +29,7 @@ export async function randomWhisper(
   if (existsSync(join(dir, 'tokenizer_config.json'))) return dir
   const shape = WHISPER_SHAPES[size]
   await mkdir(join(dir, 'onnx'), { recursive: true })
-  await writeFile(join(dir, 'onnx/encoder_model.onnx'), encoder(shape, isFitted))
+  await writeFile(join(dir, 'onnx/encoder_model.onnx'), randomEncoder(shape, isFitted))
   await writeFile(join(dir, 'onnx/decoder_model_merged.onnx'), decoder(shape))
   for (const [name, value] of Object.entries(configs(shape))) await writeFile(join(dir, name), JSON.stringify(value))
   return dir
@@ -119,7 +119,8 @@ class Layers {
   }
 }
 
-function encoder(shape: WhisperShape, isFitted: boolean): Uint8Array {
+/** The encoder's file alone, of any shape. */
+export function randomEncoder(shape: WhisperShape, isFitted: boolean): Uint8Array<ArrayBuffer> {
   const layers = new Layers(shape)
   const { graph } = layers
   const { width } = shape

@@ -12,7 +12,10 @@ const SECTIONS = {
     ...modelServiceSettings({ port: PORTS.stt }),
     maxBatchSize: int({ min: 1, max: 64 }).default(4),
     dtype: z.enum(['fp32', 'q8']).default('fp32'),
-    /** Whether short clips get a short window: found out, always, or never (30 s each). */
+    /**
+     * Whether short clips get a short window: where the model was made for it; always, by changing its encoder as it is loaded (three times as
+     * fast, and not every model bears it); or never (30 s each).
+     */
     fitWindow: z.enum(['auto', 'on', 'off']).default('auto'),
     /** How long an idle engine waits for company; 0 starts at once. */
     batchWindowMs: int({ min: 0, max: 50 }).default(0),

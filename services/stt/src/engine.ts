@@ -13,6 +13,7 @@ import type { LogMel } from './log-mel.ts'
 import { earlierTokens, startTokens } from './prompts.ts'
 import { segmentsOf } from './segments.ts'
 import { isSilencePhrase } from './silence-phrases.ts'
+import { withOpenWindow } from './open-window.ts'
 import type { SpeechInput, Transcript, Word } from './speech.ts'
 import { loadWhisper } from './whisper-model.ts'
 import type { Encoded, WhisperFiles, WhisperModel } from './whisper-model.ts'
@@ -21,7 +22,10 @@ import { wordTimes } from './word-times.ts'
 
 export type EngineOptions = WhisperFiles & {
   readonly maxBatchSize: number
-  /** `auto`: fitted if the encoder declares an open length and runs a short window without error; `off`: always 30 s. */
+  /**
+   * `auto`: fitted if the encoder declares an open length and runs a short window without error; `on`: an export that always hears 30 s is
+   * changed as it is loaded; `off`: always 30 s.
+   */
   readonly fitWindow: 'auto' | 'on' | 'off'
 }
 
@@ -49,10 +53,12 @@ class WhisperEngine implements Engine<SpeechInput, Transcript> {
   }
 
   async load(): Promise<void> {
-    const model = await loadWhisper(this.#options)
     const { fitWindow } = this.#options
-    const isFitted = fitWindow === 'on' || (fitWindow === 'auto' && (await canFitWindow(model)))
-    this.#loaded = { model, logMel: createLogMel(model.mels), isFitted }
+    const model = await loadWhisper(this.#options)
+    const isFitted = fitWindow !== 'off' && (await canFitWindow(model))
+    const isToBeFitted = fitWindow === 'on' && !isFitted
+    const fitted = isToBeFitted ? await refit(model, this.#options) : model
+    this.#loaded = { model: fitted, logMel: createLogMel(model.mels), isFitted: isFitted || isToBeFitted }
   }
 
   async run(batch: readonly SpeechInput[], { signal }: EngineRun): Promise<Transcript[]> {
@@ -106,6 +112,15 @@ async function canFitWindow(model: WhisperModel): Promise<boolean> {
     () => true,
     () => false,
   )
+}
+
+/** The same model with an encoder that takes short windows. Throws when its export can not be changed so. */
+async function refit(model: WhisperModel, files: WhisperFiles): Promise<WhisperModel> {
+  await model.close()
+  const fitted = await withOpenWindow(files, loadWhisper)
+  if (await canFitWindow(fitted)) return fitted
+  await fitted.close()
+  throw new Error('expected an encoder that bears a short window: set STT_FIT_WINDOW=off')
 }
 
 function openRow({ model, isFitted }: Loaded, input: SpeechInput): Row {
