@@ -9,6 +9,8 @@ const NOT_BENCHES = new Set([
   'slow-mind.ts',
   'fake-services.ts',
   'processes.ts',
+  'stt-engines.ts',
+  'stt-service.ts',
 ])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))

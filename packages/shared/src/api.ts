@@ -43,6 +43,10 @@ export const Transcription = z.object({
   language: z.string(),
   model: z.string(),
   usage: z.object({ type: z.literal('duration'), seconds: z.number() }),
+  /** Nobody spoke. */
+  no_speech: z.boolean().optional(),
+  /** What was wrong with the file and could be passed over: `truncated`, `damaged`. */
+  warnings: z.array(z.string()).readonly().optional(),
 })
 export type Transcription = z.infer<typeof Transcription>
 
@@ -136,12 +140,12 @@ export const FunctionTools = z
 const ToolResult = z.strictObject({ tool_call_id: z.string().min(1).max(128), content: z.string().max(100_000) })
 
 /**
- * `POST /generate` with a JSON body: a `text`, or a whole WAV file as base64 in `audio`, or, when the last reply of the session asked for calls, what
+ * `POST /generate` with a JSON body: a `text`, or a whole recording as base64 in `audio`, or, when the last reply of the session asked for calls, what
  * they gave in `tool_results`.
  */
 export const GenerateRequest = GenerateFields.extend({
   text: z.string().optional().describe('What is said to Hearth, in words.'),
-  audio: z.string().optional().describe('Or spoken: a whole WAV file as base64, without line breaks.'),
+  audio: z.string().optional().describe('Or spoken: a whole recording as base64, without line breaks.'),
   tools: FunctionTools.optional().describe('Functions that the language model may ask to be called (OpenAI’s form).'),
   tool_results: z
     .array(ToolResult)

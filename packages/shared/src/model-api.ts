@@ -5,9 +5,29 @@
 import * as z from 'zod'
 
 const MODEL = 'The service has one model: its own id, or a name that OpenAI’s clients send for one of its kind.'
-const unavailable = (message: string) => z.never(message).optional().describe(`Refused: ${message}.`)
 
-/** Fields of `POST /v1/audio/transcriptions` beside `file`. */
+/** Numbers and truths come as text in forms. */
+const numberFrom = (least: number, most: number) =>
+  z
+    .string()
+    .refine(
+      (value) => value.trim() !== '' && Number(value) >= least && Number(value) <= most,
+      `expected a number from ${least} to ${most}`,
+    )
+    .transform(Number)
+const truth = z.enum(['true', 'false'], 'expected true or false').transform((value) => value === 'true')
+
+/** Where to cut: by itself, or as the caller says. */
+const Chunking = z.strictObject({
+  type: z.enum(['auto', 'server_vad'], 'expected auto or server_vad'),
+  threshold: numberFrom(0.05, 0.95).optional(),
+  prefix_padding_ms: numberFrom(0, 5000).optional(),
+  silence_duration_ms: numberFrom(50, 10_000).optional(),
+})
+
+const TRANSCRIPT_FORMATS = ['json', 'text', 'srt', 'verbose_json', 'vtt'] as const
+
+/** Fields of `POST /v1/audio/transcriptions` and `/v1/audio/translations` beside `file`, lists and objects put together. */
 export const TranscriptionFields = z.strictObject({
   model: z.string().optional().describe(MODEL),
   language: z
@@ -15,19 +35,34 @@ export const TranscriptionFields = z.strictObject({
     .max(64)
     .optional()
     .describe('What is spoken: a code or an English name. Left out, it is detected.'),
-  prompt: z.string().max(4096).optional().describe('Taken without effect, which `x-ignored` says.'),
-  response_format: z
-    .enum(['json', 'text'], 'expected json or text; verbose_json, srt and vtt are not available here')
-    .default('json'),
-  temperature: z
+  prompt: z
     .string()
-    .refine((value) => value.trim() !== '' && Number(value) >= 0 && Number(value) <= 1, 'expected a number from 0 to 1')
+    .max(8192)
     .optional()
-    .describe('From 0 to 1. Taken without effect, which `x-ignored` says.'),
-  stream: z.literal('false', 'expected false; streaming is not available here').optional(),
-  chunking_strategy: z.literal('auto', 'expected auto; other ways to cut are not available here').optional(),
-  timestamp_granularities: unavailable('timestamps are not available here'),
-  include: unavailable('log probabilities are not available here'),
+    .describe('Text that came before, or in the style and with the names to expect.'),
+  hotwords: z.string().max(4096).optional().describe('Words to expect.'),
+  response_format: z
+    .enum(TRANSCRIPT_FORMATS, 'expected json, text, srt, verbose_json or vtt; speakers are not told apart here')
+    .default('json'),
+  temperature: numberFrom(0, 1)
+    .optional()
+    .describe('From 0 to 1; left out, it rises only where a transcript looks wrong.'),
+  timestamp_granularities: z
+    .array(z.enum(['segment', 'word'], 'expected segment or word'))
+    .max(8)
+    .optional()
+    .describe('For `verbose_json`, each as a field of its own: `timestamp_granularities[]=word`.'),
+  stream: truth
+    .default(false)
+    .describe('`true`: events while it is heard (OpenAI’s `transcript.text.delta` and `.done`).'),
+  chunking_strategy: Chunking.optional().describe(
+    'Where long recordings are cut: `auto`, or `chunking_strategy[type]=server_vad` and its limits.',
+  ),
+  vad_filter: truth.default(true).describe('`false`: silence is heard too, and nothing is left out.'),
+  include: z
+    .never('log probabilities of single tokens are not available here')
+    .optional()
+    .describe('Refused: log probabilities of single tokens are not available.'),
 })
 
 /** `POST /v1/audio/speech`. `response_format` absent means wav, where OpenAI means mp3: Hearth has no mp3 encoder yet. */

@@ -12,7 +12,7 @@ import type { ModelAppOptions } from './model-app.ts'
 import { Model } from './model.ts'
 import { stillWarming } from './model-status.ts'
 import { discardModel, fetchModel, type ModelFiles, type ModelSpec } from './model-store.ts'
-import { type Served, serve } from './serve.ts'
+import { type Served, serve, type ServeOptions } from './serve.ts'
 import { chooseSpec, type COMMON_SECTIONS, type ModelServiceSettings, storeOptions } from './service-settings.ts'
 import { createLogger, createMetrics, type Log, type Metrics } from './telemetry.ts'
 
@@ -31,6 +31,11 @@ export type ModelService<In, Out, Prepared> = Pick<
   prepare: (files: ModelFiles) => Promise<Prepared> | Prepared
   /** `prepared` gives what `prepare` gave; null until the model's files are there. */
   createApp: (options: ModelAppOptions<In, Out>, prepared: () => Prepared | null) => Hono<AppEnv>
+  /** Connections that ask for another protocol; `onDrain` tells them that the service goes. */
+  upgrade?: ServeOptions['upgrade']
+  onDrain?: () => void
+  /** What to close after the model. */
+  close?: readonly (() => Promise<void>)[]
   /** Sends one request of the usual kind to the service itself. */
   rehearse: (base: string, signal: AbortSignal) => Promise<Response>
 }
@@ -67,8 +72,13 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   const isDraining = () => state.isDraining
   const app = service.createApp({ model: served, modelIds, isDraining, log, metrics }, () => state.prepared)
   const { port, host: hostname } = settings
-  const onDrain = () => (state.isDraining = true)
-  const server = await serve({ app, port, hostname, log, onDrain, close: [() => model.close()] })
+  const onDrain = () => {
+    state.isDraining = true
+    service.onDrain?.()
+  }
+  const close = [() => model.close(), ...(service.close ?? [])]
+  const { upgrade } = service
+  const server = await serve({ app, port, hostname, log, onDrain, close, ...(upgrade && { upgrade }) })
   await firstReady.promise
   await rehearse(service, server, log)
   state.isRehearsed = true

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { answerBrokenHttp } from './broken-http.ts'
@@ -20,6 +21,8 @@ export type ServeOptions = {
   onDrain?: () => void
   /** What to close once no request is in flight, in order; each runs even if one before it threw or hangs. */
   close: readonly (() => Promise<void>)[]
+  /** Connections that ask for another protocol, such as WebSocket; without it they are answered as plain requests. */
+  upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   /** How long requests in flight may take to finish. */
   drainMs?: number
   /** How long each of `close` may take. */
@@ -64,7 +67,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   return { port, close: () => close().finally(unwatch) }
 }
 
-function createHttpServer({ app, log, limits }: ServeOptions): { server: Server; connections: Connections } {
+function createHttpServer({ app, log, limits, upgrade }: ServeOptions): { server: Server; connections: Connections } {
   const all = { ...LIMITS, ...limits }
   // Without requireHostHeader Node answers a missing Host itself, without a body; the listener's error handler has one.
   const server = createServer({ ...all, requireHostHeader: false })
@@ -82,6 +85,7 @@ function createHttpServer({ app, log, limits }: ServeOptions): { server: Server;
   }
   server.on('timeout', (socket: Socket) => connections.stalled(socket))
   server.on('request', answer)
+  if (upgrade) server.on('upgrade', upgrade)
   // A client that asks before it sends its body is told to go on when somebody reads it (request-body.ts), or gets the refusal at once.
   server.on('checkContinue', answer)
   server.on('checkExpectation', answer)

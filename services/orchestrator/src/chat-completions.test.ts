@@ -385,7 +385,7 @@ describe('what goes wrong', () => {
     ],
     ['two choices', { messages: [HELLO], n: 2 }, 'invalid_request', 'n'],
     ['an image', part({ type: 'image_url', image_url: { url: 'x' } }), 'invalid_request', 'messages.0.content.0.type'],
-    ['mp3', sound('AAAA', 'mp3'), 'invalid_request', 'messages.0.content.0.input_audio.format'],
+    ['midi', sound('AAAA', 'midi'), 'invalid_request', 'messages.0.content.0.input_audio.format'],
     ['no base64', sound('not base64'), 'invalid_request', 'messages.0.content.0.input_audio.data'],
     [
       'no WAV',
@@ -427,8 +427,8 @@ describe('what goes wrong', () => {
   })
 
   test('the refusal of a format names what is supported', async () => {
-    const response = await setUp().ask(sound('AAAA', 'mp3'))
-    expect(await response.json()).toMatchObject({ error: { message: expect.stringContaining('wav') } })
+    const response = await setUp().ask(sound('AAAA', 'midi'))
+    expect(await response.json()).toMatchObject({ error: { message: expect.stringContaining('wav, mp3') } })
   })
 
   test('what the ear says of a file is told of the field that it came in', async () => {

@@ -3,12 +3,12 @@
  * user's recordings, our own spoken replies) is words from here on.
  */
 import { AppError } from '@hearth/shared/errors'
-import { decodeWav } from '@hearth/shared/wav'
 import { decodeBase64 } from './base64.ts'
 import { isAudioId } from './chat-audio.ts'
 import type { ChatAudio } from './chat-audio.ts'
 import { invalid } from './chat-request.ts'
 import type { ChatRequest } from './chat-request.ts'
+import { requireSound } from './sound-input.ts'
 import type { Prompt, ToolCall, ToolResult } from './stages/llm.ts'
 import type { Exchange } from './turn-events.ts'
 
@@ -19,18 +19,15 @@ export type Words = {
   readonly calls?: readonly ToolCall[]
   readonly callId?: string
 }
-/** Gives the words of a whole WAV file. */
+/** Gives the words of a whole file. */
 export type Hear = (wav: Uint8Array) => Promise<string>
 
 /** Of all messages together, in UTF-16 units. */
 const MAX_CHARS = 262_144
 const MAX_SOUNDS = 32
-/** Decoding whole files of many minutes would hold up the event loop; a file that begins as sound is left to the stt service. */
-const LOOKED_AT_BYTES = 1_048_576
-
 /**
  * The messages in words: sounds heard by `hear`, spoken replies looked up. Everything that can be refused is refused before
- * anything is heard. Throws `invalid_request`, `text_too_long`, what `decodeWav` throws, what `hear` throws.
+ * anything is heard. Throws `invalid_request`, `text_too_long`, what `requireSound` throws, what `hear` throws.
  */
 export async function wordsOf({ messages }: ChatRequest, replies: ChatAudio, hear: Hear): Promise<Words[]> {
   const read = messages.map((message, at) => ({
@@ -100,7 +97,7 @@ function wavOf(base64: string, param: string): Uint8Array {
   const wav = decodeBase64(base64)
   if (!wav) throw invalid(param, 'expected base64 without line breaks')
   try {
-    decodeWav(wav.subarray(0, LOOKED_AT_BYTES))
+    requireSound(wav)
   } catch (error) {
     throw about(param, error)
   }

@@ -9,6 +9,9 @@ import type { Prompt, Sampling, ToolChoice } from './stages/llm.ts'
 
 const none = (what: string) => z.array(z.unknown()).max(0, `${what} are not supported yet: expected none`).nullish()
 
+/** Taken as a hint: the bytes tell. */
+const SOUNDS = ['wav', 'mp3', 'flac', 'ogg', 'opus', 'webm', 'm4a', 'mp4', 'aac'] as const
+
 const Part = z.discriminatedUnion(
   'type',
   [
@@ -18,7 +21,7 @@ const Part = z.discriminatedUnion(
       type: z.literal('input_audio'),
       input_audio: z.object({
         data: z.string(),
-        format: z.literal('wav', 'expected wav: no other format is supported'),
+        format: z.enum(SOUNDS, `expected one of ${SOUNDS.join(', ')}`),
       }),
     }),
   ],

@@ -5,10 +5,10 @@
 import { GenerateFields, GenerateRequest } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { check, fileBytes, oneField, readBytes, readForm, readJson } from '@hearth/shared/request-body'
-import { decodeWav } from '@hearth/shared/wav'
 import type { Context } from 'hono'
 import { decodeBase64 } from './base64.ts'
 import { detectLanguage } from './detect-language.ts'
+import { requireSound } from './sound-input.ts'
 import type { TurnInput } from './turn-events.ts'
 
 /** What to say to, and the client's options by their own names. */
@@ -21,14 +21,12 @@ type ToolResults = NonNullable<GenerateRequest['tool_results']>
 /** Fields beside the file, in a form. */
 export const FormFields = GenerateRequest.omit({ audio: true, tools: true, tool_results: true })
 
-/** Decoding whole files of many minutes would hold up the event loop; a file that begins as sound is left to the stt service. */
-const LOOKED_AT_BYTES = 1_048_576
 /** Of all results together, in UTF-16 units. */
 const MAX_RESULT_CHARS = 65_536
 
 /**
  * Reads a request by its content type. Throws `unsupported_content_type`, what reading a body throws, `empty_text`,
- * `text_too_long` (counted in code points), and what `decodeWav` throws.
+ * `text_too_long` (counted in code points), and what `requireSound` throws.
  */
 export async function readTurnRequest(c: Context, maxTextChars: number): Promise<TurnRequest> {
   const type = (c.req.header('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
@@ -92,7 +90,7 @@ const fromTexts = (fields: Record<string, unknown>): unknown =>
   )
 
 function sound(wav: Uint8Array): TurnInput['said'] {
-  decodeWav(wav.subarray(0, LOOKED_AT_BYTES))
+  requireSound(wav)
   return { wav }
 }
 

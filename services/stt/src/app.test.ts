@@ -1,83 +1,19 @@
 import { encodeWav } from '@hearth/shared/wav'
 import { ErrorBody, Transcription } from '@hearth/shared/api'
-import type { ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { createLogger, createMetrics } from '@hearth/shared/telemetry'
-import { describe, expect, test } from 'vitest'
-import { createSttApp } from './app.ts'
-import type { SttAppOptions } from './app.ts'
-import type { SpeechInput, Transcript } from './speech.ts'
+import { describe, expect, test, vi } from 'vitest'
+import type { Abilities } from './abilities.ts'
+import { form, heard, setUp, STATUS, turns, wav } from './testing/stt-app.ts'
 import type { Submit } from './transcribe.ts'
 
-const STATUS: ModelStatus = {
-  id: 'demo/whisper',
-  source: 'demo',
-  state: 'ready',
-  progress: null,
-  loadMs: 1,
-  firstInferenceMs: 2,
-  secondInferenceMs: 1,
-  warning: null,
-  error: null,
-}
-
-const heard = (change: Partial<Transcript> = {}): Awaited<ReturnType<Submit>> => ({
-  output: {
-    text: 'Good morning.',
-    language: 'en',
-    languageProbability: null,
-    noSpeechProbability: 0,
-    tokens: 3,
-    ...change,
-  },
-  queueMs: 1.25,
-  inferenceMs: 10,
-  batchSize: 2,
-  model: 'demo/whisper',
-})
-
-function setUp(submit: Submit = async () => heard(), overrides: Partial<SttAppOptions> = {}) {
-  const inputs: SpeechInput[] = []
-  const app = createSttApp({
-    model: {
-      status: STATUS,
-      ready: async () => {},
-      submit: (input, signal) => {
-        inputs.push(input)
-        return submit(input, signal)
-      },
-    },
-    modelIds: ['onnx-community/whisper-base', 'demo/whisper'],
-    languages: () => ['en', 'de'],
-    maxSeconds: 100,
-    maxUploadBytes: 8_000_000,
-    log: createLogger({ service: 'stt', level: 'silent' }),
-    metrics: createMetrics('stt'),
-    ...overrides,
-  })
-  return { app, inputs }
-}
-
-const tone = (seconds: number, sampleRateHz = 16_000): Float32Array =>
-  Float32Array.from({ length: seconds * sampleRateHz }, (_, n) => 0.3 * Math.sin(n / 5))
-const wav = (seconds = 1, sampleRateHz = 16_000) => encodeWav({ samples: tone(seconds, sampleRateHz), sampleRateHz })
-
-type Fields = Readonly<Record<string, string>>
-
-function form(
-  file: Uint8Array<ArrayBuffer> | string | null = wav(),
-  fields: Fields = { model: 'whisper-1' },
-): FormData {
-  const body = new FormData()
-  if (typeof file === 'string') body.set('file', file)
-  else if (file) body.set('file', new Blob([file], { type: 'application/octet-stream' }), 'a.wav')
-  for (const [name, value] of Object.entries(fields)) body.append(name, value)
-  return body
-}
-
 type App = ReturnType<typeof setUp>['app']
-const post = async (app: App, body: FormData | string, headers: Fields = {}): Promise<Response> =>
-  app.request('/v1/audio/transcriptions', { method: 'POST', body, headers })
+const TRANSCRIPTIONS = '/v1/audio/transcriptions'
+const post = async (
+  app: App,
+  body: FormData | string,
+  headers: Readonly<Record<string, string>> = {},
+  path = TRANSCRIPTIONS,
+): Promise<Response> => app.request(path, { method: 'POST', body, headers })
 
 async function expectError(response: Response, status: number, code: string): Promise<ErrorBody['error']> {
   const { error } = ErrorBody.parse(await response.json())
@@ -137,20 +73,272 @@ describe('a good request', () => {
       expect((await post(setUp().app, form(wav(), model ? { model } : {}))).status).toBe(200)
     })
 
-  test('may have fields without effect, and is told which', async () => {
-    const response = await post(
-      setUp().app,
-      form(wav(), { prompt: 'Names: Vulani.', temperature: '0.2', stream: 'false', language: '' }),
-    )
-    expect([response.status, response.headers.get('x-ignored')]).toEqual([200, 'prompt, temperature'])
+  test('hands its wishes to the engine', async () => {
+    const { app, inputs } = setUp()
+    const wishes = { prompt: 'Names: Vulani.', hotwords: 'Vulani', temperature: '0.2', stream: 'false', language: '' }
+    expect((await post(app, form(wav(), wishes))).status).toBe(200)
+    expect(inputs[0]).toMatchObject({
+      prompt: 'Names: Vulani.',
+      hotwords: 'Vulani',
+      temperature: 0.2,
+      task: 'transcribe',
+      timestamps: 'none',
+      language: null,
+    })
+  })
+
+  test('leaves the temperature to the fallbacks when it names none, or 0', async () => {
+    const { app, inputs } = setUp()
+    await post(app, form(wav(), { temperature: '0' }))
+    expect(inputs[0]).not.toHaveProperty('temperature')
+  })
+
+  test('may be a translation', async () => {
+    const { app, inputs } = setUp()
+    const response = await post(app, form(wav(), { response_format: 'verbose_json' }), {}, '/v1/audio/translations')
+    expect(await response.json()).toMatchObject({ task: 'translate', text: 'Good morning.' })
+    expect(inputs[0]).toMatchObject({ task: 'translate' })
+  })
+
+  test('is told of word granularity that its format can not show', async () => {
+    const response = await post(setUp().app, form(wav(), { 'timestamp_granularities[]': 'word' }))
+    expect([response.status, response.headers.get('x-ignored')]).toEqual([200, 'timestamp_granularities'])
   })
 
   test("waits for the model when it names a language and the model's are not known yet", async () => {
-    let known: readonly string[] | null = null
-    const model = { status: STATUS, submit: async () => heard(), ready: async () => void (known = ['en', 'de']) }
-    const { app } = setUp(undefined, { model, languages: () => known })
+    let known: Abilities | null = null
+    const ready = async () => void (known = { languages: ['en', 'de'], canTranslate: false, canTimeWords: false })
+    const model = { status: STATUS, submit: async () => heard(), ready }
+    const { app } = setUp(undefined, { model, abilities: () => known })
     expect((await post(app, form(wav(), { language: 'de' }))).status).toBe(200)
   })
+})
+
+describe('what a model can not do is refused before the queue:', () => {
+  const poor: Abilities = { languages: ['en'], canTranslate: false, canTimeWords: false }
+  test('word times', async () => {
+    const { app, inputs } = setUp(undefined, { abilities: () => poor })
+    const body = form(wav(), { response_format: 'verbose_json', 'timestamp_granularities[]': ['word', 'segment'] })
+    const error = await expectError(await post(app, body), 400, 'invalid_request')
+    expect(error).toMatchObject({ param: 'timestamp_granularities' })
+    expect(error.message).toContain('cross-attentions')
+    expect(inputs).toHaveLength(0)
+  })
+
+  test('translations', async () => {
+    const { app } = setUp(undefined, { abilities: () => poor })
+    await expectError(await post(app, form(), {}, '/v1/audio/translations'), 400, 'invalid_request')
+  })
+})
+
+describe('a reply', () => {
+  const words = [
+    { text: ' Good', startSeconds: 0.1, endSeconds: 0.4, probability: 0.9 },
+    { text: ' morning.', startSeconds: 0.4, endSeconds: 0.9, probability: 0.8 },
+  ]
+  const timed: Submit = async () => heard({ words, languageProbability: 0.97 })
+  const ask = async (fields: Parameters<typeof form>[1], submit: Submit = timed) =>
+    post(setUp(submit).app, form(turns(1, 3, 2, 1), fields))
+
+  test("may be OpenAI's verbose JSON, with times in the whole recording", async () => {
+    const reply: unknown = await (await ask({ response_format: 'verbose_json' })).json()
+    const segment = {
+      text: ' Good morning.',
+      tokens: [1, 2, 3],
+      temperature: 0,
+      avg_logprob: -0.25,
+      no_speech_prob: 0.01,
+    }
+    expect(reply).toMatchObject({
+      task: 'transcribe',
+      language: 'english',
+      language_code: 'en',
+      language_probability: 0.97,
+      duration: 7,
+      text: 'Good morning. Good morning.',
+      segments: [
+        { id: 0, seek: 10, start: 0.1, end: 0.9, compression_ratio: 0.9, ...segment },
+        { id: 1, start: expect.closeTo(3.8, 1), end: expect.closeTo(4.6, 1), ...segment },
+      ],
+      usage: { type: 'duration', seconds: 7 },
+    })
+    expect(reply).not.toHaveProperty('words')
+  })
+
+  for (const name of ['timestamp_granularities[]', 'timestamp_granularities'])
+    test(`has words when they are asked for by ${name}`, async () => {
+      const reply: unknown = await (await ask({ response_format: 'verbose_json', [name]: 'word' })).json()
+      expect(reply).toHaveProperty('words[1]', { word: 'morning.', start: 0.4, end: 0.9, probability: 0.8 })
+      expect(reply).toHaveProperty('words.length', 4)
+    })
+
+  test('may be subtitles of either kind', async () => {
+    const srt = await ask({ response_format: 'srt' })
+    expect(srt.headers.get('content-type')).not.toContain('json')
+    expect(await srt.text()).toMatch(
+      /^1\n00:00:00,100 --> 00:00:00,900\nGood morning.\n\n2\n00:00:03,\d{3} --> 00:00:04,\d{3}\nGood morning.\n\n$/,
+    )
+    const vtt = await (await ask({ response_format: 'vtt' })).text()
+    expect(vtt).toMatch(/^WEBVTT\n\n00:00:00\.100 --> 00:00:00\.900\nGood morning.\n\n00:00:03/)
+  })
+
+  test('of subtitles can not be broken by what was said', async () => {
+    const sly: Submit = async () => heard({ text: 'a --> b\n\n2\n00:00' })
+    expect(await (await ask({ response_format: 'vtt' }, sly)).text()).toContain('a -> b 2 00:00\n\n')
+  })
+
+  test('tells what was wrong with the file', async () => {
+    const decode = async () => ({ samples: new Int16Array(16_000).fill(9000), seconds: 1, warnings: ['truncated'] })
+    const reply: unknown = await (await post(setUp(undefined, { decode }).app, form())).json()
+    expect(reply).toHaveProperty('warnings', ['truncated'])
+  })
+})
+
+describe('silence', () => {
+  test('is an empty text, without asking the engine', async () => {
+    const { app, inputs } = setUp()
+    const reply: unknown = await (await post(app, form(turns(0, 5)))).json()
+    expect(reply).toMatchObject({ text: '', no_speech: true, usage: { seconds: 5 } })
+    expect(inputs).toHaveLength(0)
+  })
+
+  test('is left out between what is said, and heard when the caller wants it', async () => {
+    const recording = turns(1, 20, 1, 20)
+    const { app, inputs } = setUp()
+    await post(app, form(recording))
+    expect(inputs.map(({ samples }) => samples.length / 16_000)).toEqual([
+      expect.closeTo(1.3, 1),
+      expect.closeTo(1.6, 1),
+    ])
+    inputs.length = 0
+    await post(app, form(recording, { vad_filter: 'false' }))
+    expect(inputs.reduce((sum, { samples }) => sum + samples.length, 0)).toBe(42 * 16_000)
+  })
+
+  test("is found as the caller's chunking says", async () => {
+    const { app, inputs } = setUp()
+    const recording = turns(1, 0.5, 1, 1.5, 1)
+    await post(app, form(recording))
+    expect(inputs).toHaveLength(2)
+    inputs.length = 0
+    await post(
+      app,
+      form(recording, { 'chunking_strategy[type]': 'server_vad', 'chunking_strategy[threshold]': '0.95' }),
+    )
+    expect(inputs).toHaveLength(0)
+    await post(app, form(recording, { chunking_strategy: 'auto' }))
+    expect(inputs).toHaveLength(2)
+  })
+})
+
+describe('a stream', () => {
+  const events = async (response: Response) =>
+    (await response.text())
+      .split('\n\n')
+      .filter(Boolean)
+      .map((line): unknown => (line === 'data: [DONE]' ? 'DONE' : JSON.parse(line.slice('data: '.length))))
+
+  test('brings what is certain, then all of it with its usage', async () => {
+    let count = 0
+    const { app } = setUp(async () => heard({ text: `Part ${++count}.` }))
+    const response = await post(app, form(turns(1, 3, 1), { stream: 'true' }))
+    expect(response.headers.get('content-type')).toMatch(/^text\/event-stream/)
+    expect(await events(response)).toEqual([
+      { type: 'transcript.text.delta', delta: 'Part 1.' },
+      { type: 'transcript.text.delta', delta: ' Part 2.' },
+      {
+        type: 'transcript.text.done',
+        text: 'Part 1. Part 2.',
+        language: 'en',
+        model: 'demo/whisper',
+        usage: {
+          type: 'tokens',
+          input_tokens: 258,
+          input_token_details: { text_tokens: 8, audio_tokens: 250 },
+          output_tokens: 6,
+          total_tokens: 264,
+        },
+      },
+      'DONE',
+    ])
+  })
+
+  test('of a long recording tells how far it is, and of verbose JSON has segments', async () => {
+    const { app } = setUp()
+    const all = await events(
+      await post(app, form(turns(30, 5, 30), { stream: 'true', response_format: 'verbose_json' })),
+    )
+    const kinds = all.map((each) => (each as { type?: string }).type)
+    expect(kinds.filter((kind) => kind === 'transcript.progress').length).toBeGreaterThanOrEqual(2)
+    expect(kinds).toContain('transcript.text.segment')
+  })
+
+  test('that fails before its first event is answered as any error, later it ends with one', async () => {
+    let count = 0
+    const failing =
+      (at: number): Submit =>
+      async () => {
+        if (++count >= at) throw new AppError('overloaded', 'the queue is full', { retryAfterMs: 500 })
+        return heard()
+      }
+    const recording = () => form(turns(1, 3, 1), { stream: 'true' })
+    await expectError(await post(setUp(failing(1)).app, recording()), 429, 'overloaded')
+    count = 0
+    const all = await events(await post(setUp(failing(2)).app, recording()))
+    expect(all).toEqual([
+      { type: 'transcript.text.delta', delta: 'Good morning.' },
+      expect.objectContaining({ error: expect.objectContaining({ code: 'overloaded' }) }),
+    ])
+  })
+
+  test('whose reader leaves gives up what is under way', async () => {
+    const signals: AbortSignal[] = []
+    const slow: Submit = async (_, signal) => {
+      signals.push(signal)
+      if (signals.length === 1) return heard()
+      return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('left'))))
+    }
+    const response = await post(setUp(slow).app, form(turns(1, 3, 1, 3, 1), { stream: 'true', language: 'en' }))
+    const reader = response.body?.getReader()
+    await reader?.read()
+    await reader?.cancel()
+    await vi.waitFor(() => expect(signals.slice(1).every(({ aborted }) => aborted)).toBe(true))
+  })
+})
+
+describe('a repeat', () => {
+  test('is answered from the cache, and says so', async () => {
+    const { app, inputs } = setUp(undefined, { cacheSeconds: 60 })
+    const first = await post(app, form())
+    const second = await post(app, form())
+    expect([first, second].map(({ headers }) => headers.get('x-cache'))).toEqual(['miss', 'hit'])
+    expect(await second.json()).toEqual(await first.json())
+    expect(inputs).toHaveLength(1)
+  })
+
+  test('with another wish, or after its time, is heard again', async () => {
+    const { app, inputs } = setUp(undefined, { cacheSeconds: 60 })
+    await post(app, form())
+    await post(app, form(wav(), { language: 'de' }))
+    await post(app, form(wav(), { response_format: 'verbose_json' }))
+    await post(app, form(), {}, '/v1/audio/translations')
+    expect(inputs).toHaveLength(4)
+    const { app: forgetful, inputs: others } = setUp()
+    await post(forgetful, form())
+    await post(forgetful, form())
+    expect(others).toHaveLength(2)
+  })
+})
+
+test('of recordings that take long, two are heard at once and a third is refused', async () => {
+  const gate = Promise.withResolvers<void>()
+  const decode = async () => ({ samples: new Int16Array(16_000).fill(9000), seconds: 3600, warnings: [] })
+  const { app } = setUp(async () => gate.promise.then(() => heard()), { decode })
+  const first = [post(app, form()), post(app, form())]
+  await expectError(await post(app, form()), 429, 'overloaded')
+  gate.resolve()
+  for (const response of await Promise.all(first)) expect(response.status).toBe(200)
+  expect((await post(app, form())).status).toBe(200)
 })
 
 describe('a recording longer than a window', () => {
@@ -164,7 +352,9 @@ describe('a recording longer than a window', () => {
     const reply = Transcription.parse(await (await post(app, form(wav(75)))).json())
     expect(reply).toMatchObject({ text: 'part 1 part 2 part 3', language: 'german', usage: { seconds: 75 } })
     expect(inputs.map(({ language }) => language)).toEqual([null, 'de', 'de'])
+    // Nothing of it is lost: the cuts of one long sound touch each other.
     expect(inputs.reduce((sum, { samples }) => sum + samples.length, 0)).toBe(75 * 16_000)
+    for (const { samples } of inputs) expect(samples.length).toBeLessThanOrEqual(30 * 16_000)
   })
 
   test('fails as a whole, and the pieces that still wait are given up', async () => {
@@ -224,23 +414,34 @@ describe('a bad request is refused before the queue, with the one error body:', 
     ['a field called __proto__', () => form(wav(), Object.fromEntries([['__proto__', 'x']])), 400, 'unknown_field'],
     ['an unknown format', () => form(wav(), { response_format: 'xml' }), 400, 'invalid_request', 'response_format'],
     [
-      'a format that is not there yet',
-      () => form(wav(), { response_format: 'srt' }),
+      'speakers told apart',
+      () => form(wav(), { response_format: 'diarized_json' }),
       400,
       'invalid_request',
       'response_format',
     ],
     ['a temperature that is none', () => form(wav(), { temperature: 'warm' }), 400, 'invalid_request', 'temperature'],
     ['a temperature out of range', () => form(wav(), { temperature: '2' }), 400, 'invalid_request', 'temperature'],
-    ['an endless prompt', () => form(wav(), { prompt: 'x'.repeat(5000) }), 400, 'invalid_request', 'prompt'],
-    ['streaming', () => form(wav(), { stream: 'true' }), 400, 'invalid_request', 'stream'],
+    ['an endless prompt', () => form(wav(), { prompt: 'x'.repeat(9000) }), 400, 'invalid_request', 'prompt'],
     [
-      'word times',
-      () => form(wav(), { 'timestamp_granularities[]': 'word' }),
+      'a stream of subtitles',
+      () => form(wav(), { stream: 'true', response_format: 'srt' }),
       400,
       'invalid_request',
-      'timestamp_granularities',
+      'response_format',
     ],
+    ['a stream that is neither', () => form(wav(), { stream: 'maybe' }), 400, 'invalid_request', 'stream'],
+    ['an unknown granularity', () => form(wav(), { 'timestamp_granularities[]': 'syllable' }), 400, 'invalid_request'],
+    ['log probabilities of tokens', () => form(wav(), { 'include[]': 'logprobs' }), 400, 'invalid_request', 'include'],
+    ['an unknown way to cut', () => form(wav(), { 'chunking_strategy[type]': 'axe' }), 400, 'invalid_request'],
+    [
+      'a way to cut that is broken JSON',
+      () => form(wav(), { chunking_strategy: '{' }),
+      400,
+      'invalid_request',
+      'chunking_strategy',
+    ],
+    ['a file by its address', () => form(null, { url: 'http://169.254.169.254/' }), 400, 'unknown_field', 'url'],
   ]
   for (const [what, body, status, code, param] of cases)
     test(`${what} is refused`, async () => {
@@ -285,8 +486,8 @@ describe('a bad request is refused before the queue, with the one error body:', 
 
   test('a message names what is there instead', async () => {
     const { app } = setUp()
-    const format = await expectError(await post(app, form(wav(), { response_format: 'vtt' })), 400, 'invalid_request')
-    expect(format.message).toContain('expected json or text')
+    const format = await expectError(await post(app, form(wav(), { response_format: 'exe' })), 400, 'invalid_request')
+    expect(format.message).toContain('expected json, text, srt')
     const language = await expectError(await post(app, form(wav(), { language: 'fr' })), 400, 'invalid_request')
     expect(language.message).toContain('en (english), de (german)')
   })

@@ -1,80 +1,209 @@
 /**
- * The STT service's HTTP surface: OpenAI's `POST /v1/audio/transcriptions`, and the list of models. Whatever can be wrong with
- * a request is found before it takes a place in the queue.
+ * The STT service's HTTP surface: OpenAI's `POST /v1/audio/transcriptions` and `/v1/audio/translations`, and the list of models. Whatever
+ * can be wrong with a request is found before it takes a place in the queue.
  */
-import type { Transcription } from '@hearth/shared/api'
-import { durationSeconds, resampleInTurns } from '@hearth/shared/audio'
 import { AppError } from '@hearth/shared/errors'
-import { requestSignal, setTimings } from '@hearth/shared/http'
+import { replyStream, requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readForm } from '@hearth/shared/request-body'
-import { decodeWav } from '@hearth/shared/wav'
-import type { Hono } from 'hono'
-import type { SpeechInput, Transcript } from './speech.ts'
-import { findLanguage, languageName } from '@hearth/shared/languages'
+import type { Context, Hono } from 'hono'
+import type { Abilities } from './abilities.ts'
+import type { ReadAudio } from './audio-file/read-audio.ts'
+import type { AudioLimits } from './audio-file/samples-writer.ts'
+import { hearingOptions, voiceOptions } from './hearing-options.ts'
+import { Repeats } from './repeats.ts'
+import { jsonOf, srtOf, textOf, verboseOf, vttOf } from './reply-formats.ts'
+import type { Answer } from './reply-formats.ts'
+import type { SpeechInput, Task, Transcript } from './speech.ts'
+import { streamEvents } from './stream-reply.ts'
 import { transcribe } from './transcribe.ts'
+import type { Heard, HearingOptions, HeardPart } from './transcribe.ts'
 import { MODEL_ALIASES, readTranscriptionRequest } from './transcription-request.ts'
+import type { TranscriptionRequest } from './transcription-request.ts'
+import { fixedChunks } from './voice/fixed-chunks.ts'
+import { speechChunks } from './voice/speech-chunks.ts'
+import type { DetectVoice } from './voice/speech-chunks.ts'
+
+export type DecodeAudio = (
+  bytes: Uint8Array<ArrayBuffer>,
+  limits: AudioLimits,
+  signal: AbortSignal,
+) => Promise<ReadAudio>
 
 export type SttAppOptions = ModelAppOptions<SpeechInput, Transcript> & {
-  /** Codes of the languages the model knows; null until its files are there. */
-  readonly languages: () => readonly string[] | null
+  /** What the model can do; null until its files are there. */
+  readonly abilities: () => Abilities | null
+  readonly decode: DecodeAudio
+  readonly detectVoice: DetectVoice
   readonly maxSeconds: number
   readonly maxUploadBytes: number
+  readonly cacheSeconds: number
 }
 
-const SAMPLE_RATE_HZ = 16_000
+const MIN_SECONDS = 0.1
+/** Recordings beyond ten minutes hold memory for as long as they take: so many at once. */
+const LONG_SECONDS = 600
+const MAX_LONG = 2
+/** A model that always hears 30 s is better given full windows; one that takes less loses nothing by a cut at each longer pause. */
+const GAP_SECONDS = { whole: 5, fitted: 1 }
+const WHOLE_WINDOW_SECONDS = 30
+const SHORT_SAMPLES = 10 * 16_000
 
-/** The service as a Hono app, without a server: POST /v1/audio/transcriptions, GET /v1/models, /v1/models/:id. */
+/** The service as a Hono app, without a server: the two routes, GET /v1/models, /v1/models/:id. */
 export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
-  const { model, maxSeconds, maxUploadBytes } = options
   const { app, requireModel } = createModelApp(options, {
     service: 'stt',
-    maxBodyBytes: maxUploadBytes,
+    maxBodyBytes: options.maxUploadBytes,
     aliases: MODEL_ALIASES,
     task: 'automatic-speech-recognition',
   })
-
-  app.post('/v1/audio/transcriptions', async (c) => {
-    const request = await readTranscriptionRequest(await readForm(c))
+  const hear = createHearing(options)
+  const route = (task: Task) => async (c: Context<AppEnv>) => {
+    const request = await readTranscriptionRequest(await readForm(c), task)
     requireModel(request.model)
-    const audio = decodeWav(request.file, { maxSeconds })
-    const seconds = durationSeconds(audio)
     const signal = requestSignal(c)
-    const { samples } = await resampleInTurns(audio, SAMPLE_RATE_HZ, signal)
-    const language = await chooseLanguage(request.language, options, signal)
-    const heard = await transcribe(samples, language, (input, until) => model.submit(input, until), signal)
-    setTimings(c, heard)
-    const ignored = (['prompt', 'temperature'] as const).filter((field) => request[field] !== undefined)
-    if (ignored.length > 0) c.header('x-ignored', ignored.join(', '))
-    if (request.response_format === 'text') return c.text(heard.text)
-    const reply: Transcription = {
-      text: heard.text,
-      language: languageName(heard.language),
-      model: heard.model,
-      // OpenAI counts begun seconds.
-      usage: { type: 'duration', seconds: Math.ceil(seconds) },
-    }
-    return c.json(reply)
-  })
-
+    const { parts, seconds, isRepeat } = await hear(request, signal)
+    c.header('x-cache', isRepeat ? 'hit' : 'miss')
+    if (request.stream) return streamed(c, await begun(parts), { ...request, seconds }, options)
+    return answered(c, await lastOf(parts), request)
+  }
+  app.post('/v1/audio/transcriptions', route('transcribe'))
+  app.post('/v1/audio/translations', route('translate'))
   return app
 }
 
-/** The code that `name` means; null, to have it detected, when there is none. Waits for the model's files if it must. */
-async function chooseLanguage(
-  name: string | undefined,
-  { model, languages }: SttAppOptions,
+type Parts = AsyncGenerator<HeardPart, Answer>
+
+/** From a request to what was heard, piece by piece; from the cache where it can. */
+function createHearing(options: SttAppOptions) {
+  const { model, abilities, decode, maxSeconds, cacheSeconds } = options
+  const repeats = new Repeats({ seconds: cacheSeconds })
+  const state = { long: 0, maxGapSeconds: GAP_SECONDS.fitted }
+
+  return async (request: TranscriptionRequest, signal: AbortSignal) => {
+    const known = async () => {
+      if (abilities() === null) await model.ready(signal)
+      return abilities() ?? { languages: [], canTranslate: false, canTimeWords: false }
+    }
+    const wishes = await hearingOptions(request, known)
+    const { file, task, vad_filter: isFiltered, chunking_strategy: chunking } = request
+    const key = repeats.key(file, { ...wishes, isFiltered, chunking })
+    const repeat = repeats.get(key)
+    if (repeat) return { parts: repeated(repeat), seconds: repeat.seconds, isRepeat: true }
+    const audio = await decode(file, { minSeconds: MIN_SECONDS, maxSeconds }, signal)
+    const { seconds, warnings } = audio
+    const heard = heardParts(audio, request, wishes, { ...options, state }, signal)
+    const finish = (result: Heard | null): Answer => {
+      const answer = { ...(result ?? nothing(wishes, model.status.id)), seconds, task, warnings }
+      repeats.set(key, answer)
+      return answer
+    }
+    return { parts: finished(heard, finish), seconds, isRepeat: false }
+  }
+}
+
+type State = { long: number; maxGapSeconds: number }
+
+async function* heardParts(
+  { samples, seconds }: ReadAudio,
+  request: TranscriptionRequest,
+  wishes: HearingOptions,
+  { model, detectVoice, state }: SttAppOptions & { state: State },
   signal: AbortSignal,
-): Promise<string | null> {
-  if (name === undefined) return null
-  if (languages() === null) await model.ready(signal)
-  const known = languages() ?? []
-  const code = findLanguage(name, known)
-  if (code !== undefined) return code
-  const names = known.map((each) => `${each} (${languageName(each)})`).join(', ')
-  throw new AppError('invalid_request', `language: expected a code or name the model knows: ${names}`, {
-    param: 'language',
-  })
+): AsyncGenerator<HeardPart, Heard | null> {
+  const isLong = seconds > LONG_SECONDS
+  if (isLong && state.long >= MAX_LONG)
+    throw new AppError('overloaded', `${MAX_LONG} long recordings are being heard`, { retryAfterMs: 10_000 })
+  if (isLong) state.long++
+  try {
+    const { maxGapSeconds } = state
+    const chunks = request.vad_filter
+      ? speechChunks(samples, detectVoice, { ...voiceOptions(request), maxGapSeconds }, signal)
+      : fixedChunks(samples)
+    const submit = async (input: SpeechInput, until: AbortSignal) => {
+      const isShort = input.samples.length < SHORT_SAMPLES
+      const answer = await model.submit(input, until)
+      const isWhole = answer.output.windowSeconds >= WHOLE_WINDOW_SECONDS
+      if (isWhole && isShort) state.maxGapSeconds = GAP_SECONDS.whole
+      return answer
+    }
+    return yield* transcribe(samples, chunks, { options: wishes, submit, signal })
+  } finally {
+    if (isLong) state.long--
+  }
+}
+
+async function* finished(
+  parts: AsyncGenerator<HeardPart, Heard | null>,
+  finish: (heard: Heard | null) => Answer,
+): Parts {
+  return finish(yield* parts)
+}
+
+async function* repeated(answer: Answer): Parts {
+  yield* answer.parts
+  return answer
+}
+
+/** Nobody spoke, and no model was asked. */
+const nothing = ({ language }: HearingOptions, model: string): Heard => ({
+  parts: [],
+  language: language ?? 'en',
+  languageProbability: null,
+  tokens: 0,
+  promptTokens: 0,
+  queueMs: 0,
+  inferenceMs: 0,
+  batchSize: 0,
+  model,
+})
+
+async function lastOf(parts: Parts): Promise<Answer> {
+  for (;;) {
+    const { done, value } = await parts.next()
+    if (done) return value
+  }
+}
+
+/** The same parts once the first is there: what fails before it is answered as any error. */
+async function begun(parts: Parts): Promise<Parts> {
+  const first = await parts.next()
+  async function* all(): Parts {
+    if (first.done) return first.value
+    try {
+      yield first.value
+      return yield* parts
+    } finally {
+      await parts.return(undefined as never)
+    }
+  }
+  return all()
+}
+
+function answered(c: Context<AppEnv>, answer: Answer, request: TranscriptionRequest): Response {
+  setTimings(c, answer)
+  const format = request.response_format
+  const hasWords = request.timestamp_granularities?.includes('word') ?? false
+  if (request.timestamp_granularities && format !== 'verbose_json') c.header('x-ignored', 'timestamp_granularities')
+  const forms = {
+    json: () => c.json(jsonOf(answer)),
+    verbose_json: () => c.json(verboseOf(answer, hasWords)),
+    text: () => c.text(textOf(answer)),
+    srt: () => c.body(srtOf(answer), 200, { 'content-type': 'application/x-subrip; charset=utf-8' }),
+    vtt: () => c.body(vttOf(answer), 200, { 'content-type': 'text/vtt; charset=utf-8' }),
+  }
+  return forms[format]()
+}
+
+function streamed(
+  c: Context<AppEnv>,
+  parts: Parts,
+  { seconds, response_format: format }: Pick<TranscriptionRequest, 'response_format'> & { seconds: number },
+  { log }: SttAppOptions,
+): Response {
+  const events = streamEvents(parts, { seconds, hasSegments: format === 'verbose_json', requestId: c.get('requestId') })
+  const headers = { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' }
+  return c.body(replyStream(c, events, log), 200, headers)
 }

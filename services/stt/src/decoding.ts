@@ -1,58 +1,110 @@
 /**
- * Greedy decoding of a batch: every row goes its own way, ends at its own end-of-text, and is then only carried along.
- * What is forbidden, and when nobody spoke, follows OpenAI's reference program.
+ * Decoding of a group of rows, step by step: every row goes its own way and ends at its own end-of-text; when half of the
+ * rows have ended, the others go on without them.
  */
+import { deflateSync } from 'node:zlib'
+import { endToken, firstTimestamp, noSpeechToken } from './generation-settings.ts'
 import type { GenerationSettings } from './generation-settings.ts'
-import type { Encoded, WhisperModel } from './whisper-model.ts'
+import { draw, indexOfLargest, logSumExp, seededRandom } from './logits.ts'
+import { loopLength, tokenRules } from './token-rules.ts'
+import type { TokenRules } from './token-rules.ts'
+import type { DecoderStep, Encoded, WhisperModel } from './whisper-model.ts'
+
+export type RowPlan = {
+  /** What the decoder is given before the text: earlier words, start, language, task. As long as the others' of its group. */
+  readonly prompt: readonly number[]
+  readonly hasTimestamps: boolean
+  /** 0 takes the likeliest token; above that they are drawn. */
+  readonly temperature: number
+  /** Tokens that the row is to have, no more and no fewer; 0 leaves it to the model. */
+  readonly exactTokens: number
+}
 
 export type DecodedRow = {
-  /** Text tokens only: no prompt, no end-of-text. Empty when nobody spoke. */
+  /** Words and timestamps: no prompt, no end-of-text. */
   readonly tokens: readonly number[]
   readonly noSpeechProbability: number
+  readonly averageLogProbability: number
+  /** True when it was stopped because it said the same over and over; the repetitions are left out. */
+  readonly isLooping: boolean
 }
 
-export type DecodeOptions = {
-  /** First tokens of each row, all equally many: start, language, task, "no timestamps". */
-  readonly prompts: readonly (readonly number[])[]
-  /** Tokens that each row must have at least; more than 0 only to warm up. */
-  readonly minTokens: number
-  readonly signal: AbortSignal
+type Row = {
+  readonly plan: RowPlan
+  readonly rules: TokenRules
+  readonly random: () => number
+  readonly tokens: number[]
+  noSpeechProbability: number
+  logProbability: number
+  state: 'open' | 'ended' | 'looping'
 }
 
-/** Above this, and less sure of its words than `MIN_MEAN_LOG_PROBABILITY`, a row is taken for silence. */
-const MAX_NO_SPEECH_PROBABILITY = 0.6
-const MIN_MEAN_LOG_PROBABILITY = -1
-
-type Row = { readonly tokens: number[]; noSpeechProbability: number; logProbability: number; isDone: boolean }
-
-/** Rejects with the signal's reason between two steps. */
-export async function decode(model: WhisperModel, encoded: Encoded, options: DecodeOptions): Promise<DecodedRow[]> {
-  const { prompts, minTokens, signal } = options
-  const endOfText = endToken(model.settings)
-  const forbidden = forbiddenTokens(model.settings)
-  const rows = prompts.map((): Row => ({ tokens: [], noSpeechProbability: 0, logProbability: 0, isDone: false }))
-  let step = await model.step(encoded, prompts, null)
-  const promptLength = step.logits.length / step.vocabulary / rows.length
-  for (const [at, row] of rows.entries())
-    row.noSpeechProbability = noSpeechProbability(logitsAt(step, at * promptLength), model.settings)
-
-  for (let length = 0; ; length++) {
-    const perRow = step.logits.length / step.vocabulary / rows.length
-    for (const [at, row] of rows.entries()) {
-      if (row.isDone) continue
-      const logits = logitsAt(step, at * perRow + perRow - 1)
-      for (const token of forbidden(length, minTokens)) logits[token] = -Infinity
-      advance(row, logits, endOfText)
-    }
-    if (rows.every((row) => row.isDone) || length + 1 >= model.maxTokens) break
+/** Rejects with the signal's reason between two steps. `encoded` has a row for each plan. */
+export async function decode(
+  model: WhisperModel,
+  encoded: Encoded,
+  plans: readonly RowPlan[],
+  signal: AbortSignal,
+): Promise<DecodedRow[]> {
+  const rows = plans.map((plan) => openRow(plan, model.settings))
+  let open: readonly Row[] = rows
+  const prompts = plans.map(({ prompt }) => prompt)
+  let source = encoded
+  let step = await model.step(source, prompts, null)
+  noteSilence(step, rows, model.settings)
+  for (let length = 1; ; length++) {
+    for (const [at, row] of open.entries())
+      if (row.state === 'open') advance(row, lastLogits(step, at, open.length), model)
+    const going = open.flatMap(({ state }, at) => (state === 'open' ? [at] : []))
+    if (going.length === 0 || length >= model.maxTokens) break
     signal.throwIfAborted()
-    const next = rows.map((row) => [row.isDone ? endOfText : (row.tokens.at(-1) ?? endOfText)])
-    step = await model.step(encoded, next, step.cache)
+    if (going.length <= open.length / 2) {
+      open = going.map((at) => open[at]).filter((row) => row !== undefined)
+      source = model.selectRows(source, going)
+      step = { ...step, cache: model.selectCache(step.cache, going) }
+    }
+    const end = endToken(model.settings)
+    const next = open.map((row) => [row.state === 'open' ? (row.tokens.at(-1) ?? end) : end])
+    step = await model.step(source, next, step.cache)
   }
-  return rows.map((row) => ({
-    tokens: isSilence(row) ? [] : row.tokens,
-    noSpeechProbability: row.noSpeechProbability,
-  }))
+  return rows.map(closeRow)
+}
+
+function openRow(plan: RowPlan, settings: GenerationSettings): Row {
+  const random = seededRandom(Math.round(plan.temperature * 1000))
+  const rules = tokenRules(settings, plan)
+  return { plan, rules, random, tokens: [], noSpeechProbability: 0, logProbability: 0, state: 'open' }
+}
+
+function advance(row: Row, logits: Float32Array, { settings }: WhisperModel): void {
+  row.rules(logits, row.tokens)
+  const { temperature } = row.plan
+  const token = temperature > 0 ? draw(logits, temperature, row.random) : indexOfLargest(logits)
+  row.logProbability += (logits[token] ?? -Infinity) - logSumExp(logits)
+  if (token === endToken(settings)) row.state = 'ended'
+  else row.tokens.push(token)
+  if (row.plan.exactTokens > 0 && row.tokens.length >= row.plan.exactTokens) row.state = 'ended'
+  if (row.plan.exactTokens === 0 && loopLength(row.tokens) > 0) row.state = 'looping'
+}
+
+function closeRow({ tokens, noSpeechProbability, logProbability, state }: Row): DecodedRow {
+  const isLooping = state === 'looping'
+  return {
+    tokens: isLooping ? tokens.slice(0, tokens.length - loopLength(tokens)) : tokens,
+    noSpeechProbability,
+    averageLogProbability: logProbability / (tokens.length + 1),
+    isLooping,
+  }
+}
+
+/** The chance of "no speech" as the first token after the start, whatever was said before it. */
+function noteSilence(step: DecoderStep, rows: readonly Row[], settings: GenerationSettings): void {
+  const perRow = step.logits.length / step.vocabulary / rows.length
+  for (const [at, row] of rows.entries()) {
+    const start = row.plan.prompt.lastIndexOf(settings.decoder_start_token_id)
+    const logits = logitsAt(step, at * perRow + start)
+    row.noSpeechProbability = Math.exp((logits[noSpeechToken(settings)] ?? -Infinity) - logSumExp(logits))
+  }
 }
 
 /** The probability of each of `choices` (token ids) as the next token, when it must be one of them: [rows][choices]. */
@@ -63,61 +115,29 @@ export async function choose(
   choices: readonly number[],
 ): Promise<number[][]> {
   const step = await model.step(encoded, prompts, null)
-  const perRow = step.logits.length / step.vocabulary / prompts.length
   return prompts.map((_, at) => {
-    const logits = logitsAt(step, at * perRow + perRow - 1)
+    const logits = lastLogits(step, at, prompts.length)
     const scores = Float32Array.from(choices, (token) => logits[token] ?? -Infinity)
     const total = logSumExp(scores)
     return Array.from(scores, (score) => Math.exp(score - total))
   })
 }
 
-const endToken = ({ eos_token_id: id }: GenerationSettings): number => (typeof id === 'number' ? id : id[0])
-
-function advance(row: Row, logits: Float32Array, endOfText: number): void {
-  const token = indexOfLargest(logits)
-  // Only rows that may be silence need it, and it costs an exponential for each word of the vocabulary.
-  if (row.noSpeechProbability > MAX_NO_SPEECH_PROBABILITY)
-    row.logProbability += (logits[token] ?? -Infinity) - logSumExp(logits)
-  if (token === endOfText) row.isDone = true
-  else row.tokens.push(token)
+/** How often the compressed text fits into the text; below 1 for short ones. */
+export function compressionRatio(text: string): number {
+  const bytes = Buffer.from(text)
+  return bytes.length === 0 ? 0 : bytes.length / deflateSync(bytes).length
 }
 
-const isSilence = ({ tokens, logProbability, noSpeechProbability: probability }: Row): boolean =>
-  probability > MAX_NO_SPEECH_PROBABILITY && logProbability / (tokens.length + 1) < MIN_MEAN_LOG_PROBABILITY
+/** Words only. */
+export const textTokens = (tokens: readonly number[], settings: GenerationSettings): number[] =>
+  tokens.filter((token) => token < endToken(settings) && token < firstTimestamp(settings))
 
-/** The tokens that may not come at place `length` of the text. */
-function forbiddenTokens(settings: GenerationSettings): (length: number, minTokens: number) => readonly number[] {
-  const always = settings.suppress_tokens ?? []
-  const first = [...always, ...(settings.begin_suppress_tokens ?? [])]
-  const unended = [...first, endToken(settings)]
-  return (length, minTokens) => (length < minTokens ? unended : length === 0 ? first : always)
-}
-
-/** How likely the first token after the start is "no speech", which all Whisper vocabularies have before "no timestamps". */
-function noSpeechProbability(logits: Float32Array, settings: GenerationSettings): number {
-  return Math.exp((logits[settings.no_timestamps_token_id - 1] ?? -Infinity) - logSumExp(logits))
+function lastLogits(step: DecoderStep, row: number, rows: number): Float32Array {
+  const perRow = step.logits.length / step.vocabulary / rows
+  return logitsAt(step, row * perRow + perRow - 1)
 }
 
 /** A view of the logits [vocabulary] at a place counted over all rows. */
 const logitsAt = ({ logits, vocabulary }: { logits: Float32Array; vocabulary: number }, place: number): Float32Array =>
   logits.subarray(place * vocabulary, (place + 1) * vocabulary)
-
-function indexOfLargest(values: Float32Array): number {
-  let best = 0
-  let largest = -Infinity
-  for (let at = 0; at < values.length; at++) {
-    const value = values[at] ?? -Infinity
-    if (value <= largest) continue
-    largest = value
-    best = at
-  }
-  return best
-}
-
-function logSumExp(values: Float32Array): number {
-  const largest = values[indexOfLargest(values)] ?? -Infinity
-  let sum = 0
-  for (let at = 0; at < values.length; at++) sum += Math.exp((values[at] ?? -Infinity) - largest)
-  return largest + Math.log(sum)
-}

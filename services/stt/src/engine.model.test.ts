@@ -8,6 +8,7 @@ import { decodeWav } from '@hearth/shared/wav'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
 import type { EngineOptions } from './engine.ts'
+import { seededRandom } from './logits.ts'
 import type { SpeechInput, Transcript } from './speech.ts'
 
 const models = join(import.meta.dirname, '../../../models')
@@ -33,6 +34,14 @@ const options = (change: Partial<EngineOptions> = {}): EngineOptions => ({
   maxBatchSize: 4,
   fitWindow: 'auto',
   ...change,
+})
+
+/** What must not depend on company: the words and their tokens, and the language. */
+const saying = (transcript: Transcript | undefined) => ({
+  text: transcript?.text,
+  language: transcript?.language,
+  segments: transcript?.segments,
+  temperature: transcript?.temperature,
 })
 
 type Whisper = Engine<SpeechInput, Transcript>
@@ -96,6 +105,63 @@ describe('Whisper on held-out recordings', () => {
     const alone = await transcribeAll(engine, told, 1)
     const batched = await transcribeAll(engine, told, 4)
     expect(batched.map(({ text }) => text)).toEqual(alone.map(({ text }) => text))
+  })
+
+  test('hears the same token for token in any company: other lengths, languages, tasks, prompts and timestamps', async () => {
+    const variants: Partial<SpeechInput>[] = [
+      {},
+      { language: null },
+      { timestamps: 'segments' },
+      { timestamps: 'words' },
+      { prompt: 'Please call Anna.' },
+      { task: 'translate' },
+      { hotwords: 'kitchen, garden', prompt: 'The lights.' },
+    ]
+    const inputs = told.map((input, at): SpeechInput => ({ ...input, ...variants[at % variants.length] }))
+    const alone = await transcribeAll(engine, inputs, 1)
+    const random = seededRandom(5)
+    for (let round = 0; round < 4; round++) {
+      const order = inputs.map((_, at) => ({ at, key: random() })).toSorted((a, b) => a.key - b.key)
+      for (let from = 0, size = 1; from < order.length; from += size) {
+        size = 1 + Math.floor(random() * 4)
+        const picked = order.slice(from, from + size).map(({ at }) => at)
+        const heard = await run(
+          engine,
+          picked.flatMap((at) => inputs[at] ?? []),
+        )
+        expect(heard.map(saying)).toEqual(picked.map((at) => saying(alone[at])))
+      }
+    }
+  })
+
+  test('tells when each word was said, in order and within the clip', async () => {
+    const timed = await transcribeAll(
+      engine,
+      told.map((input): SpeechInput => ({ ...input, timestamps: 'words' })),
+      4,
+    )
+    for (const [at, { text, words, segments }] of timed.entries()) {
+      const seconds = (recordings[at]?.samples.length ?? 0) / 16_000
+      expect(
+        words
+          .map((word) => word.text)
+          .join('')
+          .trim(),
+      ).toBe(text)
+      const times = words.flatMap(({ startSeconds, endSeconds }) => [startSeconds, endSeconds])
+      expect(times).toEqual(times.toSorted((a, b) => a - b))
+      expect(times.at(-1)).toBeLessThanOrEqual(seconds)
+      expect(
+        segments
+          .map((segment) => segment.text)
+          .join('')
+          .trim(),
+      ).toBe(text)
+    }
+    // "Is the kitchen light on?": where a person hears the words begin.
+    const begins = timed[7]?.words.map(({ startSeconds }) => startSeconds) ?? []
+    for (const [at, expected] of [0.02, 0.16, 0.3, 0.85, 1.05].entries())
+      expect(Math.abs((begins[at] ?? 9) - expected), `word ${at}`).toBeLessThan(0.15)
   })
 
   test('ends each row at its own end: a short row beside a long one keeps its words', async () => {

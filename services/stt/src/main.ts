@@ -1,20 +1,31 @@
 /** Starts the STT service. */
 import { runService, startModelService } from '@hearth/shared/model-service'
+import { createLogger } from '@hearth/shared/telemetry'
 import { encodeWav } from '@hearth/shared/wav'
+import { readAbilities } from './abilities.ts'
+import type { Abilities } from './abilities.ts'
 import { createSttApp } from './app.ts'
+import type { DecodeAudio } from './app.ts'
+import { DecodeThreads } from './audio-file/decode-threads.ts'
 import { readSttConfig } from './config.ts'
 import type { EngineOptions } from './engine.ts'
+import { LiveServer } from './live/live-server.ts'
 import type { SpeechInput, Transcript } from './speech.ts'
-import { knownLanguages, readGenerationSettings } from './generation-settings.ts'
 import modelJson from './model.json' with { type: 'json' }
+import { createVoiceModel } from './voice-model.ts'
 
 const { weights, files, ...rest } = modelJson
+const DECODE_THREADS = 2
 
 runService('stt', async () => {
   const config = readSttConfig()
   const settings = config.stt
   const { dtype, threads, maxBatchSize, fitWindow, batchWindowMs } = settings
-  await startModelService<SpeechInput, Transcript, readonly string[]>({
+  const voice = createVoiceModel(createLogger({ service: 'stt', level: config.log.level }))
+  const decoding = new DecodeThreads({ threads: DECODE_THREADS })
+  decoding.warm()
+  let live: LiveServer | undefined
+  await startModelService<SpeechInput, Transcript, Abilities>({
     name: 'stt',
     config,
     settings,
@@ -23,17 +34,37 @@ runService('stt', async () => {
     windowMs: batchWindowMs,
     engine: new URL('./engine.ts', import.meta.url),
     engineOptions: ({ dir }): EngineOptions => ({ dir, dtype, threads, maxBatchSize, fitWindow }),
-    prepare: async ({ dir }) => knownLanguages(await readGenerationSettings(dir)).map(({ code }) => code),
-    createApp: (parts, prepared) => createSttApp({ ...settings, ...parts, languages: prepared }),
+    prepare: ({ dir }) => readAbilities({ dir, dtype }),
+    createApp: (parts, abilities) => {
+      const { detectVoice } = voice
+      const { liveMaxClients: maxClients, liveMaxSeconds: maxSeconds } = settings
+      live = new LiveServer({
+        submit: (input, signal) => parts.model.submit(input, signal),
+        detectVoice,
+        abilities,
+        maxClients,
+        maxSeconds,
+        log: parts.log,
+        metrics: parts.metrics,
+      })
+      const decode: DecodeAudio = (bytes, limits, signal) => decoding.decode(bytes, limits, signal)
+      return createSttApp({ ...settings, ...parts, abilities, decode, detectVoice })
+    },
+    upgrade: (request, socket, head) => live?.upgrade(request, socket, head),
+    onDrain: () => live?.close(),
+    close: [() => decoding.close(), () => voice.close()],
     rehearse: (base, signal) => fetch(`${base}/v1/audio/transcriptions`, { method: 'POST', body: murmur(), signal }),
   })
 })
 
-/** A second of a quiet tone at a rate that must be converted. */
+/** A second of a quiet tone at a rate that must be converted, each time another one: nothing is to come from the cache. */
 function murmur(): FormData {
   const sampleRateHz = 48_000
-  const samples = Float32Array.from({ length: sampleRateHz }, (_, at) => 0.1 * Math.sin(at / 9))
+  const pitch = 9 + Math.random()
+  const samples = Float32Array.from({ length: sampleRateHz }, (_, at) => 0.1 * Math.sin(at / pitch))
   const upload = new FormData()
   upload.set('file', new Blob([encodeWav({ samples, sampleRateHz })]), 'rehearsal.wav')
+  // No voice would be found in it, and the engine not be asked.
+  upload.set('vad_filter', 'false')
   return upload
 }

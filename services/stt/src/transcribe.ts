@@ -1,15 +1,35 @@
-/** One recording of any length through the batcher: its pieces, in order, as one text in one language. */
+/**
+ * One recording of any length through the batcher: its chunks side by side, its results in order, each as soon as it is certain.
+ */
 import type { BatchResult } from '@hearth/shared/batcher'
-import type { SpeechInput, Transcript } from './speech.ts'
-import { cutAtPauses } from './pieces.ts'
+import type { Confidence, Segment, SpeechInput, Transcript, Word } from './speech.ts'
+import type { Chunk } from './voice/speech-chunks.ts'
+import { floats } from './voice/speech-chunks.ts'
+import { UNSPACED } from './words.ts'
 
 export type Submit = (input: SpeechInput, signal: AbortSignal) => Promise<BatchResult<Transcript> & { model: string }>
 
-export type Heard = {
+/** How it is to be heard; the engine's input without its samples. */
+export type HearingOptions = Omit<SpeechInput, 'samples'>
+
+/** What one chunk held; seconds count from the beginning of the recording. */
+export type HeardPart = {
+  /** Joined, the parts' texts are the whole; from the second on with what stands between them. */
   readonly text: string
+  readonly segments: readonly (Segment & Confidence)[]
+  readonly words: readonly Word[]
+  /** How far the recording is done. */
+  readonly endSeconds: number
+}
+
+export type Heard = {
+  readonly parts: readonly HeardPart[]
   /** A code. */
   readonly language: string
-  /** Until the first piece's batch began; milliseconds, as `inferenceMs`, which is the sum over all pieces. */
+  readonly languageProbability: number | null
+  readonly tokens: number
+  readonly promptTokens: number
+  /** Until the first chunk's batch began; milliseconds, as `inferenceMs`, which is the sum over all chunks. */
   readonly queueMs: number
   readonly inferenceMs: number
   readonly batchSize: number
@@ -17,42 +37,107 @@ export type Heard = {
 }
 
 const SAMPLE_RATE_HZ = 16_000
-const WINDOW_SECONDS = 30
-/** Written without spaces between words. */
-const UNSPACED = new Set(['bo', 'ja', 'km', 'lo', 'my', 'th', 'yue', 'zh'])
+/** Chunks under way: enough for two batches, so that the next is ready when one ends. */
+const CHUNKS_AT_ONCE = 8
+
+type Answer = Awaited<ReturnType<Submit>>
 
 /**
- * Transcribes mono samples at 16 kHz, which move to the engine: the caller's array is empty afterwards. The first piece decides
- * the language of the others when `language` is null; those share batches. When one piece fails, so does the whole.
+ * The first chunk decides the language of the others when `language` is null. When one chunk fails, so does the whole, and the rest is given
+ * up. Returns null where no chunk came: nobody speaks.
  */
-export async function transcribe(
-  samples: Float32Array,
-  language: string | null,
-  submit: Submit,
-  signal: AbortSignal,
-): Promise<Heard> {
-  const [opening, ...others] = cutAtPauses(samples, { sampleRateHz: SAMPLE_RATE_HZ, maxSeconds: WINDOW_SECONDS })
-  const first = await submit({ samples: opening ?? samples, language }, signal)
-  const found = first.output.language
+export async function* transcribe(
+  samples: Int16Array,
+  chunks: AsyncIterable<Chunk> | Iterable<Chunk>,
+  { options, submit, signal }: { options: HearingOptions; submit: Submit; signal: AbortSignal },
+): AsyncGenerator<HeardPart, Heard | null> {
   const stop = new AbortController()
   const until = AbortSignal.any([signal, stop.signal])
-  const rest = await Promise.all(others.map((piece) => submit({ samples: piece, language: found }, until))).catch(
-    (error: unknown) => {
-      stop.abort()
-      throw error
-    },
-  )
-  const all = [first, ...rest]
-  return {
-    ...first,
-    text: joinTexts(
-      all.map(({ output }) => output.text),
-      found,
-    ),
-    language: found,
-    inferenceMs: all.reduce((sum, { inferenceMs }) => sum + inferenceMs, 0),
+  const answers: { chunk: Chunk; answer: Promise<Answer> }[] = []
+  const total = new Total()
+  let language = options.language
+  const next = async (): Promise<HeardPart> => {
+    const first = answers.shift()
+    if (!first) throw new Error('expected a chunk under way: this is a bug')
+    return total.add(await first.answer, first.chunk)
+  }
+  try {
+    for await (const chunk of chunks) {
+      const input = { ...options, language, samples: floats(samples, chunk.from, chunk.to) }
+      const answer = submit(input, until)
+      answer.catch(() => undefined) // heard when its turn comes
+      answers.push({ chunk, answer })
+      if (language === null) {
+        yield await next()
+        language = total.language
+      } else if (answers.length >= CHUNKS_AT_ONCE) yield await next()
+    }
+    while (answers.length > 0) yield await next()
+    return total.heard()
+  } finally {
+    stop.abort()
   }
 }
 
-const joinTexts = (texts: readonly string[], language: string): string =>
-  texts.filter(Boolean).join(UNSPACED.has(language) ? '' : ' ')
+/** What the parts come to. */
+class Total {
+  readonly #parts: HeardPart[] = []
+  #first: Answer | undefined
+  #inferenceMs = 0
+  #tokens = 0
+  #promptTokens = 0
+
+  get language(): string | null {
+    return this.#first?.output.language ?? null
+  }
+
+  add(answer: Answer, chunk: Chunk): HeardPart {
+    this.#first ??= answer
+    this.#inferenceMs += answer.inferenceMs
+    this.#tokens += answer.output.tokens
+    this.#promptTokens += answer.output.promptTokens
+    const isFirst = this.#parts.every(({ text }) => text === '')
+    const part = partOf(answer.output, chunk, isFirst)
+    this.#parts.push(part)
+    return part
+  }
+
+  heard(): Heard | null {
+    if (!this.#first) return null
+    const { output, queueMs, batchSize, model } = this.#first
+    return {
+      parts: this.#parts,
+      language: output.language,
+      languageProbability: output.languageProbability,
+      tokens: this.#tokens,
+      promptTokens: this.#promptTokens,
+      queueMs,
+      inferenceMs: this.#inferenceMs,
+      batchSize,
+      model,
+    }
+  }
+}
+
+function partOf(output: Transcript, chunk: Chunk, isFirst: boolean): HeardPart {
+  const offset = chunk.from / SAMPLE_RATE_HZ
+  const { averageLogProbability, compressionRatio, noSpeechProbability, temperature } = output
+  const between = isFirst || output.text === '' || UNSPACED.has(output.language) ? '' : ' '
+  const shift = <T extends { startSeconds: number; endSeconds: number }>(each: T): T => ({
+    ...each,
+    startSeconds: each.startSeconds + offset,
+    endSeconds: each.endSeconds + offset,
+  })
+  return {
+    text: between + output.text,
+    segments: output.segments.map((segment) => ({
+      ...shift(segment),
+      averageLogProbability,
+      compressionRatio,
+      noSpeechProbability,
+      temperature,
+    })),
+    words: output.words.map(shift),
+    endSeconds: chunk.to / SAMPLE_RATE_HZ,
+  }
+}

@@ -3,6 +3,7 @@
  * The library's own `generate` is not used: it runs finished rows on until the last one ends, counts a batch's forced tokens
  * wrongly, and gives neither the language nor the chance that nobody spoke.
  */
+import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AutoTokenizer, env, LogLevel, Tensor, WhisperForConditionalGeneration } from '@huggingface/transformers'
@@ -18,16 +19,21 @@ export type WhisperFiles = {
   readonly threads: number
 }
 
+/** The name that exports with attentions give to those of each layer. */
+const ATTENTION = 'cross_attentions'
+
 const ModelShape = z.object({ num_mel_bins: z.number(), max_target_positions: z.number() })
 
 /** The decoder's keys and values by the names of its inputs; those of the encoder stay what the first step gave. */
-type Cache = Readonly<Record<string, Tensor>>
+export type Cache = Readonly<Record<string, Tensor>>
 
 export type DecoderStep = {
   /** [rows, tokens, vocabulary] */
   readonly logits: Float32Array
   readonly vocabulary: number
   readonly cache: Cache
+  /** How the tokens of this step looked at the sound: one [rows, heads, tokens, positions] for each layer, if the export has them. */
+  readonly attentions: readonly Tensor[]
 }
 
 export type Encoded = { readonly features: Tensor; readonly states: Tensor }
@@ -44,6 +50,9 @@ export type WhisperModel = {
   encode(features: Float32Array, rows: number, frames: number): Promise<Encoded>
   /** The next tokens of each row, all rows equally many: the whole prompt first (without cache), then one at a time. */
   step(encoded: Encoded, tokens: readonly (readonly number[])[], cache: Cache | null): Promise<DecoderStep>
+  /** Some of the rows, in that order; all of them are no copy. */
+  selectRows(encoded: Encoded, rows: readonly number[]): Encoded
+  selectCache(cache: Cache, rows: readonly number[]): Cache
   close(): Promise<void>
 }
 
@@ -71,6 +80,9 @@ export async function loadWhisper({ dir, dtype, threads }: WhisperFiles): Promis
     encode: (features, rows, frames) =>
       encode(model, new Tensor('float32', features, [rows, shape.num_mel_bins, frames])),
     step: (encoded, tokens, cache) => step(model, encoded, tokens, cache),
+    selectRows: ({ features, states }, rows) => ({ features: select(features, rows), states: select(states, rows) }),
+    selectCache: (cache, rows) =>
+      Object.fromEntries(Object.entries(cache).map(([name, tensor]) => [name, select(tensor, rows)])),
     close: async () => {
       await model.dispose()
     },
@@ -119,7 +131,34 @@ async function step(
   if (!(logits instanceof Tensor)) throw new Error('expected a tensor of logits from the decoder')
   const data: unknown = logits.data
   if (!(data instanceof Float32Array)) throw new Error('expected float32 logits from the decoder')
-  return { logits: data, vocabulary: logits.dims.at(-1) ?? 0, cache: nextCache(outputs, cache) }
+  return {
+    logits: data,
+    vocabulary: logits.dims.at(-1) ?? 0,
+    cache: nextCache(outputs, cache),
+    attentions: attentionsOf(outputs),
+  }
+}
+
+/** `cross_attentions.0` and so on, by layer. */
+function attentionsOf(outputs: Readonly<Record<string, unknown>>): Tensor[] {
+  const layers: Tensor[] = []
+  for (let value = outputs[`${ATTENTION}.0`]; value instanceof Tensor;) {
+    layers.push(value)
+    value = outputs[`${ATTENTION}.${layers.length}`]
+  }
+  return layers
+}
+
+/** Rows of a tensor whose first dimension they are. */
+function select(tensor: Tensor, rows: readonly number[]): Tensor {
+  const [count = 0, ...shape] = tensor.dims
+  if (rows.length === count && rows.every((row, at) => row === at)) return tensor
+  const data: unknown = tensor.data
+  if (!(data instanceof Float32Array)) throw new Error('expected float32 rows to select from')
+  const size = data.length / count
+  const selected = new Float32Array(rows.length * size)
+  for (const [at, row] of rows.entries()) selected.set(data.subarray(row * size, (row + 1) * size), at * size)
+  return new Tensor('float32', selected, [rows.length, ...shape])
 }
 
 /** `present.0.decoder.key` is next called `past_key_values.0.decoder.key`. */
@@ -131,4 +170,18 @@ function nextCache(outputs: Readonly<Record<string, unknown>>, before: Cache | n
     cache[next] = (name.includes('encoder') ? before?.[next] : undefined) ?? value
   }
   return cache
+}
+
+/** Whether the decoder in `dir` gives its cross-attentions, which word times need. Reads the file once, in pieces. */
+export async function hasAttentions({ dir, dtype }: Pick<WhisperFiles, 'dir' | 'dtype'>): Promise<boolean> {
+  const wanted = Buffer.from(`${ATTENTION}.0`)
+  const file = dtype === 'q8' ? 'decoder_model_merged_quantized.onnx' : 'decoder_model_merged.onnx'
+  let rest = Buffer.alloc(0)
+  for await (const piece of createReadStream(join(dir, 'onnx', file), { highWaterMark: 4_194_304 })) {
+    if (!Buffer.isBuffer(piece)) throw new Error('expected bytes')
+    const bytes = Buffer.concat([rest, piece])
+    if (bytes.includes(wanted)) return true
+    rest = bytes.subarray(-wanted.length)
+  }
+  return false
 }

@@ -26,7 +26,7 @@ export const JOBS: Theme = {
       body: {
         'multipart/form-data': TranscriptionFields.extend({
           ...JobFields.shape,
-          file: z.file().describe('A WAV, as for speech to text.'),
+          file: z.file().describe('A recording, as for speech to text.'),
         }),
       },
       replies: {

@@ -35,24 +35,35 @@ const SERVICE_ERRORS = [
 ] as const
 const PASSED_ON = [...SERVICE_ERRORS, 'dependency_unavailable'] as const
 
+const RECORDING = z
+  .file()
+  .describe('A recording: WAV, MP3, FLAC, Ogg (Opus, Vorbis), WebM, MP4 or AAC; its bytes tell which, never its name.')
+
+const transcriptReplies = {
+  200: {
+    description: 'What was heard.',
+    content: {
+      'application/json': Transcription,
+      'text/plain': z.string().describe('`text`, `srt` or `vtt`.'),
+      'text/event-stream': z
+        .string()
+        .describe(
+          'With `stream`: `transcript.text.delta` for each piece, `transcript.text.done` with the usage, `[DONE]`.',
+        ),
+    },
+    headers: { ...SERVICE_HEADERS, 'x-cache': '`hit` when the very same was heard a moment ago, else `miss`.' },
+  },
+}
+
 const transcriptions: Operation = {
   method: 'post',
   path: '/v1/audio/transcriptions',
   id: 'transcribe',
   summary: 'Speech to text',
-  description: 'OpenAI’s form.',
-  body: {
-    'multipart/form-data': TranscriptionFields.extend({
-      file: z.file().describe('A WAV: PCM 8 to 32 bit or float, any rate from 4 to 384 kHz, any channels.'),
-    }),
-  },
-  replies: {
-    200: {
-      description: 'What was heard.',
-      content: { 'application/json': Transcription, 'text/plain': z.string().describe('The text alone.') },
-      headers: { ...SERVICE_HEADERS, ...IGNORED },
-    },
-  },
+  description:
+    'OpenAI’s form. `verbose_json` adds segments with times and scores, and words where `timestamp_granularities[]=word` asks for them and the model can time them. Silence, hum and noise give an empty text.',
+  body: { 'multipart/form-data': TranscriptionFields.extend({ file: RECORDING }) },
+  replies: transcriptReplies,
   errors: [...FORM_ERRORS, ...WAV_ERRORS, ...PASSED_ON],
   examples: [
     { form: { file: '@models/speech/008.wav', model: 'whisper-1' } },
@@ -64,11 +75,12 @@ const translations: Operation = {
   method: 'post',
   path: '/v1/audio/translations',
   id: 'translate',
-  summary: 'Reserved for translation into English',
-  description: 'Passed on to the speech to text service, which has no translation yet and answers 404 `not_found`.',
-  replies: {},
-  errors: ['not_found', 'dependency_unavailable'],
-  examples: [],
+  summary: 'Speech to English text',
+  description: 'The same form and the same replies; for models that can translate, else 400.',
+  body: { 'multipart/form-data': TranscriptionFields.extend({ file: RECORDING }) },
+  replies: transcriptReplies,
+  errors: [...FORM_ERRORS, ...WAV_ERRORS, ...PASSED_ON],
+  examples: [{ form: { file: '@models/speech/008.wav', model: 'whisper-1' } }],
 }
 
 const speech: Operation = {

@@ -6,7 +6,7 @@ import { FORM_ERRORS, JSON_ERRORS, WAV_ERRORS } from '../operation.ts'
 import type { Theme } from '../operation.ts'
 import { TURN_EVENTS } from '../replies.ts'
 
-const WAV = z.file().describe('A WAV: PCM 8 to 32 bit or float, any rate from 4 to 384 kHz, any channels.')
+const WAV = z.file().describe('A recording: WAV, MP3, FLAC, Ogg, WebM, MP4 or AAC; its bytes tell which.')
 
 const SOUND = z.file().describe('The reply, spoken.')
 
@@ -30,7 +30,7 @@ const GENERATE = `The input is one of three:
 
 - JSON: \`text\`, or \`audio\` as base64, with options beside it;
 - a multipart form: \`file\` or \`text\`, with options as fields;
-- the bytes of a WAV as they are (\`audio/*\` or \`application/octet-stream\`), with options in the address: \`?session=kitchen\`.
+- the bytes of a recording as they are (\`audio/*\` or \`application/octet-stream\`), with options in the address: \`?session=kitchen\`.
 
 The answer is one of four, by \`Accept\` or \`response_format\`:
 

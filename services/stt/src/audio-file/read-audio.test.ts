@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AppError } from '@hearth/shared/errors'
+import { decodeWav, encodeWav } from '@hearth/shared/wav'
+import { beforeEach, expect, test, vi } from 'vitest'
+import { readAudio } from './read-audio.ts'
+
+const folder = join(import.meta.dirname, '../testing/recordings')
+const recording = (name: string) => Uint8Array.from(readFileSync(join(folder, name)))
+const LIMITS = { minSeconds: 0.1, maxSeconds: 100 }
+const original = decodeWav(readFileSync(join(import.meta.dirname, '../../../../models/speech/012.wav')))
+
+const refusal = async (bytes: Uint8Array<ArrayBuffer>, limits = LIMITS) => {
+  const error = await readAudio(bytes, limits).catch((thrown: unknown) => thrown)
+  return error instanceof AppError ? error.code : error
+}
+
+/** How alike two sounds are, from -1 to 1, where one may begin up to 0.1 s later than the other. */
+function likeness(a: Float32Array, b: Int16Array): number {
+  let best = -1
+  for (let shift = 0; shift < 1600; shift += 1) {
+    let [dot, aa, bb] = [0, 0, 0]
+    for (let at = 0; at < a.length; at += 3) {
+      const x = a[at] ?? 0
+      const y = b[at + shift] ?? 0
+      dot += x * y
+      aa += x * x
+      bb += y * y
+    }
+    best = Math.max(best, dot / Math.sqrt(aa * bb + 1e-9))
+  }
+  return best
+}
+
+/** The reader of containers says there what it does not know. In a decoding thread nobody listens. */
+beforeEach(() => {
+  for (const method of ['warn', 'error'] as const) vi.spyOn(console, method).mockImplementation(() => undefined)
+})
+
+const NAMES = [
+  'speech.mp3',
+  'speech.flac',
+  'speech.opus.ogg',
+  'speech.vorbis.ogg',
+  'speech.webm',
+  'speech.live.webm',
+  'speech.m4a',
+  'speech.fragmented.mp4',
+  'speech.aac',
+  'film.mp4',
+]
+
+for (const name of NAMES)
+  test(`${name} sounds like the recording it was made of`, async () => {
+    const { samples, seconds, warnings } = await readAudio(recording(name), LIMITS)
+    const length = name === 'film.mp4' ? 3 : original.samples.length / 16_000
+    expect(Math.abs(seconds - length)).toBeLessThan(0.15)
+    expect(Math.abs(samples.length / 16_000 - seconds)).toBeLessThan(0.001)
+    expect(likeness(original.samples.subarray(0, 40_000), samples)).toBeGreaterThan(0.75)
+    expect(warnings).toEqual([])
+  })
+
+test('a long recording is resampled in pieces as if it were in one', async () => {
+  const sampleRateHz = 44_100
+  const tone = Float32Array.from(
+    { length: 25 * sampleRateHz },
+    (_, n) => 0.5 * Math.sin((2 * Math.PI * 440 * n) / sampleRateHz),
+  )
+  const { samples } = await readAudio(encodeWav({ samples: tone, sampleRateHz }), LIMITS)
+  expect(samples).toHaveLength(25 * 16_000)
+  let worst = 0
+  for (let n = 1000; n < samples.length - 1000; n++)
+    worst = Math.max(worst, Math.abs((samples[n] ?? 0) / 32_768 - 0.5 * Math.sin((2 * Math.PI * 440 * n) / 16_000)))
+  expect(worst).toBeLessThan(1e-3)
+})
+
+test('a file that breaks off is heard to where it does', async () => {
+  for (const name of ['speech.mp3', 'speech.opus.ogg', 'speech.live.webm']) {
+    const whole = recording(name)
+    const { seconds } = await readAudio(whole.slice(0, whole.length / 2), LIMITS)
+    expect(seconds).toBeGreaterThan(0.9)
+    expect(seconds).toBeLessThan(2.5)
+  }
+})
+
+test('what is no sound is refused', async () => {
+  const text = (value: string) => new TextEncoder().encode(value)
+  const random = Uint8Array.from({ length: 1_000_000 }, (_, n) => (Math.imul(n + 1, 2_654_435_761) >>> 13) & 255)
+  const cases: [string, Uint8Array<ArrayBuffer>][] = [
+    ['base64', text(Buffer.from(recording('speech.mp3')).toString('base64'))],
+    ['html', text('<!doctype html><title>Sign in</title>')],
+    ['png', Uint8Array.from(Buffer.concat([Buffer.from('89504e470d0a1a0a', 'hex'), Buffer.alloc(5000)]))],
+    ['pdf', text('%PDF-1.7\n'.padEnd(4000, '1 0 obj '))],
+    ['elf', Uint8Array.from(Buffer.concat([Buffer.from('7f454c46020101', 'hex'), Buffer.alloc(5000)]))],
+    ['zip', Uint8Array.from(Buffer.concat([Buffer.from('504b0304', 'hex'), Buffer.alloc(5000, 7)]))],
+    ['random', random],
+    ['playlist', text('#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\nhttp://169.254.169.254/latest\n')],
+    ['ffconcat', text('ffconcat version 1.0\nfile /etc/passwd\n')],
+    ['zeros', new Uint8Array(10_000)],
+  ]
+  for (const [what, bytes] of cases) expect([what, await refusal(bytes)]).toEqual([what, 'undecodable_audio'])
+  expect(await refusal(new Uint8Array())).toBe('empty_audio')
+})
+
+test('a film without sound, and codecs that are not taken, are told apart from broken files', async () => {
+  expect(await refusal(recording('silent-film.mp4'))).toBe('unsupported_media')
+  expect(await refusal(recording('speech.alaw.wav'))).toBe('unsupported_media')
+})
+
+test('a FLAC whose check sum is wrong is refused', async () => {
+  const bytes = recording('speech.flac')
+  bytes[40_000] = (bytes[40_000] ?? 0) ^ 0xff
+  expect(await refusal(bytes)).toBe('undecodable_audio')
+})
+
+test('limits of length count what was decoded', async () => {
+  for (const name of NAMES)
+    expect(await refusal(recording(name), { minSeconds: 0.1, maxSeconds: 2 })).toBe('audio_too_long')
+  expect(await refusal(recording('speech.mp3'), { minSeconds: 5, maxSeconds: 10 })).toBe('audio_too_short')
+})
+
+test('damaged bytes anywhere end in samples or in a refusal, never in another error', async () => {
+  for (const name of NAMES) {
+    for (let round = 0; round < 12; round++) {
+      const bytes = recording(name)
+      for (let n = 0; n < 20; n++) bytes[(round * 7919 + n * 104_729) % bytes.length] = (n * 37 + round) & 255
+      const result = await readAudio(bytes, LIMITS).then(
+        ({ samples }) => (samples.every(Number.isFinite) ? 'heard' : 'not finite'),
+        (error: unknown) => (error instanceof AppError ? 'refused' : error),
+      )
+      expect(['heard', 'refused']).toContain(result)
+    }
+  }
+}, 60_000)
