@@ -11,6 +11,8 @@ export type VoiceInput = {
   readonly samples: Float32Array
   /** Frames at the beginning that are only listened to. */
   readonly skipFrames: number
+  /** So many frames of speech one after the other are enough: the rest is not listened to, and the output ends there. */
+  readonly enough?: { readonly threshold: number; readonly frames: number }
 }
 
 /** A probability for each whole or begun frame after those that were skipped. */
@@ -48,30 +50,51 @@ class SileroEngine implements Engine<VoiceInput, VoiceOutput> {
   async run(batch: readonly VoiceInput[], { signal }: EngineRun): Promise<VoiceOutput[]> {
     const session = this.#session
     if (!session) throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
-    const outputs = batch.map(
-      ({ samples, skipFrames }) => new Float32Array(Math.max(0, framesIn(samples) - skipFrames)),
-    )
-    const frames = Math.max(0, ...batch.map(({ samples }) => framesIn(samples)))
+    const rows = batch.map((input) => new Row(input))
     const rate = new Tensor('int64', BigInt64Array.of(SAMPLE_RATE_HZ), [])
     let state = new Tensor('float32', new Float32Array(2 * batch.length * STATE_SIZE), [2, batch.length, STATE_SIZE])
-    for (let frame = 0; frame < frames; frame++) {
+    for (let frame = 0; rows.some((row) => row.frames > frame); frame++) {
       signal.throwIfAborted()
       const results = await session.run({ input: frameOf(batch, frame), state, sr: rate })
       state = new Tensor('float32', floatsOf(results['stateN']), [2, batch.length, STATE_SIZE])
       const probabilities = floatsOf(results['output'])
-      for (const [row, { skipFrames }] of batch.entries()) {
-        const output = outputs[row]
-        if (output && frame >= skipFrames && frame - skipFrames < output.length)
-          output[frame - skipFrames] = probabilities[row] ?? 0
-      }
+      for (const [at, row] of rows.entries()) row.hear(frame, probabilities[at] ?? 0)
     }
-    return outputs
+    return rows.map((row) => row.output())
   }
 
   async close(): Promise<void> {
     const session = this.#session
     this.#session = undefined
     await session?.release()
+  }
+}
+
+/** One clip on its way. */
+class Row {
+  /** Frames of the clip that are to be listened to. */
+  frames: number
+  readonly #input: VoiceInput
+  readonly #probabilities: Float32Array<ArrayBuffer>
+  #inARow = 0
+
+  constructor(input: VoiceInput) {
+    this.#input = input
+    this.frames = framesIn(input.samples)
+    this.#probabilities = new Float32Array(this.frames)
+  }
+
+  hear(frame: number, probability: number): void {
+    if (frame >= this.frames) return
+    this.#probabilities[frame] = probability
+    const { enough } = this.#input
+    if (!enough) return
+    this.#inARow = probability >= enough.threshold ? this.#inARow + 1 : 0
+    if (this.#inARow >= enough.frames) this.frames = frame + 1
+  }
+
+  output(): VoiceOutput {
+    return this.#probabilities.slice(this.#input.skipFrames, this.frames)
   }
 }
 

@@ -33,6 +33,17 @@ test('silence is left out, but for a little around what is said', async () => {
   expect(await chunksOf(turns(2))).toEqual([about(0, 2)])
 })
 
+test('a short recording is heard as it is, as soon as there is enough speech in it', async () => {
+  const asked: unknown[] = []
+  const detect: DetectVoice = async (input, signal) => {
+    asked.push(input.enough)
+    return (await loudIsSpeech(input, signal)).subarray(0, 20)
+  }
+  expect(await chunksOf(turns(1, 3), {}, detect)).toEqual([[0, 4]])
+  expect(await chunksOf(turns(0, 4), {}, detect)).toEqual([])
+  expect(asked[0]).toEqual({ threshold: 0.5, frames: 8 })
+})
+
 test('what lies close together is packed while a window has room', async () => {
   const talk = turns(...Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? 5 : 0.8)))
   const chunks = await chunksOf(talk)

@@ -28,6 +28,10 @@ const LEAST_ROW_FRAMES = 250 // 8 s
 /** Half a second, after which the detector does not care any more where it began. */
 const WARM_FRAMES = 16
 const PAD_SECONDS = 0.3
+/** Heard as they are, if anybody speaks in them. */
+const SHORT_SAMPLES = 4 * SAMPLE_RATE_HZ
+/** A quarter of a second. */
+const ENOUGH_FRAMES = 8
 
 /** In order, without overlap; none where nobody speaks. */
 export async function* speechChunks(
@@ -36,6 +40,10 @@ export async function* speechChunks(
   options: ChunkOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Chunk> {
+  if (samples.length <= SHORT_SAMPLES) {
+    if (await hasSpeech(samples, detect, options, signal)) yield { from: 0, to: samples.length }
+    return
+  }
   const finder = new SpeechFinder(options.voice)
   const packer = new Packer(samples.length, options)
   const frames = Math.ceil(samples.length / FRAME_SAMPLES)
@@ -45,6 +53,19 @@ export async function* speechChunks(
   }
   for (const stretch of finder.end()) yield* packer.add(stretch)
   yield* packer.end()
+}
+
+/** As soon as there is enough of it: people wait for short recordings, and nothing is gained by cutting them. */
+async function hasSpeech(
+  samples: Int16Array,
+  detect: DetectVoice,
+  { voice }: ChunkOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const enough = { threshold: voice?.threshold ?? VOICE.threshold, frames: ENOUGH_FRAMES }
+  const input = { samples: floats(samples, 0, samples.length), skipFrames: 0, enough }
+  const finder = new SpeechFinder(voice)
+  return [...finder.push(await detect(input, signal)), ...finder.end()].length > 0
 }
 
 /** Rows side by side: the detector takes one step after the other, and several rows in each. */

@@ -55,13 +55,25 @@ const transcriptReplies = {
   },
 }
 
+const TRANSCRIPTIONS = `OpenAI’s form. At most \`STT_MAX_SECONDS\` of sound and \`STT_MAX_UPLOAD_BYTES\`; both count what there is, not what a header says. Silence, hum, tones and room noise give an empty text.
+
+\`verbose_json\` adds \`task\`, \`duration\`, \`language_code\`, \`language_probability\`, \`segments\` with times and scores and, when asked for, \`words\`, which need an export with cross-attentions (\`…_timestamped\`), else 400.
+
+A stream has \`transcript.text.delta\` for each chunk of up to 30 s as soon as it is certain, with \`verbose_json\` \`transcript.text.segment\` too, for recordings of a minute or more \`transcript.progress\` \`{seconds, total_seconds}\`, then
+\`transcript.text.done\` and \`[DONE]\`. A failure after the first event is an event with the one error body. Leaving stops the work. Two recordings of more than ten minutes are heard at once; a third gets 429. The same recording (up to
+4 MiB) with the same wishes is answered from a cache for \`STT_CACHE_SECONDS\`.
+
+**Live.** A WebSocket at \`/\` of the stt service speaks WhisperLive’s protocol, so its clients work: the greeting as JSON text (each field may be left out), then mono samples at 16 kHz as binary messages, then \`END_OF_AUDIO\`. \`segments\` come
+while somebody speaks (\`completed: false\`), and when the utterance ends it is heard once more, whole (\`completed: true\`, with \`source: "whole"\`). After the end of audio the last ones come completed, and the socket is closed with 1000. Other
+close codes: 1001 the service stops, 1009 a message above 1 MiB, 1013 after \`WAIT\` (more than \`STT_LIVE_MAX_CLIENTS\`), 4400 no greeting that can be read, 4408 no greeting within 5 s, a minute without sound, or \`STT_LIVE_MAX_SECONDS\` over, 4429 a
+reader too slow, 4500 the engine failed. Pages of other origins are refused with 403.`
+
 const transcriptions: Operation = {
   method: 'post',
   path: '/v1/audio/transcriptions',
   id: 'transcribe',
   summary: 'Speech to text',
-  description:
-    'OpenAI’s form. `verbose_json` adds segments with times and scores, and words where `timestamp_granularities[]=word` asks for them and the model can time them. Silence, hum and noise give an empty text.',
+  description: TRANSCRIPTIONS,
   body: { 'multipart/form-data': TranscriptionFields.extend({ file: RECORDING }) },
   replies: transcriptReplies,
   errors: [...FORM_ERRORS, ...WAV_ERRORS, ...PASSED_ON],
