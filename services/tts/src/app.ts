@@ -8,13 +8,14 @@ import type { AppEnv } from '@hearth/shared/http'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readJson } from '@hearth/shared/request-body'
-import { wavHeader } from '@hearth/shared/wav'
-import type { Context, Hono } from 'hono'
+import type { Hono } from 'hono'
 import { cutFragments } from './fragments.ts'
 import type { Speech, SpeechInput } from './speech.ts'
 import { speak } from './speak.ts'
 import type { SpokenFragment, Submit } from './speak.ts'
+import { soundBytes, speechEvents } from './speech-reply.ts'
 import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
+import { SOUND_FORMATS } from './sound-format.ts'
 import { speakableText } from './text.ts'
 import { findVoice, languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
@@ -52,9 +53,14 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
 
     const spoken = speak(cutFragments(text), { voice, speed: request.speed }, submit, requestSignal(c))
     const first = await firstSound(spoken)
-    if (request.response_format === 'wav') return wavReply(c, first, spoken)
     setTimings(c, first)
-    return c.body(replyStream(c, soundOf(first, spoken), log), 200, { 'content-type': 'audio/pcm' })
+    const { response_format: format, stream_format: stream } = request
+    const utterance = { first, rest: spoken }
+    const [bytes, type] =
+      stream === 'sse'
+        ? [speechEvents(utterance, format), 'text/event-stream; charset=utf-8']
+        : [soundBytes(utterance, format), SOUND_FORMATS[format].mediaType]
+    return c.body(replyStream(c, bytes, log), 200, { 'content-type': type })
   })
 
   app.get('/v1/audio/voices', async (c) => {
@@ -82,37 +88,4 @@ async function firstSound(spoken: AsyncGenerator<SpokenFragment, void>): Promise
   for (let next = await spoken.next(); !next.done; next = await spoken.next())
     if (next.value.bytes.length > 0) return next.value
   throw new AppError('nothing_to_speak', 'input has nothing an English voice can say', { param: 'input' })
-}
-
-/** The whole speech with exact sizes. */
-async function wavReply(
-  c: Context<AppEnv>,
-  first: SpokenFragment,
-  rest: AsyncIterable<SpokenFragment>,
-): Promise<Response> {
-  const parts = [first.bytes]
-  let inferenceMs = first.inferenceMs
-  for await (const fragment of rest) {
-    parts.push(fragment.bytes)
-    inferenceMs += fragment.inferenceMs
-  }
-  setTimings(c, { ...first, inferenceMs })
-  const byteCount = parts.reduce((sum, part) => sum + part.length, 0)
-  const header = wavHeader({ sampleRateHz: first.sampleRateHz, sampleCount: byteCount / 2 })
-  const body = Buffer.concat([header, ...parts])
-  return c.body(body, 200, { 'content-type': 'audio/wav', 'content-length': String(body.length) })
-}
-
-/** Samples as they are made, a fragment at a time and only as fast as the caller reads. */
-async function* soundOf(
-  first: SpokenFragment,
-  rest: AsyncGenerator<SpokenFragment, void>,
-): AsyncGenerator<Uint8Array, void> {
-  try {
-    yield first.bytes
-    for await (const { bytes } of rest) if (bytes.length > 0) yield bytes
-  } finally {
-    // A reader may leave before the loop has begun.
-    await rest.return()
-  }
 }

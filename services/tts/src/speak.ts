@@ -15,6 +15,8 @@ export type SpokenFragment = {
   /** s16le mono at `sampleRateHz`, with the pause that follows. Empty when the fragment has no sound. */
   readonly bytes: Uint8Array
   readonly sampleRateHz: number
+  /** Phonemes that were said. */
+  readonly tokens: number
   readonly queueMs: number
   readonly inferenceMs: number
   readonly batchSize: number
@@ -51,7 +53,7 @@ export async function* speak(
 
 function asBytes({ output, ...timings }: Spoken, pause: number | null): SpokenFragment {
   const { samples, sampleRateHz, tokens } = output
-  if (tokens === 0) return { ...timings, sampleRateHz, bytes: new Uint8Array(0) }
+  if (tokens === 0) return { ...timings, sampleRateHz, tokens, bytes: new Uint8Array(0) }
   checkWaveform(samples)
-  return { ...timings, sampleRateHz, bytes: pcm16(shapeFragment(samples, { sampleRateHz, pauseMs: pause })) }
+  return { ...timings, sampleRateHz, tokens, bytes: pcm16(shapeFragment(samples, { sampleRateHz, pauseMs: pause })) }
 }
