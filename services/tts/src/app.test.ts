@@ -245,7 +245,17 @@ describe('the voice', () => {
   ])('%j is spoken by %s', async (voice, expected) => {
     const { app, inputs } = setUp()
     expect((await post(app, { ...GOOD, voice })).status).toBe(200)
-    expect(new Set(inputs.map((input) => input.voice))).toEqual(new Set([expected]))
+    expect(inputs.map((input) => input.voice)).toEqual(inputs.map(() => [{ voice: expected, share: 1 }]))
+  })
+
+  test('may be a mix, which reaches the model as shares', async () => {
+    const { app, inputs } = setUp()
+    expect((await post(app, { ...GOOD, voice: 'af_demo(3)+onyx(1)' })).status).toBe(200)
+    const mix = [
+      { voice: 'af_demo', share: 0.75 },
+      { voice: 'am_demo', share: 0.25 },
+    ]
+    expect(inputs.map((input) => input.voice)).toEqual([mix, mix])
   })
 
   test.each([
@@ -291,6 +301,7 @@ describe('bad requests are refused before anything is made', () => {
     ['one character too many', { ...GOOD, input: 'a'.repeat(1001) }, 413, 'text_too_long'],
     ['a text of 1 MB', { ...GOOD, input: 'a'.repeat(1 << 20) }, 413, 'text_too_long'],
     ['half a surrogate pair', '{"input":"a \\ud800 b"}', 400, 'invalid_encoding'],
+    ['a mix that nobody can read', { ...GOOD, voice: 'af_demo(2' }, 400, 'invalid_request'],
     ['an array as voice', { ...GOOD, voice: ['alloy'] }, 400, 'invalid_request'],
     ['speed 0', { ...GOOD, speed: 0 }, 400, 'invalid_request'],
     ['speed -1', { ...GOOD, speed: -1 }, 400, 'invalid_request'],

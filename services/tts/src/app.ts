@@ -17,7 +17,8 @@ import { soundBytes, speechEvents } from './speech-reply.ts'
 import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
 import { SOUND_FORMATS } from './sound-format.ts'
 import { speakableText } from './text.ts'
-import { findVoice, languageOf, nearestVoice, voiceTitle } from './voices.ts'
+import { chooseVoice } from './voice-mix.ts'
+import { languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
 export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
   /** The voices that can speak; known once the model's files are there. */
@@ -48,7 +49,10 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
     requireModel(request.model)
     const text = speakableText(request.input, options.maxChars)
     await model.ready(requestSignal(c))
-    const voice = chooseVoice(voiceName(request.voice), options)
+    const voice = chooseVoice(voiceName(request.voice), {
+      voices: options.voices(),
+      defaultVoice: options.defaultVoice,
+    })
     if (request.instructions !== undefined) c.header('x-ignored', 'instructions')
 
     const spoken = speak(cutFragments(text), { voice, speed: request.speed }, submit, requestSignal(c))
@@ -72,15 +76,6 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
   app.get('/v1/audio/models', (c) => c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] }))
 
   return app
-}
-
-function chooseVoice(name: string | undefined, { voices, defaultVoice }: TtsAppOptions): string {
-  const known = voices()
-  const voice = name === undefined ? nearestVoice(defaultVoice, known) : findVoice(name, known)
-  if (voice !== undefined) return voice
-  throw new AppError('voice_not_found', `no voice of that name; expected one of ${known.join(', ')}`, {
-    param: 'voice',
-  })
 }
 
 /** The first fragment that has a sound. Throws `nothing_to_speak` when none has. */

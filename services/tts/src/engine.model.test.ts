@@ -13,6 +13,7 @@ import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
 import type { Speech } from './speech.ts'
+import type { VoiceMix } from './voice-mix.ts'
 
 const models = fileURLToPath(new URL('../../../models/demo', import.meta.url))
 const VOICES = ['af_demo', 'am_demo'] as const
@@ -36,7 +37,9 @@ beforeAll(async () => {
 })
 afterAll(() => engine.close())
 
-const say = async (text: string, voice = 'af_demo', speed = 1): Promise<Speech> => {
+const one = (voice: string): VoiceMix => [{ voice, share: 1 }]
+const say = async (text: string, voices: string | VoiceMix = 'af_demo', speed = 1): Promise<Speech> => {
+  const voice = typeof voices === 'string' ? one(voices) : voices
   const signal = new AbortController().signal
   const [speech] = await engine.run([{ text, voice, speed }], { signal, emit: () => {} })
   if (speech === undefined) throw new Error('expected one output')
@@ -65,7 +68,7 @@ describe('Kokoro is an engine', () => {
     create: () => createEngine({ dir: `${models}/kokoro`, threads: 1 }),
     inputs: ['Good morning.', 'Stop the music.', 'Thank you very much.'].map((text) => ({
       text,
-      voice: 'af_demo',
+      voice: one('af_demo'),
       speed: 1,
     })),
     same: (a, b) => a.samples.length === b.samples.length && a.samples.every((x, i) => x === b.samples[i]),
@@ -88,6 +91,16 @@ describe.each(VOICES)('%s', (voice) => {
     expect(rms).toBeGreaterThan(0.01)
     expect(rms).toBeLessThan(0.4)
   })
+})
+
+test('a mix of two voices is neither of them, and is understood', async () => {
+  const text = SENTENCES[0] ?? ''
+  const mixed = await say(text, [
+    { voice: 'af_demo', share: 0.5 },
+    { voice: 'am_demo', share: 0.5 },
+  ])
+  for (const voice of VOICES) expect((await say(text, voice)).samples).not.toEqual(mixed.samples)
+  expect(wordErrorRate([[text, await hear(mixed)]])).toBeLessThanOrEqual(0.2)
 })
 
 test.each([
@@ -135,6 +148,6 @@ test.each(['10'.repeat(300), '2026-11-21 at 10:30, 1e999, -0, $5.50', 'https://e
 
 test('a speech nobody waits for stops between two runs of the graph', async () => {
   const signal = AbortSignal.abort(new Error('left'))
-  const input = { text: 'Good morning.', voice: 'af_demo', speed: 1 }
+  const input = { text: 'Good morning.', voice: one('af_demo'), speed: 1 }
   await expect(engine.run([input], { signal, emit: () => {} })).rejects.toThrow('left')
 })

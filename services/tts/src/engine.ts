@@ -2,7 +2,6 @@
  * Kokoro (StyleTTS 2) in transformers.js: text to phonemes to tokens to 24 kHz samples. One row at a time, as its graph
  * has no batch dimension; a row longer than one run of the graph is spoken in several and joined.
  */
-import { readFileSync } from 'node:fs'
 import { AutoTokenizer, env, LogLevel, StyleTextToSpeech2Model, Tensor } from '@huggingface/transformers'
 import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
 import { concat } from '@hearth/shared/audio'
@@ -10,8 +9,9 @@ import type { Engine, EngineRun } from '@hearth/shared/engine'
 import { loadPhonemizer, phonemeWords, warmPhonemizer } from './phonemes.ts'
 import type { Phonemize } from './phonemes.ts'
 import type { Speech, SpeechInput } from './speech.ts'
+import { Styles, STYLE_WIDTH } from './styles.ts'
 import { tokenRuns } from './token-runs.ts'
-import { languageOf, listVoices, voiceFile } from './voices.ts'
+import { languageOf, listVoices } from './voices.ts'
 import { checkWaveform, pauseMs, shapeFragment } from './waveform.ts'
 
 export type EngineOptions = {
@@ -21,9 +21,6 @@ export type EngineOptions = {
 }
 
 const SAMPLE_RATE_HZ = 24_000
-/** A voice's table: [510, 1, 256], one style for each length in tokens. */
-const STYLE_ROWS = 510
-const STYLE_WIDTH = 256
 
 export function createEngine(options: EngineOptions): Engine<SpeechInput, Speech> {
   return new KokoroEngine(options)
@@ -33,19 +30,20 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
   readonly maxBatchSize = 1
   readonly warmupInputs: readonly SpeechInput[]
   readonly #options: EngineOptions
-  readonly #styles = new Map<string, Float32Array>()
+  readonly #styles: Styles
   #loaded: Loaded | undefined
 
   constructor(options: EngineOptions) {
     this.#options = options
+    this.#styles = new Styles(options.dir)
     const voice = listVoices(options.dir)[0]
     if (voice === undefined) throw new Error('expected an English voice (voices/a*.bin or b*.bin) in the model folder')
+    const voiced = { voice: [{ voice, share: 1 }], speed: 1 }
     this.warmupInputs = [
-      { text: 'Good morning.', voice, speed: 1 },
+      { text: 'Good morning.', ...voiced },
       {
         text: 'The lights in the kitchen are off, and it will rain in London tomorrow afternoon, so take an umbrella with you when you leave.',
-        voice,
-        speed: 1,
+        ...voiced,
       },
     ]
   }
@@ -68,7 +66,7 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
 
   async #speak({ text, voice, speed }: SpeechInput, signal: AbortSignal): Promise<Speech> {
     const { model, tokenizer, phonemize } = this.#ready()
-    const language = languageOf(voice)
+    const language = languageOf(voice[0]?.voice ?? '')
     if (language === undefined) throw new Error('expected a voice whose name begins with a or b: this is a bug')
     const words = await phonemeWords(text, language, phonemize)
     const runs = tokenRuns(words, (symbols) => tokenize(tokenizer, symbols).size - 2)
@@ -79,7 +77,12 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
       const ids = tokenize(tokenizer, symbols)
       if (ids.size <= 2) continue
       tokens += ids.size - 2
-      const samples = await infer(model, ids, this.#style(voice, ids.size - 2), speed)
+      const samples = await infer(
+        model,
+        ids,
+        new Tensor('float32', this.#styles.row(voice, ids.size - 2), [1, STYLE_WIDTH]),
+        speed,
+      )
       const pause = index + 1 < runs.length ? pauseMs(symbols, speed) : null
       parts.push(runs.length === 1 ? samples : shapeFragment(samples, { sampleRateHz: SAMPLE_RATE_HZ, pauseMs: pause }))
     }
@@ -90,14 +93,6 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
     if (this.#loaded === undefined)
       throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
     return this.#loaded
-  }
-
-  /** The voice's style for a text of so many tokens: [1, 256]. */
-  #style(voice: string, tokens: number): Tensor {
-    const table = this.#styles.get(voice) ?? readStyles(voiceFile(this.#options.dir, voice))
-    this.#styles.set(voice, table)
-    const row = Math.min(Math.max(tokens, 0), STYLE_ROWS - 1) * STYLE_WIDTH
-    return new Tensor('float32', table.slice(row, row + STYLE_WIDTH), [1, STYLE_WIDTH])
   }
 }
 
@@ -142,13 +137,4 @@ async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: 
   if (!(samples instanceof Float32Array)) throw new Error('expected float32 samples from the model')
   checkWaveform(samples)
   return samples.slice()
-}
-
-/** A voice's table, as [510 * 256] little-endian floats. */
-function readStyles(path: string): Float32Array {
-  const bytes = readFileSync(path)
-  const expected = STYLE_ROWS * STYLE_WIDTH * 4
-  if (bytes.byteLength !== expected)
-    throw new Error(`expected a voice file of ${expected} bytes, got ${bytes.byteLength}`)
-  return new Float32Array(new Uint8Array(bytes).buffer)
 }

@@ -26,7 +26,7 @@ export type SpokenFragment = {
 /** Speaks `fragments` in order; `signal`, or a reader that leaves, stops the one in the making. Throws what `submit` throws. */
 export async function* speak(
   fragments: readonly string[],
-  how: { readonly voice: string; readonly speed: number },
+  how: Omit<SpeechInput, 'text'>,
   submit: Submit,
   signal: AbortSignal,
 ): AsyncGenerator<SpokenFragment, void, void> {

@@ -2,6 +2,7 @@ import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import spec from './model.json' with { type: 'json' }
 import { findVoice, listVoices, nearestVoice, voiceTitle } from './voices.ts'
 
 const DEMO = ['af_demo', 'am_demo']
@@ -31,6 +32,26 @@ test("OpenAI's names are spread over the demo voices", () => {
   const voices = names.map((name) => findVoice(name, DEMO))
   expect(voices.filter((voice) => voice === 'af_demo')).toHaveLength(5)
   expect(voices.filter((voice) => voice === 'am_demo')).toHaveLength(6)
+})
+
+test("OpenAI's names are thirteen different voices where the folder has them", () => {
+  const all = spec.optionalFiles.map((file) => file.slice('voices/'.length, -'.bin'.length))
+  const names = [
+    'alloy',
+    'ash',
+    'ballad',
+    'cedar',
+    'coral',
+    'echo',
+    'fable',
+    'marin',
+    'nova',
+    'onyx',
+    'sage',
+    'shimmer',
+    'verse',
+  ]
+  expect(new Set(names.map((name) => findVoice(name, all))).size).toBe(13)
 })
 
 test.each([
