@@ -9,15 +9,15 @@ import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readJson } from '@hearth/shared/request-body'
 import type { Hono } from 'hono'
-import { cutFragments } from './fragments.ts'
+import { fragmentsOf } from './fragments.ts'
 import type { Speech, SpeechInput } from './speech.ts'
 import { speak } from './speak.ts'
 import type { SpokenFragment, Submit } from './speak.ts'
 import { soundBytes, speechEvents } from './speech-reply.ts'
 import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
 import { SOUND_FORMATS } from './sound-format.ts'
-import { speakableText } from './text.ts'
-import { chooseVoice } from './voice-mix.ts'
+import { checkText } from './text.ts'
+import { chooseVoice, languageOfMix } from './voice-mix.ts'
 import { languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
 export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
@@ -47,7 +47,7 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
   app.post('/v1/audio/speech', async (c) => {
     const request = await readJson(c, SpeechRequest)
     requireModel(request.model)
-    const text = speakableText(request.input, options.maxChars)
+    checkText(request.input, options.maxChars)
     await model.ready(requestSignal(c))
     const voice = chooseVoice(voiceName(request.voice), {
       voices: options.voices(),
@@ -55,7 +55,9 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
     })
     if (request.instructions !== undefined) c.header('x-ignored', 'instructions')
 
-    const spoken = speak(cutFragments(text), { voice, speed: request.speed }, submit, requestSignal(c))
+    const fragments = fragmentsOf(request.input, languageOfMix(voice))
+    if (!fragments.some(({ text }) => text !== '')) throw nothingToSpeak()
+    const spoken = speak(fragments, { voice, speed: request.speed }, submit, requestSignal(c))
     const first = await firstSound(spoken)
     setTimings(c, first)
     const { response_format: format, stream_format: stream } = request
@@ -82,5 +84,8 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
 async function firstSound(spoken: AsyncGenerator<SpokenFragment, void>): Promise<SpokenFragment> {
   for (let next = await spoken.next(); !next.done; next = await spoken.next())
     if (next.value.bytes.length > 0) return next.value
-  throw new AppError('nothing_to_speak', 'input has nothing an English voice can say', { param: 'input' })
+  throw nothingToSpeak()
 }
+
+const nothingToSpeak = (): AppError =>
+  new AppError('nothing_to_speak', 'input has no letter or digit that this voice can say', { param: 'input' })

@@ -11,8 +11,9 @@ import type { Phonemize } from './phonemes.ts'
 import type { Speech, SpeechInput } from './speech.ts'
 import { Styles, STYLE_WIDTH } from './styles.ts'
 import { tokenRuns } from './token-runs.ts'
-import { languageOf, listVoices } from './voices.ts'
-import { checkWaveform, pauseMs, shapeFragment } from './waveform.ts'
+import { languageOfMix } from './voice-mix.ts'
+import { listVoices } from './voices.ts'
+import { checkWaveform, pauseMs, silenceAfter, trimFragment } from './waveform.ts'
 
 export type EngineOptions = {
   /** The folder with Kokoro's files: config.json, tokenizer.json, onnx/, voices/. */
@@ -66,33 +67,54 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
 
   async #speak({ text, voice, speed }: SpeechInput, signal: AbortSignal): Promise<Speech> {
     const { model, tokenizer, phonemize } = this.#ready()
-    const language = languageOf(voice[0]?.voice ?? '')
-    if (language === undefined) throw new Error('expected a voice whose name begins with a or b: this is a bug')
-    const words = await phonemeWords(text, language, phonemize)
-    const runs = tokenRuns(words, (symbols) => tokenize(tokenizer, symbols).size - 2)
-    const parts: Float32Array[] = []
+    const words = await phonemeWords(text, languageOfMix(voice), phonemize)
+    const runs = tokenRuns(
+      words.map(({ symbols }) => symbols),
+      (symbols) => tokenize(tokenizer, symbols).size - 2,
+    )
+    const joined = new JoinedRuns(speed)
     let tokens = 0
-    for (const [index, symbols] of runs.entries()) {
+    for (const symbols of runs) {
       signal.throwIfAborted()
       const ids = tokenize(tokenizer, symbols)
       if (ids.size <= 2) continue
       tokens += ids.size - 2
-      const samples = await infer(
-        model,
-        ids,
-        new Tensor('float32', this.#styles.row(voice, ids.size - 2), [1, STYLE_WIDTH]),
-        speed,
-      )
-      const pause = index + 1 < runs.length ? pauseMs(symbols, speed) : null
-      parts.push(runs.length === 1 ? samples : shapeFragment(samples, { sampleRateHz: SAMPLE_RATE_HZ, pauseMs: pause }))
+      const style = new Tensor('float32', this.#styles.row(voice, ids.size - 2), [1, STYLE_WIDTH])
+      joined.add(symbols, await infer(model, ids, style, speed))
     }
-    return { samples: parts.length === 1 && parts[0] ? parts[0] : concat(parts), sampleRateHz: SAMPLE_RATE_HZ, tokens }
+    return { samples: joined.samples(), sampleRateHz: SAMPLE_RATE_HZ, tokens }
   }
 
   #ready(): Loaded {
     if (this.#loaded === undefined)
       throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
     return this.#loaded
+  }
+}
+
+/** The runs of one speech: only what lies between two of them is changed. */
+class JoinedRuns {
+  readonly #speed: number
+  readonly #parts: Float32Array[] = []
+  #last: { readonly symbols: string; readonly samples: Float32Array } | undefined
+
+  constructor(speed: number) {
+    this.#speed = speed
+  }
+
+  add(symbols: string, samples: Float32Array): void {
+    if (this.#last !== undefined) {
+      const { sound } = trimFragment(this.#last.samples, SAMPLE_RATE_HZ)
+      this.#parts.push(sound, silenceAfter(pauseMs(this.#last.symbols, this.#speed), SAMPLE_RATE_HZ))
+    }
+    this.#last = { symbols, samples }
+  }
+
+  samples(): Float32Array {
+    const last = this.#last?.samples ?? new Float32Array(0)
+    if (this.#parts.length === 0) return last
+    const { sound, tail } = trimFragment(last, SAMPLE_RATE_HZ)
+    return concat([...this.#parts, sound, tail])
   }
 }
 

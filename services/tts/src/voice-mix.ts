@@ -3,7 +3,8 @@
  * syntax). The one idea: everything behind this file knows a voice only as names of the folder and their shares, which add up to 1.
  */
 import { AppError } from '@hearth/shared/errors'
-import { findVoice, nearestVoice } from './voices.ts'
+import { findVoice, languageOf, nearestVoice } from './voices.ts'
+import type { Language } from './voices.ts'
 
 export type VoiceShare = { readonly voice: string; readonly share: number }
 /** In the caller's order: the first one's language is spoken. */
@@ -31,6 +32,13 @@ export function chooseVoice(name: string | undefined, { voices, defaultVoice }: 
 
 /** The one text for a mix: what a cache knows it by. */
 export const mixKey = (mix: VoiceMix): string => mix.map(({ voice, share }) => `${voice}(${share})`).join('+')
+
+/** The language of the first voice. Throws for a mix that `chooseVoice` never gives. */
+export function languageOfMix([first]: VoiceMix): Language {
+  const language = languageOf(first?.voice ?? '')
+  if (language === undefined) throw new Error('expected a voice of a known language: this is a bug')
+  return language
+}
 
 function alone(voice: string | undefined, voices: readonly string[]): VoiceMix {
   return [{ voice: known(voice, voices), share: 1 }]

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-export type Language = 'en-us' | 'en-gb'
+export type Language = 'en-us' | 'en-gb' | 'es' | 'fr' | 'hi' | 'it' | 'pt-br'
 
 /** Kokoro's language is the first letter of a voice's name. Others exist (e f h i j p z), which the phonemiser cannot read. */
 const LANGUAGES: ReadonlyMap<string, Language> = new Map([
@@ -32,6 +32,8 @@ const OPENAI_VOICES: ReadonlyMap<string, string> = new Map([
 
 /** The language a voice speaks, or undefined when nothing here can read it. */
 export const languageOf = (voice: string): Language | undefined => LANGUAGES.get(voice.charAt(0))
+
+export const isEnglish = (language: Language): boolean => language === 'en-us' || language === 'en-gb'
 
 /** The file that holds a voice's style table. `voice` must come from `listVoices`. */
 export const voiceFile = (modelDir: string, voice: string): string => join(modelDir, 'voices', `${voice}.bin`)
