@@ -31,6 +31,8 @@ export type ModelService<In, Out, Prepared> = Pick<
   prepare: (files: ModelFiles) => Promise<Prepared> | Prepared
   /** `prepared` gives what `prepare` gave; null until the model's files are there. */
   createApp: (options: ModelAppOptions<In, Out>, prepared: () => Prepared | null) => Hono<AppEnv>
+  /** Closes what the service has beside its model. */
+  close?: () => Promise<void>
   /** Sends one request of the usual kind to the service itself. */
   rehearse: (base: string, signal: AbortSignal) => Promise<Response>
 }
@@ -68,7 +70,14 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   const app = service.createApp({ model: served, modelIds, isDraining, log, metrics }, () => state.prepared)
   const { port, host: hostname } = settings
   const onDrain = () => (state.isDraining = true)
-  const server = await serve({ app, port, hostname, log, onDrain, close: [() => model.close()] })
+  const server = await serve({
+    app,
+    port,
+    hostname,
+    log,
+    onDrain,
+    close: [() => model.close(), async () => service.close?.()],
+  })
   await firstReady.promise
   await rehearse(service, server, log)
   state.isRehearsed = true

@@ -9,6 +9,7 @@ import { createTtsApp } from './app.ts'
 import type { TtsAppOptions } from './app.ts'
 import type { SpeechInput } from './speech.ts'
 import type { Submit } from './speak.ts'
+import type { StandIn } from './speakers.ts'
 
 const RATE = 24_000
 const STATUS: ModelStatus = {
@@ -34,6 +35,13 @@ const spoken = (samples: Float32Array, tokens = 5): Awaited<ReturnType<Submit>> 
 /** A tenth of a second of sound for each word. */
 const wordy: Submit = async ({ text }) => spoken(new Float32Array(2400 * text.split(' ').length).fill(0.25))
 
+const espeak: StandIn = {
+  status: { ...STATUS, id: 'espeak-ng', source: 'local' },
+  start: () => {},
+  ready: async () => {},
+  submit: async (input, signal) => ({ ...(await wordy(input, signal)), model: 'espeak-ng' }),
+}
+
 function setUp(submit: Submit = wordy, overrides: Partial<TtsAppOptions> = {}) {
   const inputs: SpeechInput[] = []
   const signals: AbortSignal[] = []
@@ -48,6 +56,7 @@ function setUp(submit: Submit = wordy, overrides: Partial<TtsAppOptions> = {}) {
       },
     },
     modelIds: ['onnx-community/Kokoro-82M-v1.0-ONNX', 'demo/kokoro'],
+    standIn: espeak,
     voices: () => ['af_demo', 'am_demo'],
     defaultVoice: 'af_heart',
     maxChars: 1000,
@@ -289,6 +298,32 @@ test.each([
   expect((await post(setUp().app, { ...GOOD, model })).status).toBe(200)
 })
 
+describe('eSpeak NG', () => {
+  const failed = {
+    status: { ...STATUS, state: 'failed', error: 'no file' },
+    ready: async () => {},
+    submit: wordy,
+  } as const
+
+  test('speaks when a request asks for it, and the reply says so', async () => {
+    const response = await post(setUp().app, { ...GOOD, model: 'espeak' })
+    expect([response.status, response.headers.get('x-model')]).toEqual([200, 'espeak-ng'])
+  })
+
+  test('speaks when Kokoro has failed; the reply and /ready say so', async () => {
+    const { app } = setUp(wordy, { model: failed })
+    expect((await post(app, GOOD)).headers.get('x-model')).toBe('espeak-ng')
+    const ready = await app.request('/ready')
+    expect([ready.status, await ready.json()]).toMatchObject([
+      200,
+      {
+        ready: true,
+        models: [{ id: 'espeak-ng', warning: "demo/kokoro can't be used: espeak-ng speaks until it is back" }],
+      },
+    ])
+  })
+})
+
 describe('bad requests are refused before anything is made', () => {
   test.each<[string, unknown, number, string]>([
     ['no input', { voice: 'alloy' }, 400, 'invalid_request'],
@@ -376,7 +411,7 @@ describe('lists', () => {
   test('models, as Open WebUI and as OpenAI read them', async () => {
     const { app } = setUp()
     expect(await (await app.request('/v1/audio/models')).json()).toEqual({
-      models: [{ id: 'demo/kokoro' }, { id: 'kokoro' }],
+      models: [{ id: 'demo/kokoro' }, { id: 'kokoro' }, { id: 'espeak' }],
     })
     expect(await (await app.request('/v1/models')).json()).toMatchObject({
       data: [
@@ -385,6 +420,8 @@ describe('lists', () => {
         { id: 'tts-1' },
         { id: 'tts-1-hd' },
         { id: 'gpt-4o-mini-tts' },
+        { id: 'espeak' },
+        { id: 'espeak-ng' },
       ],
     })
     expect(await (await app.request('/v1/models/demo/kokoro')).json()).toMatchObject({ id: 'demo/kokoro' })

@@ -12,15 +12,19 @@ import type { Hono } from 'hono'
 import { fragmentsOf } from './fragments.ts'
 import type { Speech, SpeechInput } from './speech.ts'
 import { speak } from './speak.ts'
-import type { SpokenFragment, Submit } from './speak.ts'
+import type { SpokenFragment } from './speak.ts'
 import { soundBytes, speechEvents } from './speech-reply.ts'
 import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
+import { ESPEAK_NAMES, Speakers } from './speakers.ts'
+import type { StandIn } from './speakers.ts'
 import { SOUND_FORMATS } from './sound-format.ts'
 import { checkText } from './text.ts'
 import { chooseVoice, languageOfMix } from './voice-mix.ts'
 import { languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
 export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
+  /** Speaks when asked for, and while `model` has failed. */
+  readonly standIn: StandIn
   /** The voices that can speak; known once the model's files are there. */
   readonly voices: () => readonly string[]
   /** Spoken with when a request names no voice; if it is not there, the nearest one. */
@@ -35,20 +39,23 @@ const OTHER_FIELDS_BYTES = 32_768
 
 /** The service as a Hono app, without a server: POST /v1/audio/speech, GET /v1/audio/voices, /v1/audio/models, /v1/models. */
 export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
-  const { model, log } = options
-  const submit: Submit = (input, signal) => model.submit(input, signal)
-  const { app, requireModel } = createModelApp(options, {
-    service: 'tts',
-    maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
-    aliases: MODEL_ALIASES,
-    task: 'text-to-speech',
-  })
+  const { log } = options
+  const speakers = new Speakers(options.model, options.standIn)
+  const { app, requireModel } = createModelApp(
+    { ...options, model: speakers },
+    {
+      service: 'tts',
+      maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
+      aliases: [...MODEL_ALIASES, ...ESPEAK_NAMES],
+      task: 'text-to-speech',
+    },
+  )
 
   app.post('/v1/audio/speech', async (c) => {
     const request = await readJson(c, SpeechRequest)
     requireModel(request.model)
     checkText(request.input, options.maxChars)
-    await model.ready(requestSignal(c))
+    const speaker = await speakers.choose(request.model, requestSignal(c))
     const voice = chooseVoice(voiceName(request.voice), {
       voices: options.voices(),
       defaultVoice: options.defaultVoice,
@@ -57,7 +64,12 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
 
     const fragments = fragmentsOf(request.input, languageOfMix(voice))
     if (!fragments.some(({ text }) => text !== '')) throw nothingToSpeak()
-    const spoken = speak(fragments, { voice, speed: request.speed }, submit, requestSignal(c))
+    const spoken = speak(
+      fragments,
+      { voice, speed: request.speed },
+      (input, signal) => speaker.submit(input, signal),
+      requestSignal(c),
+    )
     const first = await firstSound(spoken)
     setTimings(c, first)
     const { response_format: format, stream_format: stream } = request
@@ -70,12 +82,14 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
   })
 
   app.get('/v1/audio/voices', async (c) => {
-    await model.ready(requestSignal(c))
+    await speakers.ready(requestSignal(c))
     const chosen = nearestVoice(options.defaultVoice, options.voices())
     const told = (id: string) => ({ id, name: voiceTitle(id), language: languageOf(id), default: id === chosen })
     return c.json({ voices: options.voices().map(told) })
   })
-  app.get('/v1/audio/models', (c) => c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] }))
+  app.get('/v1/audio/models', (c) =>
+    c.json({ models: [{ id: speakers.status.id }, { id: 'kokoro' }, { id: 'espeak' }] }),
+  )
 
   return app
 }

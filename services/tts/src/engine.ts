@@ -6,8 +6,9 @@ import { AutoTokenizer, env, LogLevel, StyleTextToSpeech2Model, Tensor } from '@
 import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
 import { concat } from '@hearth/shared/audio'
 import type { Engine, EngineRun } from '@hearth/shared/engine'
-import { loadPhonemizer, phonemeWords, warmPhonemizer } from './phonemes.ts'
-import type { Phonemize } from './phonemes.ts'
+import { phonemeWords } from './phonemes.ts'
+import { loadPhonemizer, warmPhonemizer } from './phonemizer.ts'
+import type { Phonemize } from './phonemizer.ts'
 import type { Speech, SpeechInput } from './speech.ts'
 import { Styles, STYLE_WIDTH } from './styles.ts'
 import { tokenRuns } from './token-runs.ts'
@@ -38,7 +39,7 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
     this.#options = options
     this.#styles = new Styles(options.dir)
     const voice = listVoices(options.dir)[0]
-    if (voice === undefined) throw new Error('expected an English voice (voices/a*.bin or b*.bin) in the model folder')
+    if (voice === undefined) throw new Error('expected a voice (such as voices/af_heart.bin) in the model folder')
     const voiced = { voice: [{ voice, share: 1 }], speed: 1 }
     this.warmupInputs = [
       { text: 'Good morning.', ...voiced },

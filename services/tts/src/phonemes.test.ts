@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { kokoroSymbols, loadPhonemizer, phonemeWords, splitMarks } from './phonemes.ts'
+import { kokoroSymbols, phonemeWords, splitMarks } from './phonemes.ts'
+import { loadPhonemizer } from './phonemizer.ts'
 import type { PhonemeWord } from './phonemes.ts'
 import { SAID_OTHERWISE } from './plain-text.ts'
 
@@ -86,4 +87,16 @@ test.each(['...', '“”', '— —'])('%j has no words', async (text) => {
 
 test("loading eSpeak leaves the process's last-resort handlers as they were", () => {
   expect(after).toEqual(before)
+})
+
+describe('the other languages, in the symbols that Kokoro has for them', () => {
+  test.each([
+    ['es', 'Hola, mucho gusto.', 'ˈola, mˈuʧo ɣˈusto.'],
+    ['fr', 'Bonjour, Anna.', 'bɔ̃ʒˈuʁ, anˈa.'],
+    ['it', 'Buongiorno!', 'bʊonʤˈɔrno!'],
+    ['pt-br', 'Bom dia.', 'bˈoŋ ʤˈiæ.'],
+    ['hi', 'नमस्ते.', 'nəmˈʌsteː.'],
+  ] as const)('%s', async (language, text, expected) => {
+    expect(symbolsOf(await phonemeWords(text, language, phonemize)).join(' ')).toBe(expected)
+  })
 })

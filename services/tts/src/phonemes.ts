@@ -1,43 +1,18 @@
 /**
  * Words to the phoneme symbols that Kokoro was trained on. eSpeak NG says the words; the marks between them, which
- * Kokoro hears as pauses and melody, stay where they were. eSpeak NG is GPL-3.0 code, compiled to WASM inside the
- * `phonemizer` package: this is the only file that loads it.
+ * Kokoro hears as pauses and melody, stay where they were.
  *
  * eSpeak NG silently drops the end of a word beyond 160 bytes of phonemes, digits beyond its largest number name, and a
  * single letter repeated more than three times; `wordsToSay` cuts such words so that everything is said.
  */
 import { SAID_OTHERWISE } from './plain-text.ts'
+import type { Phonemize } from './phonemizer.ts'
+import { isEnglish } from './voices.ts'
 import type { Language } from './voices.ts'
-
-/** eSpeak's lines of IPA for some words. */
-export type Phonemize = (text: string, language: Language) => Promise<string[]>
-
-/** eSpeak's names. It knows no `en-gb`, and an unknown name keeps the voice of the call before in silence. */
-const ESPEAK_VOICES: Readonly<Record<string, string>> = { 'en-us': 'en-us', 'en-gb': 'en' }
 
 const MAX_WORD_LETTERS = 40
 const MAX_NUMBER_DIGITS = 15
 const MAX_EQUAL_WORDS = 3
-
-/** Loads eSpeak NG. It would take over the thread's last-resort error handlers; those are taken out again. */
-export async function loadPhonemizer(): Promise<Phonemize> {
-  const exceptions = new Set(process.listeners('uncaughtException'))
-  const rejections = new Set(process.listeners('unhandledRejection'))
-  const { phonemize } = await import('phonemizer')
-  const added = process.listeners('uncaughtException').filter((listener) => !exceptions.has(listener))
-  const addedToo = process.listeners('unhandledRejection').filter((listener) => !rejections.has(listener))
-  for (const listener of added) process.removeListener('uncaughtException', listener)
-  for (const listener of addedToo) process.removeListener('unhandledRejection', listener)
-  return (text, language) => phonemize(text, ESPEAK_VOICES[language] ?? 'en')
-}
-
-const WARM_UP_TEXT = 'The lights in the kitchen are off and it will rain in London tomorrow at ten thirty. '.repeat(10)
-
-/** Speaks to itself until V8 has compiled eSpeak's WASM: the first texts else take 5 to 50 times as long as the later ones. */
-export async function warmPhonemizer(phonemize: Phonemize): Promise<Phonemize> {
-  for (let round = 0; round < 4; round++) await phonemize(WARM_UP_TEXT, 'en-us')
-  return phonemize
-}
 
 /** A word of phonemes, marks attached, and the written words that it says: mostly one; eSpeak says "of the" in one and "2026" in several. */
 export type PhonemeWord = { readonly symbols: string; readonly written: readonly string[] }
@@ -156,11 +131,14 @@ function givenPhonemes(word: string): string | null {
   return ipa === undefined ? null : spaced(ipa)
 }
 
-/** A word as its reader knows it. */
-export const writtenForm = (word: string): string => spaced(GIVEN.exec(word)?.[1] ?? word)
+/** A text as its reader knows it: without given pronunciations. */
+export const plainWords = (text: string): string => text.split(' ').map(writtenForm).join(' ')
+
+const writtenForm = (word: string): string => word.replace(GIVEN, (_, written: string) => spaced(written))
 
 /** eSpeak's IPA in Kokoro's symbols: one sign for each English r, no Scottish or Welsh sounds, and a few words it learnt otherwise. */
 export function kokoroSymbols(ipa: string, language: Language): string {
+  if (!isEnglish(language)) return ipa
   const symbols = ipa
     .replaceAll('kəkˈoːɹoʊ', 'kˈoʊkəɹoʊ')
     .replaceAll('kəkˈɔːɹəʊ', 'kˈəʊkəɹəʊ')

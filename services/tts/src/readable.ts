@@ -25,7 +25,7 @@ const hasWords = (text: string, language: Language): boolean =>
   ).test(text)
 
 const NOT_SAID = /[^\p{Script=Latin}\p{Script=Greek}\d²³¼½¾ !"#$%&'()*+,\-./:;=?@¢£¥€§©®°±×÷“”…—¿¡]/gu
-const NOT_SAID_IN_HINDI = /[^\p{Script=Devanagari}\p{Script=Latin}\d !"%&'()*+,\-./:;=?“”…—।]/gu
+const NOT_SAID_IN_HINDI = /[^\p{Script=Devanagari}\p{Script=Latin}\d !"%&'()*+,\-./:;=?“”…—]/gu
 
 function readPart(part: string, language: Language): string {
   const plain = part
@@ -33,6 +33,7 @@ function readPart(part: string, language: Language): string {
     .replace(/[«»„‟]/g, '"')
     .replace(/ [-–] |[—―]|--+(?!>)/g, ' — ')
     .replace(/[‐‑–−]/g, '-')
+    .replaceAll('।', '.')
   const words = isEnglish(language) ? readEnglish(plain, language) : plain
   return words
     .replace(/[[\]{}|\\_~^<>]/g, ' ')

@@ -7,13 +7,23 @@ import { findVoice, listVoices, nearestVoice, voiceTitle } from './voices.ts'
 
 const DEMO = ['af_demo', 'am_demo']
 
-test('the voices are the English voice files of the folder, and nothing else in it', () => {
+test('the voices are the voice files of the folder whose language is spoken, and nothing else in it', () => {
   const dir = mkdtempSync(join(tmpdir(), 'voices-'))
   mkdirSync(join(dir, 'voices'))
-  for (const file of ['am_b.bin', 'af_a.bin', 'bf_c.bin', 'jf_d.bin', 'README.md', 'af_e.bin.part', '__proto__.bin']) {
+  for (const file of [
+    'am_b.bin',
+    'af_a.bin',
+    'bf_c.bin',
+    'jf_d.bin',
+    'zm_x.bin',
+    'ef_dora.bin',
+    'README.md',
+    'af_e.bin.part',
+    '__proto__.bin',
+  ]) {
     writeFileSync(join(dir, 'voices', file), '')
   }
-  expect(listVoices(dir)).toEqual(['af_a', 'am_b', 'bf_c'])
+  expect(listVoices(dir)).toEqual(['af_a', 'am_b', 'bf_c', 'ef_dora'])
   expect(listVoices(join(dir, 'voices'))).toEqual([])
   rmSync(dir, { recursive: true })
 })
@@ -71,9 +81,11 @@ test.each([
 test('a missing voice is stood in for by one of the same sex, else by any', () => {
   expect(nearestVoice('bm_lewis', DEMO)).toBe('am_demo')
   expect(nearestVoice('af_heart', ['am_demo'])).toBe('am_demo')
+  expect(nearestVoice('bm_lewis', ['af_a', 'em_alex', 'am_z'])).toBe('am_z')
   expect(nearestVoice('af_heart', [])).toBeUndefined()
 })
 
 test('a voice has a title for people', () => {
   expect(voiceTitle('bf_emma')).toBe('Emma (British, female)')
+  expect(voiceTitle('em_alex')).toBe('Alex (Spanish, male)')
 })
