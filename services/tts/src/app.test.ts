@@ -25,7 +25,7 @@ const STATUS: ModelStatus = {
 }
 
 const spoken = (samples: Float32Array, tokens = 5): Awaited<ReturnType<Submit>> => ({
-  output: { samples, sampleRateHz: RATE, tokens },
+  output: { samples, sampleRateHz: RATE, tokens, words: [{ word: 'x', startMs: 10, endMs: 90 }], isEstimated: true },
   queueMs: 1,
   inferenceMs: 10,
   batchSize: 1,
@@ -131,6 +131,41 @@ describe('the format', () => {
     const seconds = whole.byteLength / 2 / RATE
     const output = Math.ceil(seconds * 40)
     expect(read.at(-1)?.usage).toEqual({ input_tokens: 10, output_tokens: output, total_tokens: 10 + output })
+  })
+})
+
+describe('timestamps', () => {
+  const TIMED = { ...GOOD, response_format: 'pcm', timestamps: true }
+  const told = [
+    { type: 'speech.audio.words', words: [{ word: 'x', start: 0.01, end: 0.09 }], estimated: true },
+    { type: 'speech.audio.delta' },
+    // "Hello there." lasts 0.2 s, its pause 0.18 s behind it
+    { type: 'speech.audio.words', words: [{ word: 'x', start: 0.39, end: 0.47 }], estimated: true },
+    { type: 'speech.audio.delta' },
+    { type: 'speech.audio.done' },
+  ]
+
+  test('give lines of JSON: the words with their times from the start of the speech, and their sound', async () => {
+    const response = await post(setUp().app, TIMED)
+    expect(response.headers.get('content-type')).toBe('application/x-ndjson')
+    const lines = (await response.text()).trimEnd().split('\n')
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject(told)
+  })
+
+  test('are events among the others in a stream of events, and only when they are asked for', async () => {
+    const read = async (body: object): Promise<unknown[]> => {
+      const text = await (await post(setUp().app, { ...body, stream_format: 'sse' })).text()
+      return text.trimEnd().split('\n\n').map((event): unknown => JSON.parse(event.replace('data: ', '')))
+    }
+    expect(await read(TIMED)).toMatchObject(told)
+    expect(JSON.stringify(await read({ ...TIMED, timestamps: false }))).not.toContain('words')
+  })
+
+  test('are there for every format, none lost with the encoder', async () => {
+    for (const format of ['mp3', 'opus', 'aac', 'flac', 'wav']) {
+      const text = await (await post(setUp().app, { ...TIMED, response_format: format })).text()
+      expect(text.match(/speech\.audio\.words/g)).toHaveLength(2)
+    }
   })
 })
 
@@ -348,6 +383,7 @@ describe('bad requests are refused before anything is made', () => {
     ['stream_format ws', { ...GOOD, stream_format: 'ws' }, 400, 'invalid_request'],
     ['another model', { ...GOOD, model: 'gpt-5' }, 404, 'model_not_found'],
     ['a path as model', { ...GOOD, model: '../../etc' }, 404, 'model_not_found'],
+    ['a word as timestamps', { ...GOOD, timestamps: 'yes' }, 400, 'invalid_request'],
     ['an unknown field', { ...GOOD, sample_rate: 0 }, 400, 'unknown_field'],
     ['stream', { ...GOOD, stream: 'yes' }, 400, 'unknown_field'],
     ['broken JSON', '{"input":', 400, 'invalid_json'],

@@ -13,7 +13,8 @@ import { fragmentsOf } from './fragments.ts'
 import type { Speech, SpeechInput } from './speech.ts'
 import { speak } from './speak.ts'
 import type { SpokenFragment } from './speak.ts'
-import { soundBytes, speechEvents } from './speech-reply.ts'
+import { EVENT_LINES, soundBytes, speechEvents } from './speech-reply.ts'
+import type { Utterance } from './speech-reply.ts'
 import { MODEL_ALIASES, SpeechRequest, voiceName } from './speech-request.ts'
 import { ESPEAK_NAMES, Speakers } from './speakers.ts'
 import type { StandIn } from './speakers.ts'
@@ -72,12 +73,7 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
     )
     const first = await firstSound(spoken)
     setTimings(c, first)
-    const { response_format: format, stream_format: stream } = request
-    const utterance = { first, rest: spoken }
-    const [bytes, type] =
-      stream === 'sse'
-        ? [speechEvents(utterance, format), 'text/event-stream; charset=utf-8']
-        : [soundBytes(utterance, format), SOUND_FORMATS[format].mediaType]
+    const [bytes, type] = replyOf({ first, rest: spoken }, request)
     return c.body(replyStream(c, bytes, log), 200, { 'content-type': type })
   })
 
@@ -92,6 +88,14 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
   )
 
   return app
+}
+
+/** The reply's bytes and their media type. */
+function replyOf(utterance: Utterance, request: SpeechRequest): [AsyncGenerator<Uint8Array, void>, string] {
+  const { response_format: format, stream_format: stream, timestamps } = request
+  if (stream === 'audio' && !timestamps) return [soundBytes(utterance, format), SOUND_FORMATS[format].mediaType]
+  const lines = stream === 'sse' ? 'sse' : 'jsonl'
+  return [speechEvents(utterance, { format, lines, withWords: timestamps }), EVENT_LINES[lines].mediaType]
 }
 
 /** The first fragment that has a sound. Throws `nothing_to_speak` when none has. */

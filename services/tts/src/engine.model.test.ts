@@ -131,8 +131,19 @@ describe('a sentence without marks and of far more than 510 tokens', () => {
   })
 })
 
+test.each([1, 24])('every word has its time, in order and within the sound (%i times)', async (times) => {
+  const text = 'Turn off the lights in the kitchen, and 2026 begins. '.repeat(times).trim()
+  const speech = await say(text)
+  expect(speech.words.map(({ word }) => word).join(' ')).toBe(text.replaceAll(/[,.]/g, ''))
+  const edges = speech.words.flatMap(({ startMs, endMs }) => [startMs, endMs])
+  expect(edges).toEqual(edges.toSorted((a, b) => a - b))
+  expect(edges[0]).toBeGreaterThanOrEqual(0)
+  expect(edges.at(-1)).toBeLessThanOrEqual(seconds(speech) * 1000)
+  expect(speech.isEstimated).toBe(true)
+})
+
 test('marks alone give no sound, and say so', async () => {
-  expect(await say('…')).toEqual({ samples: new Float32Array(0), sampleRateHz: 24_000, tokens: 0 })
+  expect(await say('…')).toMatchObject({ samples: new Float32Array(0), tokens: 0, words: [] })
 })
 
 test('the same text gives the same samples', async () => {

@@ -4,25 +4,23 @@
  */
 import { AutoTokenizer, env, LogLevel, StyleTextToSpeech2Model, Tensor } from '@huggingface/transformers'
 import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
-import { concat } from '@hearth/shared/audio'
 import type { Engine, EngineRun } from '@hearth/shared/engine'
 import { phonemeWords } from './phonemes.ts'
 import { loadPhonemizer, warmPhonemizer } from './phonemizer.ts'
 import type { Phonemize } from './phonemizer.ts'
 import type { Speech, SpeechInput } from './speech.ts'
+import { JoinedRuns, SAMPLE_RATE_HZ, timeRun, wordsOf } from './runs.ts'
 import { Styles, STYLE_WIDTH } from './styles.ts'
 import { tokenRuns } from './token-runs.ts'
 import { languageOfMix } from './voice-mix.ts'
 import { listVoices } from './voices.ts'
-import { checkWaveform, pauseMs, silenceAfter, trimFragment } from './waveform.ts'
+import { checkWaveform } from './waveform.ts'
 
 export type EngineOptions = {
   /** The folder with Kokoro's files: config.json, tokenizer.json, onnx/, voices/. */
   readonly dir: string
   readonly threads: number
 }
-
-const SAMPLE_RATE_HZ = 24_000
 
 export function createEngine(options: EngineOptions): Engine<SpeechInput, Speech> {
   return new KokoroEngine(options)
@@ -68,54 +66,33 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
 
   async #speak({ text, voice, speed }: SpeechInput, signal: AbortSignal): Promise<Speech> {
     const { model, tokenizer, phonemize } = this.#ready()
+    const countTokens = (symbols: string): number => tokenize(tokenizer, symbols).size - 2
     const words = await phonemeWords(text, languageOfMix(voice), phonemize)
     const runs = tokenRuns(
       words.map(({ symbols }) => symbols),
       (symbols) => tokenize(tokenizer, symbols).size - 2,
     )
     const joined = new JoinedRuns(speed)
-    let tokens = 0
+    let [tokens, isEstimated] = [0, false]
+    const said = words.values()
     for (const symbols of runs) {
       signal.throwIfAborted()
       const ids = tokenize(tokenizer, symbols)
+      const ofRun = wordsOf(symbols, said)
       if (ids.size <= 2) continue
       tokens += ids.size - 2
       const style = new Tensor('float32', this.#styles.row(voice, ids.size - 2), [1, STYLE_WIDTH])
-      joined.add(symbols, await infer(model, ids, style, speed))
+      const { samples, durations } = await infer(model, ids, style, speed)
+      isEstimated ||= durations === null
+      joined.add(symbols, samples, timeRun(ofRun, samples, durations, countTokens))
     }
-    return { samples: joined.samples(), sampleRateHz: SAMPLE_RATE_HZ, tokens }
+    return { ...joined.end(), sampleRateHz: SAMPLE_RATE_HZ, tokens, isEstimated }
   }
 
   #ready(): Loaded {
     if (this.#loaded === undefined)
       throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
     return this.#loaded
-  }
-}
-
-/** The runs of one speech: only what lies between two of them is changed. */
-class JoinedRuns {
-  readonly #speed: number
-  readonly #parts: Float32Array[] = []
-  #last: { readonly symbols: string; readonly samples: Float32Array } | undefined
-
-  constructor(speed: number) {
-    this.#speed = speed
-  }
-
-  add(symbols: string, samples: Float32Array): void {
-    if (this.#last !== undefined) {
-      const { sound } = trimFragment(this.#last.samples, SAMPLE_RATE_HZ)
-      this.#parts.push(sound, silenceAfter(pauseMs(this.#last.symbols, this.#speed), SAMPLE_RATE_HZ))
-    }
-    this.#last = { symbols, samples }
-  }
-
-  samples(): Float32Array {
-    const last = this.#last?.samples ?? new Float32Array(0)
-    if (this.#parts.length === 0) return last
-    const { sound, tail } = trimFragment(last, SAMPLE_RATE_HZ)
-    return concat([...this.#parts, sound, tail])
   }
 }
 
@@ -148,9 +125,11 @@ function tokenize(tokenizer: PreTrainedTokenizer, symbols: string): Tensor {
   return ids
 }
 
-/** Samples of one run of the graph; throws when it gives none, or none that are numbers. */
-async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: number): Promise<Float32Array> {
-  const output: { waveform?: unknown } = await model({
+type Inferred = { readonly samples: Float32Array; readonly durations: ArrayLike<number> | null }
+
+/** Samples of one run of the graph, and the durations of its tokens if it gives them; throws when it gives no samples, or none that are numbers. */
+async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: number): Promise<Inferred> {
+  const output: { waveform?: unknown; durations?: unknown } = await model({
     input_ids: ids,
     style,
     speed: new Tensor('float32', [speed], [1]),
@@ -159,5 +138,7 @@ async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: 
   const samples: unknown = output.waveform.data
   if (!(samples instanceof Float32Array)) throw new Error('expected float32 samples from the model')
   checkWaveform(samples)
-  return samples.slice()
+  const { durations } = output
+  const isForTokens = durations instanceof Tensor && durations.size === ids.size
+  return { samples: samples.slice(), durations: isForTokens ? Array.from(durations.data, Number) : null }
 }

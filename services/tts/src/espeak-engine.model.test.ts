@@ -58,6 +58,15 @@ test('speed 2 takes half as long', async () => {
   expect(ratio).toBeLessThan(0.6)
 })
 
+test('every word has its time, in order and within the sound', async () => {
+  const { words, samples, isEstimated } = await say('Où est le café, Anna ?', 'ff_siwis')
+  expect(words.map(({ word }) => word)).toEqual(['Où', 'est', 'le', 'café', 'Anna'])
+  const edges = words.flatMap(({ startMs, endMs }) => [startMs, endMs])
+  expect(edges).toEqual(edges.toSorted((a, b) => a - b))
+  expect(edges.at(-1)).toBeLessThanOrEqual(samples.length / 24)
+  expect(isEstimated).toBe(false)
+})
+
 test('marks alone give no sound, and say so', async () => {
   expect(await say('…')).toMatchObject({ samples: new Float32Array(0), tokens: 0 })
 })

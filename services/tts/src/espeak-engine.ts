@@ -41,9 +41,9 @@ class EspeakEngine implements Engine<SpeechInput, Speech> {
     if (this.#say === undefined)
       throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
     const sex = voice[0]?.voice.charAt(1) ?? ''
-    const { samples, sampleRateHz, ipa } = this.#say(plainWords(text), { language: languageOfMix(voice), sex, speed })
-    const tokens = ipa.join(' ').split(/[_ ]/).filter(Boolean).length
-    if (tokens === 0) return { samples: new Float32Array(0), sampleRateHz: SAMPLE_RATE_HZ, tokens }
-    return { ...resample({ samples, sampleRateHz }, SAMPLE_RATE_HZ), tokens }
+    const said = this.#say(plainWords(text), { language: languageOfMix(voice), sex, speed })
+    const tokens = said.ipa.join(' ').split(/[_ ]/).filter(Boolean).length
+    const { samples } = tokens === 0 ? { samples: new Float32Array(0) } : resample(said, SAMPLE_RATE_HZ)
+    return { samples, sampleRateHz: SAMPLE_RATE_HZ, tokens, words: said.words, isEstimated: false }
   }
 }

@@ -3,6 +3,7 @@
  * is the only file that loads it (see docs/licences.md).
  */
 import type { EspeakWorker } from '@echogarden/espeak-ng-emscripten'
+import type { TimedWord } from './speech.ts'
 import type { Language } from './voices.ts'
 
 /** eSpeak's names of the languages. */
@@ -34,7 +35,7 @@ export type EspeakSpeech = {
   readonly sampleRateHz: number
   /** A line for each clause, a space between words, `_` between phonemes. */
   readonly ipa: readonly string[]
-  readonly words: readonly { readonly from: number; readonly length: number; readonly startMs: number }[]
+  readonly words: readonly TimedWord[]
 }
 
 export type SayWithEspeak = (text: string, voice: EspeakVoice) => EspeakSpeech
@@ -54,15 +55,25 @@ export async function loadEspeak(): Promise<SayWithEspeak> {
 
 function collect(worker: EspeakWorker, text: string): EspeakSpeech {
   const sounds: Int16Array[] = []
-  const words: EspeakSpeech['words'][number][] = []
+  const characters = Array.from(text)
+  const words: TimedWord[] = []
+  let word: { word: string; startMs: number } | undefined
+  const endWord = (endMs: number): void => {
+    if (word !== undefined) words.push({ ...word, endMs })
+    word = undefined
+  }
   const trace = worker.synthesize_and_get_phonemes(text, (samples, events) => {
     sounds.push(samples)
-    for (const { type, text_position: position, word_length: length, audio_position: startMs } of events)
-      if (type === 'word') words.push({ from: position - 1, length, startMs })
+    for (const { type, text_position: position, word_length: length, audio_position: atMs } of events) {
+      if (type === 'word' || type === 'end') endWord(atMs)
+      if (type === 'word') word = { word: characters.slice(position - 1, position - 1 + length).join(''), startMs: atMs }
+    }
     return false
   })
   const samples = new Float32Array(sounds.reduce((sum, sound) => sum + sound.length, 0))
+  const sampleRateHz = worker.get_samplerate()
+  endWord((samples.length / sampleRateHz) * 1000)
   let at = 0
   for (const sound of sounds) for (const sample of sound) samples[at++] = sample / 32_768
-  return { samples, sampleRateHz: worker.get_samplerate(), ipa: trace.split('\n').filter((line) => line !== ''), words }
+  return { samples, sampleRateHz, ipa: trace.split('\n').filter((line) => line !== ''), words }
 }

@@ -7,7 +7,7 @@ import { concat, pcm16 } from '@hearth/shared/audio'
 import type { BatchResult } from '@hearth/shared/batcher'
 import { orAborted } from '@hearth/shared/waits'
 import type { Fragment } from './fragments.ts'
-import type { Speech, SpeechInput } from './speech.ts'
+import type { Speech, SpeechInput, TimedWord } from './speech.ts'
 import { checkWaveform, pauseMs, silenceAfter, trimFragment } from './waveform.ts'
 
 export type Spoken = BatchResult<Speech> & { readonly model: string }
@@ -17,6 +17,9 @@ export type SpokenFragment = {
   /** s16le mono at `sampleRateHz`, with the pause before it. Empty when the fragment has no sound. */
   readonly bytes: Uint8Array
   readonly sampleRateHz: number
+  /** From the start of the whole speech. */
+  readonly words: readonly TimedWord[]
+  readonly isEstimated: boolean
   /** Phonemes that were said. */
   readonly tokens: number
   readonly queueMs: number
@@ -66,6 +69,8 @@ export async function* speak(
 /** What stands between a fragment and the next. */
 class Joined {
   readonly #speed: number
+  /** Samples so far. */
+  #length = 0
   #before: { readonly text: string; readonly tail: Float32Array; readonly spoken: Spoken } | undefined
 
   constructor(speed: number) {
@@ -76,12 +81,14 @@ class Joined {
   add({ fragment, spoken }: Made): SpokenFragment | null {
     if (spoken === null) return this.#silence(fragment)
     const { samples, sampleRateHz, tokens } = spoken.output
-    if (tokens === 0) return inBytes(spoken, samples.subarray(0, 0))
+    if (tokens === 0) return silent(spoken, new Float32Array(0))
     checkWaveform(samples)
-    const { sound, tail } = trimFragment(samples, sampleRateHz)
+    const { sound, tail, startsAt } = trimFragment(samples, sampleRateHz)
     const pause = this.#pause(fragment, sampleRateHz)
     this.#before = { text: fragment.text, tail, spoken }
-    return inBytes(spoken, concat([pause, sound]))
+    const shiftMs = ((this.#length + pause.length - startsAt) / sampleRateHz) * 1000
+    this.#length += pause.length + sound.length
+    return inBytes(spoken, concat([pause, sound]), shiftMs)
   }
 
   /** The last fragment's own ending. */
@@ -105,9 +112,19 @@ class Joined {
   }
 }
 
-const silent = (spoken: Spoken, samples: Float32Array): SpokenFragment => ({ ...inBytes(spoken, samples), tokens: 0 })
+const silent = (spoken: Spoken, samples: Float32Array): SpokenFragment => ({
+  ...inBytes(spoken, samples, 0),
+  tokens: 0,
+  words: [],
+})
 
-function inBytes({ output, ...timings }: Spoken, samples: Float32Array): SpokenFragment {
-  const { sampleRateHz, tokens } = output
-  return { ...timings, sampleRateHz, tokens, bytes: pcm16(samples) }
+function inBytes({ output, ...timings }: Spoken, samples: Float32Array, shiftMs: number): SpokenFragment {
+  const { sampleRateHz, tokens, isEstimated } = output
+  const shifted = (ms: number): number => Math.max(0, ms + shiftMs)
+  const words = output.words.map(({ word, startMs, endMs }) => ({
+    word,
+    startMs: shifted(startMs),
+    endMs: shifted(endMs),
+  }))
+  return { ...timings, sampleRateHz, tokens, words, isEstimated, bytes: pcm16(samples) }
 }

@@ -15,27 +15,56 @@ const FRAMES_PER_SECOND = 40
 export const soundBytes = ({ first, rest }: Utterance, format: SoundFormat): AsyncGenerator<Uint8Array, void> =>
   SOUND_FORMATS[format].encode(pcmOf(first, rest), first.sampleRateHz)
 
+/** How events are written: OpenAI's server-sent events, or a line of JSON each. */
+export const EVENT_LINES = {
+  sse: { mediaType: 'text/event-stream; charset=utf-8', write: (data: string) => `data: ${data}\n\n` },
+  jsonl: { mediaType: 'application/x-ndjson', write: (data: string) => `${data}\n` },
+} as const
+
+type EventOptions = {
+  readonly format: SoundFormat
+  readonly lines: keyof typeof EVENT_LINES
+  /** Whether the words are told with their times: `speech.audio.words`, before the sound of theirs that it comes with. */
+  readonly withWords: boolean
+}
+
+const encoder = new TextEncoder()
+
 /** `speech.audio.delta` for each piece, `speech.audio.done` with the usage (OpenAI, audio/speech streaming). */
-export async function* speechEvents({ first, rest }: Utterance, format: SoundFormat): AsyncGenerator<Uint8Array, void> {
+export async function* speechEvents(utterance: Utterance, options: EventOptions): AsyncGenerator<Uint8Array, void> {
+  const { write } = EVENT_LINES[options.lines]
+  for await (const event of events(utterance, options)) yield encoder.encode(write(JSON.stringify(event)))
+}
+
+async function* events({ first, rest }: Utterance, { format, withWords }: EventOptions): AsyncGenerator<object, void> {
   const said = { tokens: 0, samples: 0 }
+  const untold: SpokenFragment[] = []
   async function* counted(): AsyncGenerator<SpokenFragment, void> {
     for await (const fragment of rest) yield count(fragment)
   }
   function count(fragment: SpokenFragment): SpokenFragment {
     said.tokens += fragment.tokens
     said.samples += fragment.bytes.length / 2
+    if (withWords && fragment.words.length > 0) untold.push(fragment)
     return fragment
   }
   const bytes = soundBytes({ first: count(first), rest: counted() }, format)
-  for await (const piece of bytes)
-    yield event({ type: 'speech.audio.delta', audio: Buffer.from(piece).toString('base64') })
+  for await (const piece of bytes) {
+    yield* untold.splice(0).map(wordsEvent)
+    yield { type: 'speech.audio.delta', audio: Buffer.from(piece).toString('base64') }
+  }
+  yield* untold.map(wordsEvent)
   const output = Math.ceil((said.samples / first.sampleRateHz) * FRAMES_PER_SECOND)
   const usage = { input_tokens: said.tokens, output_tokens: output, total_tokens: said.tokens + output }
-  yield event({ type: 'speech.audio.done', usage })
+  yield { type: 'speech.audio.done', usage }
 }
 
-const encoder = new TextEncoder()
-const event = (data: object): Uint8Array => encoder.encode(`data: ${JSON.stringify(data)}\n\n`)
+/** Seconds from the start, as OpenAI tells the words of a transcription. */
+function wordsEvent({ words, isEstimated }: SpokenFragment): object {
+  const seconds = (ms: number): number => Math.round(ms) / 1000
+  const told = words.map(({ word, startMs, endMs }) => ({ word, start: seconds(startMs), end: seconds(endMs) }))
+  return { type: 'speech.audio.words', words: told, estimated: isEstimated }
+}
 
 async function* pcmOf(
   first: SpokenFragment,

@@ -18,6 +18,8 @@ export const SpeechRequest = z.strictObject({
   speed: z.number().min(0.25).max(4).default(1),
   /** `sse`: the same bytes in events, and at the end what they took. */
   stream_format: z.enum(['audio', 'sse'], 'expected audio or sse').default('audio'),
+  /** The words with their times: as events, or as lines of JSON. */
+  timestamps: z.boolean().default(false),
   instructions: z.string().max(4096).optional(),
 })
 export type SpeechRequest = z.infer<typeof SpeechRequest>

@@ -23,6 +23,12 @@ export function pauseMs(fragment: string, speed: number): number {
   return (',;:—'.includes(mark) ? 120 : 240) / speed
 }
 
+/** Where the sound begins and ends, in samples; the whole when all is silence. */
+export function audibleRange(samples: Float32Array): { readonly from: number; readonly to: number } {
+  const last = samples.findLastIndex(isAudible)
+  return last < 0 ? { from: 0, to: samples.length } : { from: samples.findIndex(isAudible), to: last + 1 }
+}
+
 export type Trimmed = {
   /** From shortly before the first audible sample to shortly behind the last, faded at both edges. */
   readonly sound: Float32Array
@@ -35,9 +41,9 @@ export type Trimmed = {
 /** A fragment without the silence around it. The input is not changed. */
 export function trimFragment(samples: Float32Array, sampleRateHz: number): Trimmed {
   const margin = inSamples(MARGIN_MS, sampleRateHz)
-  const lastAudible = samples.findLastIndex(isAudible)
-  const startsAt = Math.max(0, samples.findIndex(isAudible) - margin)
-  const end = lastAudible < 0 ? samples.length : Math.min(samples.length, lastAudible + 1 + margin)
+  const audible = audibleRange(samples)
+  const startsAt = Math.max(0, audible.from - margin)
+  const end = Math.min(samples.length, audible.to + margin)
   const [sound, tail] = [samples.slice(startsAt, end), samples.slice(end)]
   for (const part of [sound, tail]) fadeEdges(part, Math.min(inSamples(FADE_MS, sampleRateHz), part.length >> 1))
   return { sound, tail, startsAt }
