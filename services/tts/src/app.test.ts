@@ -60,6 +60,8 @@ function setUp(submit: Submit = wordy, overrides: Partial<TtsAppOptions> = {}) {
     voices: () => ['af_demo', 'am_demo'],
     defaultVoice: 'af_heart',
     maxChars: 1000,
+    phraseCacheBytes: 0,
+    revision: 'main',
     log: createLogger({ service: 'tts', level: 'silent' }),
     metrics: createMetrics('tts'),
     ...overrides,
@@ -155,7 +157,10 @@ describe('timestamps', () => {
   test('are events among the others in a stream of events, and only when they are asked for', async () => {
     const read = async (body: object): Promise<unknown[]> => {
       const text = await (await post(setUp().app, { ...body, stream_format: 'sse' })).text()
-      return text.trimEnd().split('\n\n').map((event): unknown => JSON.parse(event.replace('data: ', '')))
+      return text
+        .trimEnd()
+        .split('\n\n')
+        .map((event): unknown => JSON.parse(event.replace('data: ', '')))
     }
     expect(await read(TIMED)).toMatchObject(told)
     expect(JSON.stringify(await read({ ...TIMED, timestamps: false }))).not.toContain('words')
@@ -331,6 +336,15 @@ test.each([
   undefined,
 ])('the model %s is this one', async (model) => {
   expect((await post(setUp().app, { ...GOOD, model })).status).toBe(200)
+})
+
+test('a short phrase that comes again is not made again, and sounds the same', async () => {
+  const { app, inputs } = setUp(wordy, { phraseCacheBytes: 1_000_000 })
+  const bodies = await Promise.all([GOOD, GOOD].map(async () => (await post(app, GOOD)).arrayBuffer()))
+  const again = await post(app, GOOD)
+  expect([bodies[1], await again.arrayBuffer()]).toEqual([bodies[0], bodies[0]])
+  expect(inputs.length).toBeLessThanOrEqual(4)
+  expect([again.headers.get('x-inference-time'), again.headers.get('x-model')]).toEqual(['0.0', 'demo/kokoro'])
 })
 
 describe('eSpeak NG', () => {

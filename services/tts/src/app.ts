@@ -11,6 +11,7 @@ import { readJson } from '@hearth/shared/request-body'
 import type { Hono } from 'hono'
 import { fragmentsOf } from './fragments.ts'
 import type { Speech, SpeechInput } from './speech.ts'
+import { PhraseCache } from './phrase-cache.ts'
 import { speak } from './speak.ts'
 import type { SpokenFragment } from './speak.ts'
 import { EVENT_LINES, soundBytes, speechEvents } from './speech-reply.ts'
@@ -32,6 +33,9 @@ export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
   readonly defaultVoice: string
   /** Longest input in code points. */
   readonly maxChars: number
+  readonly phraseCacheBytes: number
+  /** The model's files, as a cache of what they spoke knows them. */
+  readonly revision: string
 }
 
 /** JSON may write a code point as two escapes of six bytes each. */
@@ -42,6 +46,7 @@ const OTHER_FIELDS_BYTES = 32_768
 export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
   const { log } = options
   const speakers = new Speakers(options.model, options.standIn)
+  const phrases = new PhraseCache(options.phraseCacheBytes)
   const { app, requireModel } = createModelApp(
     { ...options, model: speakers },
     {
@@ -63,14 +68,13 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
     })
     if (request.instructions !== undefined) c.header('x-ignored', 'instructions')
 
+    const submit = phrases.before(
+      (input, signal) => speaker.submit(input, signal),
+      `${speaker.status.id}@${options.revision}`,
+    )
     const fragments = fragmentsOf(request.input, languageOfMix(voice))
     if (!fragments.some(({ text }) => text !== '')) throw nothingToSpeak()
-    const spoken = speak(
-      fragments,
-      { voice, speed: request.speed },
-      (input, signal) => speaker.submit(input, signal),
-      requestSignal(c),
-    )
+    const spoken = speak(fragments, { voice, speed: request.speed }, submit, requestSignal(c))
     const first = await firstSound(spoken)
     setTimings(c, first)
     const [bytes, type] = replyOf({ first, rest: spoken }, request)

@@ -66,7 +66,8 @@ function collect(worker: EspeakWorker, text: string): EspeakSpeech {
     sounds.push(samples)
     for (const { type, text_position: position, word_length: length, audio_position: atMs } of events) {
       if (type === 'word' || type === 'end') endWord(atMs)
-      if (type === 'word') word = { word: characters.slice(position - 1, position - 1 + length).join(''), startMs: atMs }
+      if (type === 'word')
+        word = { word: characters.slice(position - 1, position - 1 + length).join(''), startMs: atMs }
     }
     return false
   })

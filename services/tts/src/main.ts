@@ -18,6 +18,18 @@ const KNOWN_VOICES = spec.optionalFiles
 
 type Shared = Pick<ModelOptions<SpeechInput, Speech, never>, 'log' | 'metrics' | 'maxQueueSize' | 'coldHoldMs'>
 
+/** Requests of the usual kinds, none the same as one before: that would come from the cache of phrases. */
+function rehearsals(): () => object {
+  let count = 0
+  return () => {
+    count += 1
+    return {
+      input: `Moment ${count}, please. I am nearly ready, ${count}.`,
+      response_format: count % 2 === 0 ? 'mp3' : 'pcm',
+    }
+  }
+}
+
 /** eSpeak NG in a thread of its own, not yet started. It has no files to fetch: they are in its package. */
 function createStandIn({ log, metrics, maxQueueSize, coldHoldMs }: Shared): Model<SpeechInput, Speech> {
   const name = 'espeak-ng'
@@ -35,6 +47,7 @@ function createStandIn({ log, metrics, maxQueueSize, coldHoldMs }: Shared): Mode
 }
 
 runService('tts', async () => {
+  const rehearsal = rehearsals()
   let standIn: Model<SpeechInput, Speech> | undefined
   const config = readTtsConfig()
   const settings = config.tts
@@ -52,6 +65,7 @@ runService('tts', async () => {
       createTtsApp({
         ...settings,
         ...parts,
+        revision: settings.revision ?? spec.revision,
         standIn: (standIn = createStandIn({ ...parts, ...settings })),
         voices: () => prepared() ?? KNOWN_VOICES,
       }),
@@ -60,7 +74,7 @@ runService('tts', async () => {
       fetch(`${base}/v1/audio/speech`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ input: 'One moment, please. I am nearly ready.', response_format: 'wav' }),
+        body: JSON.stringify(rehearsal()),
         signal,
       }),
   })

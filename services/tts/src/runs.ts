@@ -36,7 +36,12 @@ export function timeRun(
     return timeWords(words, byTypicalLengths, { fromMs: inMs(from), toMs: inMs(to) })
   }
   const frames = Array.from(durations)
-  const unitMs = inMs(samples.length) / Math.max(1, frames.reduce((sum, frame) => sum + frame, 0))
+  const unitMs =
+    inMs(samples.length) /
+    Math.max(
+      1,
+      frames.reduce((sum, frame) => sum + frame, 0),
+    )
   return timeWords(words, byDurations(frames, countTokens), { fromMs: (frames[0] ?? 0) * unitMs, unitMs })
 }
 
