@@ -1,89 +1,9 @@
 import { decodeWav } from '@hearth/shared/wav'
-import { ErrorBody } from '@hearth/shared/api'
-import type { ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { describe, expect, test } from 'vitest'
 import * as z from 'zod'
-import { createTtsApp } from './app.ts'
-import type { TtsAppOptions } from './app.ts'
-import type { SpeechInput } from './speech.ts'
 import type { Submit } from './speak.ts'
-import type { StandIn } from './speakers.ts'
-
-const RATE = 24_000
-const STATUS: ModelStatus = {
-  id: 'demo/kokoro',
-  source: 'demo',
-  state: 'ready',
-  progress: null,
-  loadMs: 1,
-  firstInferenceMs: 2,
-  secondInferenceMs: 1,
-  warning: null,
-  error: null,
-}
-
-const spoken = (samples: Float32Array, tokens = 5): Awaited<ReturnType<Submit>> => ({
-  output: { samples, sampleRateHz: RATE, tokens, words: [{ word: 'x', startMs: 10, endMs: 90 }], isEstimated: true },
-  queueMs: 1,
-  inferenceMs: 10,
-  batchSize: 1,
-  model: 'demo/kokoro',
-})
-
-/** A tenth of a second of sound for each word. */
-const wordy: Submit = async ({ text }) => spoken(new Float32Array(2400 * text.split(' ').length).fill(0.25))
-
-const espeak: StandIn = {
-  status: { ...STATUS, id: 'espeak-ng', source: 'local' },
-  start: () => {},
-  ready: async () => {},
-  submit: async (input, signal) => ({ ...(await wordy(input, signal)), model: 'espeak-ng' }),
-}
-
-function setUp(submit: Submit = wordy, overrides: Partial<TtsAppOptions> = {}) {
-  const inputs: SpeechInput[] = []
-  const signals: AbortSignal[] = []
-  const app = createTtsApp({
-    model: {
-      status: STATUS,
-      ready: async () => {},
-      submit: (input, signal) => {
-        inputs.push(input)
-        signals.push(signal)
-        return submit(input, signal)
-      },
-    },
-    modelIds: ['onnx-community/Kokoro-82M-v1.0-ONNX', 'demo/kokoro'],
-    standIn: espeak,
-    voices: () => ['af_demo', 'am_demo'],
-    defaultVoice: 'af_heart',
-    maxChars: 1000,
-    phraseCacheBytes: 0,
-    revision: 'main',
-    log: createLogger({ service: 'tts', level: 'silent' }),
-    metrics: createMetrics('tts'),
-    ...overrides,
-  })
-  return { app, inputs, signals }
-}
-
-const post = async (app: ReturnType<typeof createTtsApp>, body: unknown, init: RequestInit = {}): Promise<Response> =>
-  app.request('/v1/audio/speech', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
-    ...init,
-  })
-
-const GOOD = { model: 'tts-1', input: 'Hello there. How are you?', voice: 'alloy' }
-
-async function expectError(response: Response, status: number, code: string): Promise<string> {
-  const { error } = ErrorBody.parse(await response.json())
-  expect([response.status, error.code]).toEqual([status, code])
-  return error.message
-}
+import { expectError, GOOD, post, RATE, setUp, spoken, STATUS, wordy } from './testing/app.ts'
 
 function readerOf({ body }: Response) {
   if (body === null) throw new Error('expected a body')

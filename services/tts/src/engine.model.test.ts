@@ -1,18 +1,12 @@
 /** The demo Kokoro spoken through the real engine, and heard by the demo Whisper. */
 import { fileURLToPath } from 'node:url'
-import {
-  AutoFeatureExtractor,
-  AutoTokenizer,
-  env,
-  Tensor,
-  WhisperForConditionalGeneration,
-} from '@huggingface/transformers'
-import { resample } from '@hearth/shared/audio'
+import type { Audio } from '@hearth/shared/audio'
 import { engineSuite } from '@hearth/shared/testing/engine-suite'
 import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
 import type { Speech } from './speech.ts'
+import { loadWhisper } from './testing/hear.ts'
 import type { VoiceMix } from './voice-mix.ts'
 
 const models = fileURLToPath(new URL('../../../models/demo', import.meta.url))
@@ -29,11 +23,11 @@ const SENTENCES = [
 ]
 
 const engine = createEngine({ dir: `${models}/kokoro`, threads: 1 })
-let hear: (speech: Speech) => Promise<string>
+let hear: (speech: Audio) => Promise<string>
 
 beforeAll(async () => {
   await engine.load()
-  hear = await loadWhisper()
+  hear = await loadWhisper(`${models}/whisper`)
 })
 afterAll(() => engine.close())
 
@@ -46,22 +40,6 @@ const say = async (text: string, voices: string | VoiceMix = 'af_demo', speed = 
   return speech
 }
 const seconds = ({ samples, sampleRateHz }: Speech): number => samples.length / sampleRateHz
-
-/** One clip of up to 30 s through the demo Whisper. */
-async function loadWhisper(): Promise<(speech: Speech) => Promise<string>> {
-  env.allowRemoteModels = false
-  const files = `${models}/whisper`
-  const extractor = await AutoFeatureExtractor.from_pretrained(files)
-  const tokenizer = await AutoTokenizer.from_pretrained(files)
-  const whisper = await WhisperForConditionalGeneration.from_pretrained(files, { dtype: 'fp32' })
-  return async (speech) => {
-    const { samples } = resample(speech, 16_000)
-    const { input_features: inputs } = await extractor(samples, { max_length: samples.length + 4800 })
-    const ids = await whisper.generate({ inputs, max_new_tokens: 60, language: 'en', task: 'transcribe' })
-    if (!(ids instanceof Tensor)) throw new Error('expected token ids')
-    return tokenizer.batch_decode(ids, { skip_special_tokens: true })[0]?.trim() ?? ''
-  }
-}
 
 describe('Kokoro is an engine', () => {
   engineSuite({
@@ -104,8 +82,10 @@ test('a mix of two voices is neither of them, and is understood', async () => {
 })
 
 test.each([
+  [4, 0.25],
   [2, 0.5],
   [0.5, 2],
+  [0.25, 4],
 ])('speed %f takes %f times as long', async (speed, ratio) => {
   const text = SENTENCES.join(' ')
   const actual = seconds(await say(text, 'af_demo', speed)) / seconds(await say(text))
