@@ -20,10 +20,10 @@ const { KokoroTTS, TextSplitterStream } = await import(pathToFileURL(join(dirnam
 const tts = await KokoroTTS.from_pretrained(readable(model), { dtype: 'fp32', device: 'cpu' })
 
 /** The same model, its tokenizer's pattern without the escapes that the older transformers.js in kokoro-js can't read. */
-function readable(model) {
+function readable(original) {
   const copy = mkdtempSync(join(tmpdir(), 'kokoro-'))
-  for (const file of readdirSync(model)) symlinkSync(join(model, file), join(copy, file))
-  const tokenizer = JSON.parse(readFileSync(join(model, 'tokenizer.json'), 'utf8'))
+  for (const file of readdirSync(original)) symlinkSync(join(original, file), join(copy, file))
+  const tokenizer = JSON.parse(readFileSync(join(original, 'tokenizer.json'), 'utf8'))
   const { pattern } = tokenizer.normalizer
   pattern.Regex = pattern.Regex.replace(/\\([^\w\\\]^-])/g, '$1')
   rmSync(join(copy, 'tokenizer.json'))
