@@ -205,6 +205,8 @@ def main(demo, folder):
     for last in (False, False, False, True):
         x = res_block(g("Concat", x, residue, f0, n, axis=1), ref, 1090, 512 if last else 1024, up=last)
     g("Reshape", generator(x, ref, f0_curve), np.array([1, -1]), out="waveform")
+    for number, node in enumerate(g.nodes):
+        node.name = f"{node.op_type}_{number}"  # older runtimes need names that differ
     value = onnx.helper.make_tensor_value_info
     inputs = [value("input_ids", TP.INT64, [1, "sequence_length"]), value("style", TP.FLOAT, [1, 256]), value("speed", TP.FLOAT, [1])]
     graph = onnx.helper.make_graph(g.nodes, "kokoro_shapes", inputs, [value("waveform", TP.FLOAT, [1, "num_samples"])], g.inits)
