@@ -9,7 +9,7 @@ type State = ModelStatus['state']
 
 /** A model whose state the test sets. */
 function model(id: string, state: State) {
-  const made = { state, starts: 0 }
+  const made = { state, starts: 0, isGivenUp: false }
   const speaker: StandIn = {
     get status(): ModelStatus {
       const error = made.state === 'failed' ? 'broken file' : null
@@ -18,7 +18,7 @@ function model(id: string, state: State) {
     },
     start: () => void (made.starts += 1),
     ready: async () => {
-      if (made.state !== 'ready') throw new AppError(made.state === 'failed' ? 'model_failed' : 'model_loading', 'no')
+      if (made.state !== 'ready') throw new AppError(made.isGivenUp ? 'model_failed' : 'model_loading', 'no')
     },
     submit: async () => {
       throw new Error('not asked')
@@ -60,6 +60,16 @@ test('once Kokoro has failed, eSpeak NG speaks, also while Kokoro is tried again
     error: 'broken file',
   })
   kokoro.state = 'loading'
+  expect([await chosen(), speakers.status.id]).toEqual(['espeak-ng', 'espeak-ng'])
+})
+
+test('after a crash Kokoro is waited for, unless it fails again and again', async () => {
+  const { chosen, speakers, kokoro } = pair('ready')
+  await chosen()
+  kokoro.state = 'failed'
+  await expect(chosen()).rejects.toMatchObject({ code: 'model_loading' })
+  expect(speakers.status.id).toBe('kokoro')
+  kokoro.isGivenUp = true
   expect([await chosen(), speakers.status.id]).toEqual(['espeak-ng', 'espeak-ng'])
 })
 

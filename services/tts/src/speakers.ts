@@ -1,6 +1,6 @@
 /**
  * Who speaks a request: Kokoro, or eSpeak NG when a request asks for it or as long as Kokoro can't be had. The one idea: while Kokoro is only on its
- * way, people wait for it; once it has failed, they are spoken to at once and told by whom, until it is back.
+ * way, also after a crash, people wait for it; once it can't be loaded, they are spoken to at once and told by whom, until it is back.
  */
 import type { ModelStatus } from '@hearth/shared/api'
 import type { BatchResult } from '@hearth/shared/batcher'
@@ -18,8 +18,9 @@ export const ESPEAK_NAMES: readonly string[] = ['espeak', 'espeak-ng']
 export class Speakers implements Speaker {
   readonly #main: Speaker
   readonly #standIn: StandIn
-  /** Since it last was ready. */
+  /** It could not be loaded, and is not back yet. */
   #hasFailed = false
+  #wasReady = false
 
   constructor(main: Speaker, standIn: StandIn) {
     this.#main = main
@@ -61,15 +62,17 @@ export class Speakers implements Speaker {
       await this.#main.ready(signal)
       return true
     } catch (error) {
-      if (error instanceof AppError && error.code === 'model_failed') return false
-      throw error
+      if (!(error instanceof AppError && error.code === 'model_failed')) throw error
+      this.#hasFailed = true
+      return false
     }
   }
 
   #look(): ModelStatus {
     const { status } = this.#main
-    if (status.state === 'failed') this.#hasFailed = true
-    if (status.state === 'ready') this.#hasFailed = false
+    // A crash is mended by loading again, which is worth the wait unless it fails again and again.
+    if (status.state === 'failed' && !this.#wasReady) this.#hasFailed = true
+    if (status.state === 'ready') [this.#hasFailed, this.#wasReady] = [false, true]
     return status
   }
 }
