@@ -8,7 +8,8 @@ export type Addresses = Stack['url']
 export type BenchStack = { readonly url: Addresses; stop(): Promise<unknown> }
 
 export async function benchStack(port: string | undefined): Promise<BenchStack> {
-  if (port === undefined) return startStack({ env: { STT_CACHE_SECONDS: '0' } })
+  // What is measured is what a model does, not what a cache remembers.
+  if (port === undefined) return startStack({ env: { STT_CACHE_SECONDS: '0', TTS_PHRASE_CACHE_BYTES: '0' } })
   const ports = stackPorts(port)
   const entries = SERVICES.map((name) => [name, urlOf(ports, name)])
   return { url: Object.fromEntries(entries) as Record<ServiceName, string>, stop: async () => null }

@@ -33,7 +33,9 @@ async function turn(base: string): Promise<Times> {
 }
 
 const mind = await startSlowMind()
-const stack = await startStack({ env: { LLM_URL: mind.url, LLM_MODEL: 'slow', LLM_CHAIN: 'openai,embedded' } })
+const stack = await startStack({
+  env: { LLM_URL: mind.url, LLM_MODEL: 'slow', LLM_CHAIN: 'openai,embedded', TTS_PHRASE_CACHE_BYTES: '0' },
+})
 try {
   const rows = []
   for (const conversations of [1, 2, 4]) {

@@ -31,7 +31,7 @@ async function five(request: () => Promise<unknown>): Promise<number[]> {
 
 /** A fresh stack, whose services this process is connected to, and nothing else. */
 async function round(request: (stack: BenchStack) => Promise<unknown>): Promise<number[]> {
-  const stack = await startStack({ env: { STT_CACHE_SECONDS: '0' } })
+  const stack = await startStack({ env: { STT_CACHE_SECONDS: '0', TTS_PHRASE_CACHE_BYTES: '0' } })
   try {
     for (const base of Object.values(stack.url)) await (await fetch(`${base}/health`)).arrayBuffer()
     return await five(() => request(stack))

@@ -51,6 +51,34 @@ test('speaks and embeds', async () => {
   expect(data).toHaveLength(2)
 })
 
+const SPEECH = { model: 'tts-1', voice: 'nova', input: 'Good morning, Anna, my dear. Open the window.' } as const
+
+test.each([
+  [undefined, 'audio/mpeg', /^\xff[\xf2\xf3]/],
+  ['mp3', 'audio/mpeg', /^\xff[\xf2\xf3]/],
+  ['opus', 'audio/ogg', /^OggS.{24}OpusHead/s],
+  ['aac', 'audio/aac', /^\xff[\xf0\xf1]/],
+  ['flac', 'audio/flac', /^fLaC/],
+  ['wav', 'audio/wav', /^RIFF.{4}WAVE/s],
+  ['pcm', 'audio/pcm', /./s],
+] as const)('speaks in the format %s, in pieces', async (format, type, magic) => {
+  const spoken = await client.audio.speech.create({ ...SPEECH, ...(format && { response_format: format }) })
+  expect([spoken.headers.get('content-type'), spoken.headers.get('x-model')]).toEqual([type, 'demo/kokoro'])
+  const pieces: Uint8Array[] = []
+  for await (const piece of spoken.body ?? []) pieces.push(piece)
+  expect(pieces.length).toBeGreaterThan(1)
+  expect(Buffer.concat(pieces).toString('latin1')).toMatch(magic)
+})
+
+test('speaks in events with their usage, by a mix of voices, and by eSpeak NG', async () => {
+  const events = await client.audio.speech.create({ ...SPEECH, voice: 'nova(2)+onyx', stream_format: 'sse' })
+  const read = (await events.text()).trimEnd().split('\n\n')
+  expect(read.at(-1)).toContain('"type":"speech.audio.done","usage":{"input_tokens":')
+  expect(read.slice(0, -1).every((event) => event.startsWith('data: {"type":"speech.audio.delta"'))).toBe(true)
+  const other = await client.audio.speech.create({ ...SPEECH, model: 'espeak' })
+  expect(other.headers.get('x-model')).toBe('espeak-ng')
+})
+
 test('lists the models of all services, and finds each of them', async () => {
   const ids: string[] = []
   for await (const { id } of client.models.list()) ids.push(id)

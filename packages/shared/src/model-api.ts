@@ -65,20 +65,31 @@ export const TranscriptionFields = z.strictObject({
     .describe('Refused: log probabilities of single tokens are not available.'),
 })
 
-/** `POST /v1/audio/speech`. `response_format` absent means wav, where OpenAI means mp3: Hearth has no mp3 encoder yet. */
+const SOUND_FORMATS = ['mp3', 'opus', 'aac', 'flac', 'wav', 'pcm'] as const
+
+/** `POST /v1/audio/speech`. */
 export const SpeechRequest = z.strictObject({
-  model: z.string().optional().describe(MODEL),
-  input: z.string().describe('What is to be said.'),
+  model: z.string().optional().describe(`${MODEL} \`espeak\` is spoken by eSpeak NG.`),
+  input: z.string().describe('What is to be said; `[word](/ipa/)` gives a pronunciation, `[pause:1.5s]` a pause.'),
   voice: z
     .union([z.string(), z.strictObject({ id: z.string() })], 'expected a string or {"id": string}')
     .optional()
-    .describe('A name from `GET /v1/audio/voices`, or one of OpenAI’s, which stands for the nearest voice.'),
+    .describe(
+      'A name from `GET /v1/audio/voices`, one of OpenAI’s, each of which has a voice of its own where the folder has them, or a mix: `af_bella(2)+af_sky(1)`.',
+    ),
   response_format: z
-    .enum(['wav', 'pcm'], 'expected wav or pcm; mp3, opus, aac and flac are not available here')
-    .default('wav')
-    .describe('`wav` comes whole; `pcm` (s16le mono 24 kHz) comes fragment by fragment while it is made.'),
+    .enum(SOUND_FORMATS, `expected one of ${SOUND_FORMATS.join(', ')}`)
+    .default('mp3')
+    .describe('All come fragment by fragment while they are made; `opus` in Ogg, `pcm` is s16le mono 24 kHz.'),
   speed: z.number().min(0.25).max(4).default(1),
-  stream_format: z.literal('audio', 'expected audio; sse is not available here').optional(),
+  stream_format: z
+    .enum(['audio', 'sse'], 'expected audio or sse')
+    .default('audio')
+    .describe('`sse`: the same bytes in events, and at the end what they took.'),
+  timestamps: z
+    .boolean()
+    .default(false)
+    .describe('`true`: the words with their times too, as lines of JSON, or as events with `sse`.'),
   instructions: z.string().max(4096).optional().describe('Taken without effect, which `x-ignored` says.'),
 })
 export type SpeechRequest = z.infer<typeof SpeechRequest>

@@ -1,112 +1,103 @@
 import { decodeWav } from '@hearth/shared/wav'
-import { ErrorBody } from '@hearth/shared/api'
-import type { ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { describe, expect, test } from 'vitest'
-import { createTtsApp } from './app.ts'
-import type { TtsAppOptions } from './app.ts'
-import type { SpeechInput } from './speech.ts'
+import * as z from 'zod'
 import type { Submit } from './speak.ts'
-
-const RATE = 24_000
-const STATUS: ModelStatus = {
-  id: 'demo/kokoro',
-  source: 'demo',
-  state: 'ready',
-  progress: null,
-  loadMs: 1,
-  firstInferenceMs: 2,
-  secondInferenceMs: 1,
-  warning: null,
-  error: null,
-}
-
-const spoken = (samples: Float32Array, tokens = 5): Awaited<ReturnType<Submit>> => ({
-  output: { samples, sampleRateHz: RATE, tokens },
-  queueMs: 1,
-  inferenceMs: 10,
-  batchSize: 1,
-  model: 'demo/kokoro',
-})
-
-/** A tenth of a second of sound for each word. */
-const wordy: Submit = async ({ text }) => spoken(new Float32Array(2400 * text.split(' ').length).fill(0.25))
-
-function setUp(submit: Submit = wordy, overrides: Partial<TtsAppOptions> = {}) {
-  const inputs: SpeechInput[] = []
-  const signals: AbortSignal[] = []
-  const app = createTtsApp({
-    model: {
-      status: STATUS,
-      ready: async () => {},
-      submit: (input, signal) => {
-        inputs.push(input)
-        signals.push(signal)
-        return submit(input, signal)
-      },
-    },
-    modelIds: ['onnx-community/Kokoro-82M-v1.0-ONNX', 'demo/kokoro'],
-    voices: () => ['af_demo', 'am_demo'],
-    defaultVoice: 'af_heart',
-    maxChars: 1000,
-    log: createLogger({ service: 'tts', level: 'silent' }),
-    metrics: createMetrics('tts'),
-    ...overrides,
-  })
-  return { app, inputs, signals }
-}
-
-const post = async (app: ReturnType<typeof createTtsApp>, body: unknown, init: RequestInit = {}): Promise<Response> =>
-  app.request('/v1/audio/speech', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: typeof body === 'string' ? body : JSON.stringify(body),
-    ...init,
-  })
-
-const GOOD = { model: 'tts-1', input: 'Hello there. How are you?', voice: 'alloy' }
-
-async function expectError(response: Response, status: number, code: string): Promise<string> {
-  const { error } = ErrorBody.parse(await response.json())
-  expect([response.status, error.code]).toEqual([status, code])
-  return error.message
-}
+import { expectError, GOOD, post, RATE, setUp, spoken, STATUS, wordy } from './testing/app.ts'
 
 function readerOf({ body }: Response) {
   if (body === null) throw new Error('expected a body')
   return body.getReader()
 }
 
-describe('a whole WAV', () => {
-  test('has exact sizes, the sound of every fragment, and the pause between them', async () => {
-    const response = await post(setUp().app, GOOD)
+describe('a WAV', () => {
+  test('has the sound of every fragment, and the pause between them; its length stays open as it is sent while it is made', async () => {
+    const response = await post(setUp().app, { ...GOOD, response_format: 'wav' })
     expect([response.status, response.headers.get('content-type')]).toEqual([200, 'audio/wav'])
     const bytes = new Uint8Array(await response.arrayBuffer())
-    expect(response.headers.get('content-length')).toBe(String(bytes.length))
+    expect(response.headers.get('content-length')).toBeNull()
     const { samples, sampleRateHz } = decodeWav(bytes)
     expect(sampleRateHz).toBe(RATE)
-    expect(samples.length).toBe((bytes.length - 44) / 2)
     // "Hello there." 0.2 s and 0.24 s of pause less the margin that sound fills; "How are you?" 0.3 s
     expect(samples.length / RATE).toBeCloseTo(0.2 + 0.18 + 0.3, 3)
   })
+})
 
-  test('is the default, and names the model that really spoke', async () => {
-    const response = await post(setUp().app, { input: 'Hello.' })
-    expect([response.headers.get('content-type'), response.headers.get('x-model')]).toEqual([
-      'audio/wav',
-      'demo/kokoro',
-    ])
-    expect(response.headers.get('x-inference-time')).not.toBeNull()
+describe('the format', () => {
+  test.each([
+    [undefined, 'audio/mpeg'],
+    ['mp3', 'audio/mpeg'],
+    ['opus', 'audio/ogg'],
+    ['aac', 'audio/aac'],
+    ['flac', 'audio/flac'],
+    ['wav', 'audio/wav'],
+    ['pcm', 'audio/pcm'],
+  ])('%s is %s, and the reply names the model that really spoke', async (format, type) => {
+    const response = await post(setUp().app, { ...GOOD, response_format: format })
+    const { headers } = response
+    expect([response.status, headers.get('content-type'), headers.get('x-model')]).toEqual([200, type, 'demo/kokoro'])
+    expect(headers.get('x-inference-time')).not.toBeNull()
+    expect((await response.arrayBuffer()).byteLength).toBeGreaterThan(1000)
   })
 
-  test('fails as a whole when a later fragment does', async () => {
-    const submit: Submit = async (input, signal) => {
-      if (input.text.startsWith('How')) throw new AppError('overloaded', 'full', { retryAfterMs: 500 })
-      return wordy(input, signal)
+  test('as events has the same bytes in pieces, and the usage at the end', async () => {
+    const { app } = setUp()
+    const response = await post(app, { ...GOOD, response_format: 'pcm', stream_format: 'sse' })
+    expect(response.headers.get('content-type')).toContain('text/event-stream')
+    const events = (await response.text()).trimEnd().split('\n\n')
+    const read = events.map((line) => SpeechEvent.parse(JSON.parse(line.replace(/^data: /, ''))))
+    const sound = Buffer.concat(read.map(({ audio = '' }) => Buffer.from(audio, 'base64')))
+    const whole = await (await post(app, { ...GOOD, response_format: 'pcm' })).arrayBuffer()
+    expect(sound.equals(Buffer.from(whole))).toBe(true)
+    expect(read.map(({ type }) => type)).toEqual(['speech.audio.delta', 'speech.audio.delta', 'speech.audio.done'])
+    const seconds = whole.byteLength / 2 / RATE
+    const output = Math.ceil(seconds * 40)
+    expect(read.at(-1)?.usage).toEqual({ input_tokens: 10, output_tokens: output, total_tokens: 10 + output })
+  })
+})
+
+describe('timestamps', () => {
+  const TIMED = { ...GOOD, response_format: 'pcm', timestamps: true }
+  const told = [
+    { type: 'speech.audio.words', words: [{ word: 'x', start: 0.01, end: 0.09 }], estimated: true },
+    { type: 'speech.audio.delta' },
+    // "Hello there." lasts 0.2 s, its pause 0.18 s behind it
+    { type: 'speech.audio.words', words: [{ word: 'x', start: 0.39, end: 0.47 }], estimated: true },
+    { type: 'speech.audio.delta' },
+    { type: 'speech.audio.done' },
+  ]
+
+  test('give lines of JSON: the words with their times from the start of the speech, and their sound', async () => {
+    const response = await post(setUp().app, TIMED)
+    expect(response.headers.get('content-type')).toBe('application/x-ndjson')
+    const lines = (await response.text()).trimEnd().split('\n')
+    expect(lines.map((line): unknown => JSON.parse(line))).toMatchObject(told)
+  })
+
+  test('are events among the others in a stream of events, and only when they are asked for', async () => {
+    const read = async (body: object): Promise<unknown[]> => {
+      const text = await (await post(setUp().app, { ...body, stream_format: 'sse' })).text()
+      return text
+        .trimEnd()
+        .split('\n\n')
+        .map((event): unknown => JSON.parse(event.replace('data: ', '')))
     }
-    await expectError(await post(setUp(submit).app, GOOD), 429, 'overloaded')
+    expect(await read(TIMED)).toMatchObject(told)
+    expect(JSON.stringify(await read({ ...TIMED, timestamps: false }))).not.toContain('words')
   })
+
+  test('are there for every format, none lost with the encoder', async () => {
+    for (const format of ['mp3', 'opus', 'aac', 'flac', 'wav']) {
+      const text = await (await post(setUp().app, { ...TIMED, response_format: format })).text()
+      expect(text.match(/speech\.audio\.words/g)).toHaveLength(2)
+    }
+  })
+})
+
+const SpeechEvent = z.object({
+  type: z.string(),
+  audio: z.string().optional(),
+  usage: z.record(z.string(), z.number()).optional(),
 })
 
 describe('PCM', () => {
@@ -131,12 +122,13 @@ describe('PCM', () => {
     expect(response.headers.get('content-type')).toBe('audio/pcm')
     const reader = readerOf(response)
     const first = await reader.read()
-    expect(first.value?.length).toBe(2 * (2400 + (RATE * 180) / 1000))
+    expect(first.value?.length).toBe(2 * 2400)
     expect(model.asked()).toEqual(['One.', 'Two.'])
     model.tell('Two.')
-    await reader.read()
+    // the pause comes with what follows it
+    expect((await reader.read()).value?.length).toBe(2 * ((RATE * 180) / 1000 + 2400))
     model.tell('Three.')
-    expect((await reader.read()).value?.length).toBe(2 * 2400)
+    expect((await reader.read()).value?.length).toBe(2 * ((RATE * 180) / 1000 + 2400))
     expect((await reader.read()).done).toBe(true)
   })
 
@@ -223,7 +215,17 @@ describe('the voice', () => {
   ])('%j is spoken by %s', async (voice, expected) => {
     const { app, inputs } = setUp()
     expect((await post(app, { ...GOOD, voice })).status).toBe(200)
-    expect(new Set(inputs.map((input) => input.voice))).toEqual(new Set([expected]))
+    expect(inputs.map((input) => input.voice)).toEqual(inputs.map(() => [{ voice: expected, share: 1 }]))
+  })
+
+  test('may be a mix, which reaches the model as shares', async () => {
+    const { app, inputs } = setUp()
+    expect((await post(app, { ...GOOD, voice: 'af_demo(3)+onyx(1)' })).status).toBe(200)
+    const mix = [
+      { voice: 'af_demo', share: 0.75 },
+      { voice: 'am_demo', share: 0.25 },
+    ]
+    expect(inputs.map((input) => input.voice)).toEqual([mix, mix])
   })
 
   test.each([
@@ -256,6 +258,41 @@ test.each([
   expect((await post(setUp().app, { ...GOOD, model })).status).toBe(200)
 })
 
+test('a short phrase that comes again is not made again, and sounds the same', async () => {
+  const { app, inputs } = setUp(wordy, { phraseCacheBytes: 1_000_000 })
+  const bodies = await Promise.all([GOOD, GOOD].map(async () => (await post(app, GOOD)).arrayBuffer()))
+  const again = await post(app, GOOD)
+  expect([bodies[1], await again.arrayBuffer()]).toEqual([bodies[0], bodies[0]])
+  expect(inputs.length).toBeLessThanOrEqual(4)
+  expect([again.headers.get('x-inference-time'), again.headers.get('x-model')]).toEqual(['0.0', 'demo/kokoro'])
+})
+
+describe('eSpeak NG', () => {
+  const failed = {
+    status: { ...STATUS, state: 'failed', error: 'no file' },
+    ready: async () => {},
+    submit: wordy,
+  } as const
+
+  test('speaks when a request asks for it, and the reply says so', async () => {
+    const response = await post(setUp().app, { ...GOOD, model: 'espeak' })
+    expect([response.status, response.headers.get('x-model')]).toEqual([200, 'espeak-ng'])
+  })
+
+  test('speaks when Kokoro has failed; the reply and /ready say so', async () => {
+    const { app } = setUp(wordy, { model: failed })
+    expect((await post(app, GOOD)).headers.get('x-model')).toBe('espeak-ng')
+    const ready = await app.request('/ready')
+    expect([ready.status, await ready.json()]).toMatchObject([
+      200,
+      {
+        ready: true,
+        models: [{ id: 'espeak-ng', warning: "demo/kokoro can't be used: espeak-ng speaks until it is back" }],
+      },
+    ])
+  })
+})
+
 describe('bad requests are refused before anything is made', () => {
   test.each<[string, unknown, number, string]>([
     ['no input', { voice: 'alloy' }, 400, 'invalid_request'],
@@ -269,6 +306,7 @@ describe('bad requests are refused before anything is made', () => {
     ['one character too many', { ...GOOD, input: 'a'.repeat(1001) }, 413, 'text_too_long'],
     ['a text of 1 MB', { ...GOOD, input: 'a'.repeat(1 << 20) }, 413, 'text_too_long'],
     ['half a surrogate pair', '{"input":"a \\ud800 b"}', 400, 'invalid_encoding'],
+    ['a mix that nobody can read', { ...GOOD, voice: 'af_demo(2' }, 400, 'invalid_request'],
     ['an array as voice', { ...GOOD, voice: ['alloy'] }, 400, 'invalid_request'],
     ['speed 0', { ...GOOD, speed: 0 }, 400, 'invalid_request'],
     ['speed -1', { ...GOOD, speed: -1 }, 400, 'invalid_request'],
@@ -276,10 +314,10 @@ describe('bad requests are refused before anything is made', () => {
     ['a word as speed', { ...GOOD, speed: 'fast' }, 400, 'invalid_request'],
     ['speed NaN', '{"input":"hi","speed":NaN}', 400, 'invalid_json'],
     ['format mp7', { ...GOOD, response_format: 'mp7' }, 400, 'invalid_request'],
-    ['format mp3', { ...GOOD, response_format: 'mp3' }, 400, 'invalid_request'],
-    ['stream_format sse', { ...GOOD, stream_format: 'sse' }, 400, 'invalid_request'],
+    ['stream_format ws', { ...GOOD, stream_format: 'ws' }, 400, 'invalid_request'],
     ['another model', { ...GOOD, model: 'gpt-5' }, 404, 'model_not_found'],
     ['a path as model', { ...GOOD, model: '../../etc' }, 404, 'model_not_found'],
+    ['a word as timestamps', { ...GOOD, timestamps: 'yes' }, 400, 'invalid_request'],
     ['an unknown field', { ...GOOD, sample_rate: 0 }, 400, 'unknown_field'],
     ['stream', { ...GOOD, stream: 'yes' }, 400, 'unknown_field'],
     ['broken JSON', '{"input":', 400, 'invalid_json'],
@@ -295,11 +333,6 @@ describe('bad requests are refused before anything is made', () => {
   test('a body that says it is too large is not read', async () => {
     const headers = { 'content-type': 'application/json', 'content-length': String(1 << 20) }
     await expectError(await post(setUp().app, GOOD, { headers }), 413, 'body_too_large')
-  })
-
-  test('the answer to mp3 names what there is', async () => {
-    const response = await post(setUp().app, { ...GOOD, response_format: 'mp3' })
-    expect(await expectError(response, 400, 'invalid_request')).toContain('wav or pcm')
   })
 })
 
@@ -348,7 +381,7 @@ describe('lists', () => {
   test('models, as Open WebUI and as OpenAI read them', async () => {
     const { app } = setUp()
     expect(await (await app.request('/v1/audio/models')).json()).toEqual({
-      models: [{ id: 'demo/kokoro' }, { id: 'kokoro' }],
+      models: [{ id: 'demo/kokoro' }, { id: 'kokoro' }, { id: 'espeak' }],
     })
     expect(await (await app.request('/v1/models')).json()).toMatchObject({
       data: [
@@ -357,6 +390,8 @@ describe('lists', () => {
         { id: 'tts-1' },
         { id: 'tts-1-hd' },
         { id: 'gpt-4o-mini-tts' },
+        { id: 'espeak' },
+        { id: 'espeak-ng' },
       ],
     })
     expect(await (await app.request('/v1/models/demo/kokoro')).json()).toMatchObject({ id: 'demo/kokoro' })

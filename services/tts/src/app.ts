@@ -10,23 +10,34 @@ import type { AudioModelList, VoiceList } from '@hearth/shared/model-api'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import { readJson } from '@hearth/shared/request-body'
-import { wavHeader } from '@hearth/shared/wav'
-import type { Context, Hono } from 'hono'
-import { cutFragments } from './fragments.ts'
+import type { Hono } from 'hono'
+import { fragmentsOf } from './fragments.ts'
 import type { Speech, SpeechInput } from './speech.ts'
+import { PhraseCache } from './phrase-cache.ts'
 import { speak } from './speak.ts'
-import type { SpokenFragment, Submit } from './speak.ts'
+import type { SpokenFragment } from './speak.ts'
+import { EVENT_LINES, soundBytes, speechEvents } from './speech-reply.ts'
+import type { Utterance } from './speech-reply.ts'
 import { MODEL_ALIASES, voiceName } from './speech-request.ts'
-import { speakableText } from './text.ts'
-import { findVoice, languageOf, nearestVoice, voiceTitle } from './voices.ts'
+import { ESPEAK_NAMES, Speakers } from './speakers.ts'
+import type { StandIn } from './speakers.ts'
+import { SOUND_FORMATS } from './sound-format.ts'
+import { checkText } from './text.ts'
+import { chooseVoice, languageOfMix } from './voice-mix.ts'
+import { languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
 export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
+  /** Speaks when asked for, and while `model` has failed. */
+  readonly standIn: StandIn
   /** The voices that can speak; known once the model's files are there. */
   readonly voices: () => readonly string[]
   /** Spoken with when a request names no voice; if it is not there, the nearest one. */
   readonly defaultVoice: string
   /** Longest input in code points. */
   readonly maxChars: number
+  readonly phraseCacheBytes: number
+  /** The model's files, as a cache of what they spoke knows them. */
+  readonly revision: string
 }
 
 /** JSON may write a code point as two escapes of six bytes each. */
@@ -35,88 +46,70 @@ const OTHER_FIELDS_BYTES = 32_768
 
 /** The service as a Hono app, without a server: POST /v1/audio/speech, GET /v1/audio/voices, /v1/audio/models, /v1/models. */
 export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
-  const { model, log } = options
-  const submit: Submit = (input, signal) => model.submit(input, signal)
-  const { app, requireModel } = createModelApp(options, {
-    service: 'tts',
-    maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
-    aliases: MODEL_ALIASES,
-    task: 'text-to-speech',
-  })
+  const { log } = options
+  const speakers = new Speakers(options.model, options.standIn)
+  const phrases = new PhraseCache(options.phraseCacheBytes)
+  const { app, requireModel } = createModelApp(
+    { ...options, model: speakers },
+    {
+      service: 'tts',
+      maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
+      aliases: [...MODEL_ALIASES, ...ESPEAK_NAMES],
+      task: 'text-to-speech',
+    },
+  )
 
   app.post('/v1/audio/speech', async (c) => {
     const request = await readJson(c, SpeechRequest)
     requireModel(request.model)
-    const text = speakableText(request.input, options.maxChars)
-    await model.ready(requestSignal(c))
-    const voice = chooseVoice(voiceName(request.voice), options)
+    checkText(request.input, options.maxChars)
+    const speaker = await speakers.choose(request.model, requestSignal(c))
+    const voice = chooseVoice(voiceName(request.voice), {
+      voices: options.voices(),
+      defaultVoice: options.defaultVoice,
+    })
     if (request.instructions !== undefined) c.header('x-ignored', 'instructions')
 
-    const spoken = speak(cutFragments(text), { voice, speed: request.speed }, submit, requestSignal(c))
+    const submit = phrases.before(
+      (input, signal) => speaker.submit(input, signal),
+      `${speaker.status.id}@${options.revision}`,
+    )
+    const fragments = fragmentsOf(request.input, languageOfMix(voice))
+    if (!fragments.some(({ text }) => text !== '')) throw nothingToSpeak()
+    const spoken = speak(fragments, { voice, speed: request.speed }, submit, requestSignal(c))
     const first = await firstSound(spoken)
-    if (request.response_format === 'wav') return wavReply(c, first, spoken)
     setTimings(c, first)
-    return c.body(replyStream(c, soundOf(first, spoken), log), 200, { 'content-type': 'audio/pcm' })
+    const [bytes, type] = replyOf({ first, rest: spoken }, request)
+    return c.body(replyStream(c, bytes, log), 200, { 'content-type': type })
   })
 
   app.get('/v1/audio/voices', async (c) => {
-    await model.ready(requestSignal(c))
+    await speakers.ready(requestSignal(c))
     const chosen = nearestVoice(options.defaultVoice, options.voices())
     const told = (id: string) => ({ id, name: voiceTitle(id), language: languageOf(id), default: id === chosen })
     return c.json({ voices: options.voices().map(told) } satisfies VoiceList)
   })
   app.get('/v1/audio/models', (c) =>
-    c.json({ models: [{ id: model.status.id }, { id: 'kokoro' }] } satisfies AudioModelList),
+    c.json({ models: [{ id: speakers.status.id }, { id: 'kokoro' }, { id: 'espeak' }] } satisfies AudioModelList),
   )
 
   return app
 }
 
-function chooseVoice(name: string | undefined, { voices, defaultVoice }: TtsAppOptions): string {
-  const known = voices()
-  const voice = name === undefined ? nearestVoice(defaultVoice, known) : findVoice(name, known)
-  if (voice !== undefined) return voice
-  throw new AppError('voice_not_found', `no voice of that name; expected one of ${known.join(', ')}`, {
-    param: 'voice',
-  })
+/** The reply's bytes and their media type. */
+function replyOf(utterance: Utterance, request: SpeechRequest): [AsyncGenerator<Uint8Array, void>, string] {
+  const { response_format: format, stream_format: stream, timestamps } = request
+  if (stream === 'audio' && !timestamps) return [soundBytes(utterance, format), SOUND_FORMATS[format].mediaType]
+  const lines = stream === 'sse' ? 'sse' : 'jsonl'
+  return [speechEvents(utterance, { format, lines, withWords: timestamps }), EVENT_LINES[lines].mediaType]
 }
 
 /** The first fragment that has a sound. Throws `nothing_to_speak` when none has. */
 async function firstSound(spoken: AsyncGenerator<SpokenFragment, void>): Promise<SpokenFragment> {
   for (let next = await spoken.next(); !next.done; next = await spoken.next())
     if (next.value.bytes.length > 0) return next.value
-  throw new AppError('nothing_to_speak', 'input has nothing an English voice can say', { param: 'input' })
+  throw nothingToSpeak()
 }
 
-/** The whole speech with exact sizes. */
-async function wavReply(
-  c: Context<AppEnv>,
-  first: SpokenFragment,
-  rest: AsyncIterable<SpokenFragment>,
-): Promise<Response> {
-  const parts = [first.bytes]
-  let inferenceMs = first.inferenceMs
-  for await (const fragment of rest) {
-    parts.push(fragment.bytes)
-    inferenceMs += fragment.inferenceMs
-  }
-  setTimings(c, { ...first, inferenceMs })
-  const byteCount = parts.reduce((sum, part) => sum + part.length, 0)
-  const header = wavHeader({ sampleRateHz: first.sampleRateHz, sampleCount: byteCount / 2 })
-  const body = Buffer.concat([header, ...parts])
-  return c.body(body, 200, { 'content-type': 'audio/wav', 'content-length': String(body.length) })
-}
-
-/** Samples as they are made, a fragment at a time and only as fast as the caller reads. */
-async function* soundOf(
-  first: SpokenFragment,
-  rest: AsyncGenerator<SpokenFragment, void>,
-): AsyncGenerator<Uint8Array, void> {
-  try {
-    yield first.bytes
-    for await (const { bytes } of rest) if (bytes.length > 0) yield bytes
-  } finally {
-    // A reader may leave before the loop has begun.
-    await rest.return()
-  }
-}
+const nothingToSpeak = (): AppError =>
+  new AppError('nothing_to_speak', 'input has no letter or digit that this voice can say', { param: 'input' })

@@ -12,6 +12,8 @@ export const SECTIONS = {
     defaultVoice: text().default('af_heart'),
     /** Longest input of a request in code points. */
     maxChars: int({ min: 1, max: 1_000_000 }).default(32_768),
+    /** For short fragments that were spoken before; 0 keeps none. The default holds about three minutes of sound. */
+    phraseCacheBytes: int({ min: 0, max: 1_073_741_824 }).default(16_777_216),
   }),
 }
 

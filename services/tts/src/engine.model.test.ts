@@ -1,18 +1,13 @@
 /** The demo Kokoro spoken through the real engine, and heard by the demo Whisper. */
 import { fileURLToPath } from 'node:url'
-import {
-  AutoFeatureExtractor,
-  AutoTokenizer,
-  env,
-  Tensor,
-  WhisperForConditionalGeneration,
-} from '@huggingface/transformers'
-import { resample } from '@hearth/shared/audio'
+import type { Audio } from '@hearth/shared/audio'
 import { engineSuite } from '@hearth/shared/testing/engine-suite'
 import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
 import type { Speech } from './speech.ts'
+import { loadWhisper } from './testing/hear.ts'
+import type { VoiceMix } from './voice-mix.ts'
 
 const models = fileURLToPath(new URL('../../../models/demo', import.meta.url))
 const VOICES = ['af_demo', 'am_demo'] as const
@@ -28,15 +23,17 @@ const SENTENCES = [
 ]
 
 const engine = createEngine({ dir: `${models}/kokoro`, threads: 1 })
-let hear: (speech: Speech) => Promise<string>
+let hear: (speech: Audio) => Promise<string>
 
 beforeAll(async () => {
   await engine.load()
-  hear = await loadWhisper()
+  hear = await loadWhisper(`${models}/whisper`)
 })
 afterAll(() => engine.close())
 
-const say = async (text: string, voice = 'af_demo', speed = 1): Promise<Speech> => {
+const one = (voice: string): VoiceMix => [{ voice, share: 1 }]
+const say = async (text: string, voices: string | VoiceMix = 'af_demo', speed = 1): Promise<Speech> => {
+  const voice = typeof voices === 'string' ? one(voices) : voices
   const signal = new AbortController().signal
   const [speech] = await engine.run([{ text, voice, speed }], { signal, emit: () => {} })
   if (speech === undefined) throw new Error('expected one output')
@@ -44,28 +41,12 @@ const say = async (text: string, voice = 'af_demo', speed = 1): Promise<Speech> 
 }
 const seconds = ({ samples, sampleRateHz }: Speech): number => samples.length / sampleRateHz
 
-/** One clip of up to 30 s through the demo Whisper. */
-async function loadWhisper(): Promise<(speech: Speech) => Promise<string>> {
-  env.allowRemoteModels = false
-  const files = `${models}/whisper`
-  const extractor = await AutoFeatureExtractor.from_pretrained(files)
-  const tokenizer = await AutoTokenizer.from_pretrained(files)
-  const whisper = await WhisperForConditionalGeneration.from_pretrained(files, { dtype: 'fp32' })
-  return async (speech) => {
-    const { samples } = resample(speech, 16_000)
-    const { input_features: inputs } = await extractor(samples, { max_length: samples.length + 4800 })
-    const ids = await whisper.generate({ inputs, max_new_tokens: 60, language: 'en', task: 'transcribe' })
-    if (!(ids instanceof Tensor)) throw new Error('expected token ids')
-    return tokenizer.batch_decode(ids, { skip_special_tokens: true })[0]?.trim() ?? ''
-  }
-}
-
 describe('Kokoro is an engine', () => {
   engineSuite({
     create: () => createEngine({ dir: `${models}/kokoro`, threads: 1 }),
     inputs: ['Good morning.', 'Stop the music.', 'Thank you very much.'].map((text) => ({
       text,
-      voice: 'af_demo',
+      voice: one('af_demo'),
       speed: 1,
     })),
     same: (a, b) => a.samples.length === b.samples.length && a.samples.every((x, i) => x === b.samples[i]),
@@ -90,9 +71,21 @@ describe.each(VOICES)('%s', (voice) => {
   })
 })
 
+test('a mix of two voices is neither of them, and is understood', async () => {
+  const text = SENTENCES[0] ?? ''
+  const mixed = await say(text, [
+    { voice: 'af_demo', share: 0.5 },
+    { voice: 'am_demo', share: 0.5 },
+  ])
+  for (const voice of VOICES) expect((await say(text, voice)).samples).not.toEqual(mixed.samples)
+  expect(wordErrorRate([[text, await hear(mixed)]])).toBeLessThanOrEqual(0.2)
+})
+
 test.each([
+  [4, 0.25],
   [2, 0.5],
   [0.5, 2],
+  [0.25, 4],
 ])('speed %f takes %f times as long', async (speed, ratio) => {
   const text = SENTENCES.join(' ')
   const actual = seconds(await say(text, 'af_demo', speed)) / seconds(await say(text))
@@ -118,8 +111,19 @@ describe('a sentence without marks and of far more than 510 tokens', () => {
   })
 })
 
+test.each([1, 24])('every word has its time, in order and within the sound (%i times)', async (times) => {
+  const text = 'Turn off the lights in the kitchen, and 2026 begins. '.repeat(times).trim()
+  const speech = await say(text)
+  expect(speech.words.map(({ word }) => word).join(' ')).toBe(text.replaceAll(/[,.]/g, ''))
+  const edges = speech.words.flatMap(({ startMs, endMs }) => [startMs, endMs])
+  expect(edges).toEqual(edges.toSorted((a, b) => a - b))
+  expect(edges[0]).toBeGreaterThanOrEqual(0)
+  expect(edges.at(-1)).toBeLessThanOrEqual(seconds(speech) * 1000)
+  expect(speech.isEstimated).toBe(true)
+})
+
 test('marks alone give no sound, and say so', async () => {
-  expect(await say('…')).toEqual({ samples: new Float32Array(0), sampleRateHz: 24_000, tokens: 0 })
+  expect(await say('…')).toMatchObject({ samples: new Float32Array(0), tokens: 0, words: [] })
 })
 
 test('the same text gives the same samples', async () => {
@@ -135,6 +139,6 @@ test.each(['10'.repeat(300), '2026-11-21 at 10:30, 1e999, -0, $5.50', 'https://e
 
 test('a speech nobody waits for stops between two runs of the graph', async () => {
   const signal = AbortSignal.abort(new Error('left'))
-  const input = { text: 'Good morning.', voice: 'af_demo', speed: 1 }
+  const input = { text: 'Good morning.', voice: one('af_demo'), speed: 1 }
   await expect(engine.run([input], { signal, emit: () => {} })).rejects.toThrow('left')
 })

@@ -2,28 +2,25 @@
  * Kokoro (StyleTTS 2) in transformers.js: text to phonemes to tokens to 24 kHz samples. One row at a time, as its graph
  * has no batch dimension; a row longer than one run of the graph is spoken in several and joined.
  */
-import { readFileSync } from 'node:fs'
 import { AutoTokenizer, env, LogLevel, StyleTextToSpeech2Model, Tensor } from '@huggingface/transformers'
 import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
-import { concat } from '@hearth/shared/audio'
 import type { Engine, EngineRun } from '@hearth/shared/engine'
-import { loadPhonemizer, phonemeWords, warmPhonemizer } from './phonemes.ts'
-import type { Phonemize } from './phonemes.ts'
+import { phonemeWords } from './phonemes.ts'
+import { loadPhonemizer, warmPhonemizer } from './phonemizer.ts'
+import type { Phonemize } from './phonemizer.ts'
 import type { Speech, SpeechInput } from './speech.ts'
+import { JoinedRuns, SAMPLE_RATE_HZ, timeRun, wordsOf } from './runs.ts'
+import { Styles, STYLE_WIDTH } from './styles.ts'
 import { tokenRuns } from './token-runs.ts'
-import { languageOf, listVoices, voiceFile } from './voices.ts'
-import { checkWaveform, pauseMs, shapeFragment } from './waveform.ts'
+import { languageOfMix } from './voice-mix.ts'
+import { listVoices } from './voices.ts'
+import { checkWaveform } from './waveform.ts'
 
 export type EngineOptions = {
   /** The folder with Kokoro's files: config.json, tokenizer.json, onnx/, voices/. */
   readonly dir: string
   readonly threads: number
 }
-
-const SAMPLE_RATE_HZ = 24_000
-/** A voice's table: [510, 1, 256], one style for each length in tokens. */
-const STYLE_ROWS = 510
-const STYLE_WIDTH = 256
 
 export function createEngine(options: EngineOptions): Engine<SpeechInput, Speech> {
   return new KokoroEngine(options)
@@ -33,19 +30,20 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
   readonly maxBatchSize = 1
   readonly warmupInputs: readonly SpeechInput[]
   readonly #options: EngineOptions
-  readonly #styles = new Map<string, Float32Array>()
+  readonly #styles: Styles
   #loaded: Loaded | undefined
 
   constructor(options: EngineOptions) {
     this.#options = options
+    this.#styles = new Styles(options.dir)
     const voice = listVoices(options.dir)[0]
-    if (voice === undefined) throw new Error('expected an English voice (voices/a*.bin or b*.bin) in the model folder')
+    if (voice === undefined) throw new Error('expected a voice (such as voices/af_heart.bin) in the model folder')
+    const voiced = { voice: [{ voice, share: 1 }], speed: 1 }
     this.warmupInputs = [
-      { text: 'Good morning.', voice, speed: 1 },
+      { text: 'Good morning.', ...voiced },
       {
         text: 'The lights in the kitchen are off, and it will rain in London tomorrow afternoon, so take an umbrella with you when you leave.',
-        voice,
-        speed: 1,
+        ...voiced,
       },
     ]
   }
@@ -68,36 +66,33 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
 
   async #speak({ text, voice, speed }: SpeechInput, signal: AbortSignal): Promise<Speech> {
     const { model, tokenizer, phonemize } = this.#ready()
-    const language = languageOf(voice)
-    if (language === undefined) throw new Error('expected a voice whose name begins with a or b: this is a bug')
-    const words = await phonemeWords(text, language, phonemize)
-    const runs = tokenRuns(words, (symbols) => tokenize(tokenizer, symbols).size - 2)
-    const parts: Float32Array[] = []
-    let tokens = 0
-    for (const [index, symbols] of runs.entries()) {
+    const countTokens = (symbols: string): number => tokenize(tokenizer, symbols).size - 2
+    const words = await phonemeWords(text, languageOfMix(voice), phonemize)
+    const runs = tokenRuns(
+      words.map(({ symbols }) => symbols),
+      (symbols) => tokenize(tokenizer, symbols).size - 2,
+    )
+    const joined = new JoinedRuns(speed)
+    let [tokens, isEstimated] = [0, false]
+    const said = words.values()
+    for (const symbols of runs) {
       signal.throwIfAborted()
       const ids = tokenize(tokenizer, symbols)
+      const ofRun = wordsOf(symbols, said)
       if (ids.size <= 2) continue
       tokens += ids.size - 2
-      const samples = await infer(model, ids, this.#style(voice, ids.size - 2), speed)
-      const pause = index + 1 < runs.length ? pauseMs(symbols, speed) : null
-      parts.push(runs.length === 1 ? samples : shapeFragment(samples, { sampleRateHz: SAMPLE_RATE_HZ, pauseMs: pause }))
+      const style = new Tensor('float32', this.#styles.row(voice, ids.size - 2), [1, STYLE_WIDTH])
+      const { samples, durations } = await infer(model, ids, style, speed)
+      isEstimated ||= durations === null
+      joined.add(symbols, samples, timeRun(ofRun, samples, durations, countTokens))
     }
-    return { samples: parts.length === 1 && parts[0] ? parts[0] : concat(parts), sampleRateHz: SAMPLE_RATE_HZ, tokens }
+    return { ...joined.end(), sampleRateHz: SAMPLE_RATE_HZ, tokens, isEstimated }
   }
 
   #ready(): Loaded {
     if (this.#loaded === undefined)
       throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
     return this.#loaded
-  }
-
-  /** The voice's style for a text of so many tokens: [1, 256]. */
-  #style(voice: string, tokens: number): Tensor {
-    const table = this.#styles.get(voice) ?? readStyles(voiceFile(this.#options.dir, voice))
-    this.#styles.set(voice, table)
-    const row = Math.min(Math.max(tokens, 0), STYLE_ROWS - 1) * STYLE_WIDTH
-    return new Tensor('float32', table.slice(row, row + STYLE_WIDTH), [1, STYLE_WIDTH])
   }
 }
 
@@ -130,9 +125,11 @@ function tokenize(tokenizer: PreTrainedTokenizer, symbols: string): Tensor {
   return ids
 }
 
-/** Samples of one run of the graph; throws when it gives none, or none that are numbers. */
-async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: number): Promise<Float32Array> {
-  const output: { waveform?: unknown } = await model({
+type Inferred = { readonly samples: Float32Array; readonly durations: ArrayLike<number> | null }
+
+/** Samples of one run of the graph, and the durations of its tokens if it gives them; throws when it gives no samples, or none that are numbers. */
+async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: number): Promise<Inferred> {
+  const output: { waveform?: unknown; durations?: unknown } = await model({
     input_ids: ids,
     style,
     speed: new Tensor('float32', [speed], [1]),
@@ -141,14 +138,7 @@ async function infer(model: PreTrainedModel, ids: Tensor, style: Tensor, speed: 
   const samples: unknown = output.waveform.data
   if (!(samples instanceof Float32Array)) throw new Error('expected float32 samples from the model')
   checkWaveform(samples)
-  return samples.slice()
-}
-
-/** A voice's table, as [510 * 256] little-endian floats. */
-function readStyles(path: string): Float32Array {
-  const bytes = readFileSync(path)
-  const expected = STYLE_ROWS * STYLE_WIDTH * 4
-  if (bytes.byteLength !== expected)
-    throw new Error(`expected a voice file of ${expected} bytes, got ${bytes.byteLength}`)
-  return new Float32Array(new Uint8Array(bytes).buffer)
+  const { durations } = output
+  const isForTokens = durations instanceof Tensor && durations.size === ids.size
+  return { samples: samples.slice(), durations: isForTokens ? Array.from(durations.data, Number) : null }
 }

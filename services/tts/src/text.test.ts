@@ -1,12 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import { speakableText } from './text.ts'
+import { fragmentsOf } from './fragments.ts'
+import { checkText } from './text.ts'
 
 const MAX = 32_768
-const say = (input: string): string => speakableText(input, MAX)
+const say = (input: string): string =>
+  fragmentsOf(input, 'en-us')
+    .map(({ text }) => text)
+    .join(' ')
 
 const codeOf = (input: string, maxChars = MAX): unknown => {
   try {
-    return speakableText(input, maxChars)
+    checkText(input, maxChars)
+    return say(input)
   } catch (error) {
     return error instanceof Error && 'code' in error ? error.code : error
   }
@@ -19,7 +24,7 @@ test.each(['', ' ', '\n\t ', '\u200b\ufeff', '\u0000\u0007', '\u202e', '\u001b[3
 test.each(['...!?', '🎉🎉', '—', '你好', '()', '---', '```', '<br>', '🧑‍🚀!', 'नमस्ते'])(
   '%j has nothing to speak',
   (input) => {
-    expect(codeOf(input)).toBe('nothing_to_speak')
+    expect(say(input)).toBe('')
   },
 )
 
@@ -42,8 +47,12 @@ describe('markup goes, its words stay', () => {
     ['Wait <break time="999999s"/> here', 'Wait here'],
     ['```js\nconst a = 1\n```', 'const a = 1.'],
     ['> quoted\nmore', 'quoted. more'],
-    ['2 * 3 is x*y', '2 * 3 is x*y'],
-    ['1 < 2 and 3 > 2', '1 2 and 3 2'],
+    ['2 * 3 is x*y', '2 times 3 is x*y'],
+    ['1 < 2 and 3 > 2', '1 is less than 2 and 3 is greater than 2'],
+    ['| a | b |\n|---|---|\n| c | d |', 'a, b. c, d.'],
+    ['- [ ] buy milk\n- [x] call Anna', 'buy milk. call Anna.'],
+    ['![a cat](cat.png "My cat") and <b>bold</b>', 'a cat and bold'],
+    ['one\ntwo\n\nthree', 'one two. three'],
   ])('%j', (input, expected) => {
     expect(say(input)).toBe(expected)
   })

@@ -2,17 +2,28 @@ import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import spec from './model.json' with { type: 'json' }
 import { findVoice, listVoices, nearestVoice, voiceTitle } from './voices.ts'
 
 const DEMO = ['af_demo', 'am_demo']
 
-test('the voices are the English voice files of the folder, and nothing else in it', () => {
+test('the voices are the voice files of the folder whose language is spoken, and nothing else in it', () => {
   const dir = mkdtempSync(join(tmpdir(), 'voices-'))
   mkdirSync(join(dir, 'voices'))
-  for (const file of ['am_b.bin', 'af_a.bin', 'bf_c.bin', 'jf_d.bin', 'README.md', 'af_e.bin.part', '__proto__.bin']) {
+  for (const file of [
+    'am_b.bin',
+    'af_a.bin',
+    'bf_c.bin',
+    'jf_d.bin',
+    'zm_x.bin',
+    'ef_dora.bin',
+    'README.md',
+    'af_e.bin.part',
+    '__proto__.bin',
+  ]) {
     writeFileSync(join(dir, 'voices', file), '')
   }
-  expect(listVoices(dir)).toEqual(['af_a', 'am_b', 'bf_c'])
+  expect(listVoices(dir)).toEqual(['af_a', 'am_b', 'bf_c', 'ef_dora'])
   expect(listVoices(join(dir, 'voices'))).toEqual([])
   rmSync(dir, { recursive: true })
 })
@@ -33,6 +44,26 @@ test("OpenAI's names are spread over the demo voices", () => {
   expect(voices.filter((voice) => voice === 'am_demo')).toHaveLength(6)
 })
 
+test("OpenAI's names are thirteen different voices where the folder has them", () => {
+  const all = spec.optionalFiles.map((file) => file.slice('voices/'.length, -'.bin'.length))
+  const names = [
+    'alloy',
+    'ash',
+    'ballad',
+    'cedar',
+    'coral',
+    'echo',
+    'fable',
+    'marin',
+    'nova',
+    'onyx',
+    'sage',
+    'shimmer',
+    'verse',
+  ]
+  expect(new Set(names.map((name) => findVoice(name, all))).size).toBe(13)
+})
+
 test.each([
   '__proto__',
   'constructor',
@@ -50,9 +81,11 @@ test.each([
 test('a missing voice is stood in for by one of the same sex, else by any', () => {
   expect(nearestVoice('bm_lewis', DEMO)).toBe('am_demo')
   expect(nearestVoice('af_heart', ['am_demo'])).toBe('am_demo')
+  expect(nearestVoice('bm_lewis', ['af_a', 'em_alex', 'am_z'])).toBe('am_z')
   expect(nearestVoice('af_heart', [])).toBeUndefined()
 })
 
 test('a voice has a title for people', () => {
   expect(voiceTitle('bf_emma')).toBe('Emma (British, female)')
+  expect(voiceTitle('em_alex')).toBe('Alex (Spanish, male)')
 })

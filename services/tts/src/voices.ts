@@ -5,12 +5,17 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
-export type Language = 'en-us' | 'en-gb'
+export type Language = 'en-us' | 'en-gb' | 'es' | 'fr' | 'hi' | 'it' | 'pt-br'
 
-/** Kokoro's language is the first letter of a voice's name. Others exist (e f h i j p z), which the phonemiser cannot read. */
-const LANGUAGES: ReadonlyMap<string, Language> = new Map([
-  ['a', 'en-us'],
-  ['b', 'en-gb'],
+/** Kokoro's language is the first letter of a voice's name. Its Japanese (j) and Mandarin (z) voices stay silent: nothing here reads their scripts. */
+const LANGUAGES: ReadonlyMap<string, { readonly code: Language; readonly title: string }> = new Map([
+  ['a', { code: 'en-us', title: 'American' }],
+  ['b', { code: 'en-gb', title: 'British' }],
+  ['e', { code: 'es', title: 'Spanish' }],
+  ['f', { code: 'fr', title: 'French' }],
+  ['h', { code: 'hi', title: 'Hindi' }],
+  ['i', { code: 'it', title: 'Italian' }],
+  ['p', { code: 'pt-br', title: 'Brazilian' }],
 ])
 
 /** OpenAI's voices and the Kokoro voice that stands in for each: of the same name where one exists, else of the same kind. */
@@ -31,7 +36,9 @@ const OPENAI_VOICES: ReadonlyMap<string, string> = new Map([
 ])
 
 /** The language a voice speaks, or undefined when nothing here can read it. */
-export const languageOf = (voice: string): Language | undefined => LANGUAGES.get(voice.charAt(0))
+export const languageOf = (voice: string): Language | undefined => LANGUAGES.get(voice.charAt(0))?.code
+
+export const isEnglish = (language: Language): boolean => language === 'en-us' || language === 'en-gb'
 
 /** The file that holds a voice's style table. `voice` must come from `listVoices`. */
 export const voiceFile = (modelDir: string, voice: string): string => join(modelDir, 'voices', `${voice}.bin`)
@@ -53,15 +60,16 @@ export function findVoice(name: string, voices: readonly string[]): string | und
   return wanted === undefined ? undefined : nearestVoice(wanted, voices)
 }
 
-/** `wanted` if it is there, else the first voice of the same sex (second letter), else the first one. */
+/** `wanted` if it is there, else the first English voice of the same sex (second letter), else the first of that sex, else the first one. */
 export function nearestVoice(wanted: string, voices: readonly string[]): string | undefined {
   if (voices.includes(wanted)) return wanted
-  return voices.find((voice) => voice.charAt(1) === wanted.charAt(1)) ?? voices[0]
+  const alike = voices.filter((voice) => voice.charAt(1) === wanted.charAt(1))
+  return alike.find((voice) => /^[ab]/.test(voice)) ?? alike[0] ?? voices[0]
 }
 
 /** `af_heart` as people read it: "Heart (American, female)". */
 export function voiceTitle(voice: string): string {
   const name = voice.slice(3)
-  const accent = languageOf(voice) === 'en-gb' ? 'British' : 'American'
+  const accent = LANGUAGES.get(voice.charAt(0))?.title ?? 'unknown'
   return `${name.charAt(0).toUpperCase()}${name.slice(1)} (${accent}, ${voice.charAt(1) === 'f' ? 'female' : 'male'})`
 }

@@ -1,5 +1,6 @@
+import { concat } from '@hearth/shared/audio'
 import { describe, expect, test } from 'vitest'
-import { checkWaveform, pauseMs, shapeFragment } from './waveform.ts'
+import { checkWaveform, pauseMs, silenceAfter, trimFragment } from './waveform.ts'
 
 const RATE = 24_000
 const at = (ms: number): number => (ms * RATE) / 1000
@@ -19,30 +20,30 @@ test('no samples are no speech', () => {
   expect(() => checkWaveform(new Float32Array(0))).toThrow('no samples')
 })
 
-describe('a fragment that another follows', () => {
+describe('a fragment without the silence around it', () => {
   const input = tone(300, 1000, 500)
-  const shaped = shapeFragment(input, { sampleRateHz: RATE, pauseMs: 240 })
+  const { sound, tail, startsAt } = trimFragment(input, RATE)
 
-  test('has the sound, 60 ms before it, and its pause after it', () => {
-    expect(shaped.length).toBe(at(60 + 1000 + 240))
-    expect(shaped.slice(at(60), at(1060))).toEqual(input.slice(at(300), at(1300)))
+  test('has the sound with 60 ms before and after it', () => {
+    expect(sound.length).toBe(at(60 + 1000 + 60))
+    expect(sound.slice(at(60), at(1060))).toEqual(input.slice(at(300), at(1300)))
+    expect(startsAt).toBe(at(240))
+  })
+
+  test('has its own ending apart, for when nothing follows', () => {
+    expect(tail.length).toBe(at(500 - 60))
   })
 })
 
-test('the last fragment keeps its own ending', () => {
-  const shaped = shapeFragment(tone(0, 1000, 500), { sampleRateHz: RATE, pauseMs: null })
-  expect(shaped.length).toBe(at(1500))
-})
-
 test('edges begin and end at zero and reach full level within 5 ms', () => {
-  const shaped = shapeFragment(new Float32Array(at(100)).fill(0.5), { sampleRateHz: RATE, pauseMs: null })
-  expect([shaped[0], shaped.at(-1)]).toEqual([0, 0])
-  expect([shaped[at(5)], shaped.at(-1 - at(5))]).toEqual([0.5, 0.5])
+  const { sound } = trimFragment(new Float32Array(at(100)).fill(0.5), RATE)
+  expect([sound[0], sound.at(-1)]).toEqual([0, 0])
+  expect([sound[at(5)], sound.at(-1 - at(5))]).toEqual([0.5, 0.5])
 })
 
 test('what was given is not changed', () => {
   const input = new Float32Array(at(100)).fill(0.5)
-  shapeFragment(input, { sampleRateHz: RATE, pauseMs: null })
+  trimFragment(input, RATE)
   expect(input).toEqual(new Float32Array(at(100)).fill(0.5))
 })
 
@@ -51,7 +52,24 @@ test.each([
   ['no samples', new Float32Array(0)],
   ['silence', new Float32Array(100)],
 ])('%s is no problem', (_, samples) => {
-  expect(shapeFragment(samples, { sampleRateHz: RATE, pauseMs: null }).length).toBe(samples.length)
+  const { sound, tail } = trimFragment(samples, RATE)
+  expect(sound.length + tail.length).toBe(samples.length)
+})
+
+test('a pause counts the margin behind the sound as a part of it', () => {
+  expect([silenceAfter(240, RATE).length, silenceAfter(10, RATE).length]).toEqual([at(180), 0])
+})
+
+test('no seam jumps more than the signal around it does by itself', () => {
+  const largest = (samples: Float32Array): number =>
+    samples.reduce((most, sample, i) => Math.max(most, i === 0 ? 0 : Math.abs(sample - (samples[i - 1] ?? 0))), 0)
+  const hum = (phase: number) => Float32Array.from({ length: at(200) }, (_, i) => 0.5 * Math.sin(i / 20 + phase))
+  const parts = [hum(0), hum(1.5), hum(3)]
+  const joined = concat(parts.flatMap((part) => [trimFragment(part, RATE).sound, silenceAfter(40, RATE)]))
+  // the fade's own slope is all that is added
+  expect(largest(joined)).toBeLessThanOrEqual(largest(hum(0)) + 0.5 / at(5))
+  expect(largest(concat(parts))).toBeGreaterThan(5 * largest(joined))
+  expect(joined[0]).toBe(0)
 })
 
 test('a sentence is followed by a longer pause than a clause, and fast speech by shorter ones', () => {

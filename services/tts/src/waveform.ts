@@ -23,25 +23,37 @@ export function pauseMs(fragment: string, speed: number): number {
   return (',;:—'.includes(mark) ? 120 : 240) / speed
 }
 
-export type Edges = {
-  readonly sampleRateHz: number
-  /** Silence after the sound; null for the last fragment, whose own ending stays. */
-  readonly pauseMs: number | null
+/** Where the sound begins and ends, in samples; the whole when all is silence. */
+export function audibleRange(samples: Float32Array): { readonly from: number; readonly to: number } {
+  const last = samples.findLastIndex(isAudible)
+  return last < 0 ? { from: 0, to: samples.length } : { from: samples.findIndex(isAudible), to: last + 1 }
 }
 
-/** The fragment without the silence around it, faded at both edges and followed by its pause. The input is not changed. */
-export function shapeFragment(samples: Float32Array, { sampleRateHz, pauseMs: pause }: Edges): Float32Array {
-  const inSamples = (ms: number): number => Math.round((ms * sampleRateHz) / 1000)
-  const from = Math.max(0, samples.findIndex(isAudible) - inSamples(MARGIN_MS))
-  const lastAudible = samples.findLastIndex(isAudible)
-  const soundEnd = lastAudible < 0 || pause === null ? samples.length : lastAudible + 1 + inSamples(MARGIN_MS)
-  const sound = samples.slice(from, soundEnd)
-  fadeEdges(sound, Math.min(inSamples(FADE_MS), sound.length >> 1))
-  if (pause === null) return sound
-  const shaped = new Float32Array(sound.length + Math.max(0, inSamples(pause - MARGIN_MS)))
-  shaped.set(sound)
-  return shaped
+export type Trimmed = {
+  /** From shortly before the first audible sample to shortly behind the last, faded at both edges. */
+  readonly sound: Float32Array
+  /** What came behind: the fragment's own ending, for the last one. Begins and ends at silence. */
+  readonly tail: Float32Array
+  /** Where `sound` begins in the fragment, in samples. */
+  readonly startsAt: number
 }
+
+/** A fragment without the silence around it. The input is not changed. */
+export function trimFragment(samples: Float32Array, sampleRateHz: number): Trimmed {
+  const margin = inSamples(MARGIN_MS, sampleRateHz)
+  const audible = audibleRange(samples)
+  const startsAt = Math.max(0, audible.from - margin)
+  const end = Math.min(samples.length, audible.to + margin)
+  const [sound, tail] = [samples.slice(startsAt, end), samples.slice(end)]
+  for (const part of [sound, tail]) fadeEdges(part, Math.min(inSamples(FADE_MS, sampleRateHz), part.length >> 1))
+  return { sound, tail, startsAt }
+}
+
+/** The silence that makes a pause of `pauseMs` behind a trimmed fragment, whose margin is a part of it. */
+export const silenceAfter = (pause: number, sampleRateHz: number): Float32Array =>
+  new Float32Array(inSamples(Math.max(0, pause - MARGIN_MS), sampleRateHz))
+
+const inSamples = (ms: number, sampleRateHz: number): number => Math.round((ms * sampleRateHz) / 1000)
 
 const isAudible = (sample: number): boolean => Math.abs(sample) > AUDIBLE
 
