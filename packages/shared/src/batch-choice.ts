@@ -59,7 +59,8 @@ function around<Entry, In>(sorted: readonly Entry[], at: number, window: Window<
   }
   while (to - from < maxBatchSize && (from > lowest || to < highest)) {
     const goesDown = to >= highest || (from > lowest && distance(from - 1) <= distance(to))
-    if (fits(sorted.slice(goesDown ? from - 1 : from, goesDown ? to : to + 1))) goesDown ? from-- : to++
+    if (fits(sorted.slice(goesDown ? from - 1 : from, goesDown ? to : to + 1)))
+      [from, to] = goesDown ? [from - 1, to] : [from, to + 1]
     else if (goesDown) lowest = from
     else highest = to
   }

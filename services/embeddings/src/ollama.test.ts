@@ -32,7 +32,10 @@ function setUp(status: Partial<ModelStatus> = {}) {
     ready: async () => void waits++,
     submit: async (ids: Int32Array) => ({
       output: Float32Array.of(ids.length, 0.5),
-      ...{ queueMs: 1, inferenceMs: 2, batchSize: 1, model: 'demo/minilm' },
+      queueMs: 1,
+      inferenceMs: 2,
+      batchSize: 1,
+      model: 'demo/minilm',
     }),
   }
   const metrics = createMetrics('embeddings')
@@ -41,7 +44,7 @@ function setUp(status: Partial<ModelStatus> = {}) {
   const post = async (path: string, body: unknown) => {
     const headers = { 'content-type': 'application/json' }
     const response = await app.request(path, { method: 'POST', headers, body: JSON.stringify(body) })
-    return { status: response.status, headers: response.headers, body: (await response.json()) as unknown }
+    return { status: response.status, headers: response.headers, body: await response.json() }
   }
   return { app, post, waits: () => waits }
 }
