@@ -67,13 +67,14 @@ export const HEADERS = {
 
 export const PORTS = { orchestrator: 8080, stt: 8081, tts: 8082, embeddings: 8083, redis: 6379 } as const
 
-const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+/** Of a session, or of a user. */
+export const NAME = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
 
 /** What may stand beside the words or the sound of `POST /generate`: in JSON, as fields of a form, or in the address. */
 export const GenerateFields = z.strictObject({
-  session: name.optional(),
+  session: NAME.optional(),
   /** Whose memory it is. */
-  user: name.optional(),
+  user: NAME.optional(),
   voice: z.string().min(1).max(64).optional(),
   /** What is spoken to the service and what the reply is asked for in: a code or an English name. Without it, it is detected. */
   language: z
@@ -105,12 +106,27 @@ export const TurnModels = z.object({
 })
 export type TurnModels = z.infer<typeof TurnModels>
 
+/** A memory that a turn used, and why: the score is mixed of how near it is to what was said, how recent, and how important; all up to 1. */
+export const RecalledMemory = z.object({
+  id: z.string(),
+  text: z.string(),
+  score: z.number(),
+  similarity: z.number(),
+  recency: z.number(),
+  importance: z.number(),
+  /** The memory that led to it, when it was not found by itself. */
+  linkedFrom: z.string().optional(),
+})
+export type RecalledMemory = z.infer<typeof RecalledMemory>
+
 export const GenerateReply = z.object({
   /** For `GET /turns/:id`. */
   turn: z.string(),
   session: z.string(),
   transcript: z.string(),
   reply: z.string(),
+  /** What memory gave to the language model, the best first. */
+  memories: z.readonly(z.array(RecalledMemory)),
   audio: z.object({ format: z.literal('wav'), sampleRateHz: z.number(), base64: z.string() }).nullable(),
   /** Code of the reply's language, when it is known. */
   language: z.string().nullable(),

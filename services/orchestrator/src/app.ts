@@ -15,6 +15,8 @@ import { Turns } from './turns.ts'
 import { addDashboard } from './jobs/dashboard.ts'
 import type { JobQueue } from './jobs/queue.ts'
 import { addJobRoutes } from './jobs/routes.ts'
+import { addMemoryRoutes } from './memory-routes.ts'
+import type { MemoryBook } from './stages/memory-book.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
   readonly version: string
@@ -25,6 +27,8 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   readonly isDraining: () => boolean
   /** Who may call; everybody who reaches the port when it is left out. */
   readonly access?: AccessOptions
+  /** What is remembered of people, for them to see and change. */
+  readonly memory?: MemoryBook
   /** Where there is a Redis. */
   readonly jobs?: JobQueue | undefined
   /** Shows the queue under /queues. */
@@ -52,6 +56,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
       links: {
         generate: '/generate',
         sessions: '/sessions',
+        memories: '/memories',
         chat: '/v1/chat/completions',
         models: '/v1/models',
         health: '/health',
@@ -62,6 +67,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   )
   addGenerate(app, { ...options, admission, turns })
   addSessionRoutes(app, { ...options, turns })
+  if (options.memory) addMemoryRoutes(app, { memory: options.memory, log })
   addGateway(app, options)
   addJobRoutes(app, options.jobs)
   if (options.jobs && options.dashboard) addDashboard(app, options.jobs)

@@ -105,7 +105,7 @@ async function beginTurn(
     leave()
   }
   signal.addEventListener('abort', end, { once: true })
-  const turn = runTurn({ ...inputOf(fields, options), said, session }, stages, clock, signal)
+  const turn = runTurn({ ...inputOf(fields, options), said, session, turn: record.id }, stages, clock, signal)
   const events = endingWith(observed(c, turn, { record, clock }, options), end)
   return { turn: record.id, session: session.id, events, stop: () => stopping.abort() }
 }

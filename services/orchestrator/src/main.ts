@@ -2,8 +2,6 @@
  * Starts the orchestrator: settings, stages, HTTP, in this order. The embedded chat model is fetched and loaded only once no
  * language model before it can answer.
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { describeConfig } from '@hearth/shared/config'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
@@ -25,14 +23,12 @@ import { startJobs } from './jobs/start-jobs.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { rehearse } from './rehearsal.ts'
 import { Sessions } from './sessions.ts'
+import { startMemory } from './start-memory.ts'
+import type { StartedMemory } from './start-memory.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
-import { createEmbeddingsClient } from './stages/embeddings.ts'
 import { createLanguageModels } from './stages/language-models.ts'
 import type { LanguageModels } from './stages/language-models.ts'
 import type { Prompt } from './stages/llm.ts'
-import { openMemory } from './stages/memory-sqlite.ts'
-import { createMemory } from './stages/memory.ts'
-import type { MemoryStore } from './stages/memory.ts'
 import { createSttClient } from './stages/stt.ts'
 import { createTtsClient } from './stages/tts.ts'
 import type { Stages } from './turn-events.ts'
@@ -47,11 +43,11 @@ async function main(): Promise<void> {
   const log = createLogger({ service: 'orchestrator', level: config.log.level })
   log.info({ config: describeConfig(config) }, 'starting')
   const metrics = createMetrics('orchestrator')
-  const store = openStore(config.hearth.home)
+  const memory = startMemory(config, log)
   const chat = createChatModel(config, log, metrics)
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
-  const stages = createStages(config, { store, llm, jobs })
+  const stages = createStages(config, { memory, llm, jobs })
   const current = () => llm.status
   const closing = new AbortController()
   let isRehearsed = false
@@ -59,6 +55,7 @@ async function main(): Promise<void> {
   const app = createOrchestratorApp({
     version: packageFile.version,
     stages,
+    memory: memory.book,
     sessions: createSessions(config),
     models: () => [isRehearsed ? current() : stillWarming(current())],
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
@@ -73,7 +70,7 @@ async function main(): Promise<void> {
   })
   const { port, host: hostname } = config.orchestrator
   const onDrain = () => closing.abort()
-  const close = [async () => jobs?.close(), () => llm.close(), () => chat.close(), async () => store.close()]
+  const close = [async () => jobs?.close(), () => llm.close(), () => chat.close(), () => memory.close()]
   const server = await serve({ app, port, hostname, log, onDrain, close })
   await llm.start()
 
@@ -88,21 +85,14 @@ async function main(): Promise<void> {
   isRehearsed = true
 }
 
-function openStore(home: string): MemoryStore {
-  const folder = join(home, 'memory')
-  mkdirSync(folder, { recursive: true })
-  return openMemory(join(folder, 'memory.sqlite'))
-}
+type Parts = { readonly memory: StartedMemory; readonly llm: LanguageModels; readonly jobs: Jobs | undefined }
 
-type Parts = { readonly store: MemoryStore; readonly llm: LanguageModels; readonly jobs: Jobs | undefined }
-
-function createStages(config: OrchestratorConfig, { store, llm, jobs }: Parts): Stages {
-  const { stt, tts, embeddings, memory } = config
-  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings })
+function createStages(config: OrchestratorConfig, { memory, llm, jobs }: Parts): Stages {
+  const { stt, tts } = config
   const direct = createSttClient({ stage: 'stt', ...stt })
   return {
     stt: jobs ? createQueuedStt({ queue: jobs.queue, direct, limitMs: stt.limitMs }) : direct,
-    memory: createMemory({ embedder, store, ...memory }),
+    memory: memory.stage,
     llm,
     tts: createTtsClient({ stage: 'tts', ...tts }, { voicesLimitMs: tts.voicesLimitMs }),
   }

@@ -1,6 +1,7 @@
 import { ErrorBody } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { describe, expect, test } from 'vitest'
+import { MEMORY } from './testing/fake-stages.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
 
@@ -78,7 +79,7 @@ describe('a turn', () => {
       session: 'a',
       status: 'completed',
       transcript: 'Hi.',
-      memories: ['My name is Anna.'],
+      memories: [MEMORY],
       reply: 'Hello there, Anna. How are you?',
       models: reply['models'],
       degraded: [],

@@ -52,7 +52,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   models.embeddings = recalled?.model ?? null
   yield { type: 'memory', memories }
 
-  const prompt = { ...writing, instructions, history: session.history, memories, user: text, language }
+  const told = memories.map(({ text: fact }) => fact)
+  const prompt = { ...writing, instructions, history: session.history, memories: told, user: text, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()
@@ -61,16 +62,16 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       models.tts = event.model
       yield { type: 'audio', text: event.text, pcm: event.pcm, sampleRateHz: event.sampleRateHz }
     } else if (event.type === 'text') {
-      const { type: _, text: written, model: writer, ...told } = event
+      const { type: _, text: written, model: writer, ...end } = event
       models.llm = writer
       reply += written
-      ending = { ...ending, ...told }
+      ending = { ...ending, ...end }
       if (written !== '') yield { type: 'reply.delta', text: written }
     } else {
       session.add({ user: text, reply })
       if (input.remember === false) continue
       const forget = (error: unknown) => degraded.set('memory', toAppError(error))
-      const remember = () => memory.remember({ text, user, session: session.id }, signal)
+      const remember = () => memory.remember({ text, user, session: session.id, turn: input.turn }, signal)
       remembered = clock.time('remember', remember).catch(forget)
     }
   }

@@ -75,12 +75,12 @@ export class Chroma {
     await this.#call('DELETE', `/${name}`, z.unknown(), signal)
   }
 
-  async upsert(id: string, records: readonly NewRecord[], signal: AbortSignal): Promise<void> {
+  async upsert(id: string, added: readonly NewRecord[], signal: AbortSignal): Promise<void> {
     const body = {
-      ids: records.map((record) => record.id),
-      embeddings: records.map(({ vector }) => Array.from(vector)),
-      metadatas: records.map(({ metadata }) => metadata),
-      documents: records.map(({ document }) => document),
+      ids: added.map((record) => record.id),
+      embeddings: added.map(({ vector }) => Array.from(vector)),
+      metadatas: added.map(({ metadata }) => metadata),
+      documents: added.map(({ document }) => document),
     }
     await this.#call('POST', `/${id}/upsert`, z.unknown(), signal, body)
   }

@@ -7,7 +7,7 @@ import { AppError } from '@hearth/shared/errors'
 import { Chroma, isGone } from './chroma.ts'
 import type { ChromaOptions, Collection, GetQuery } from './chroma.ts'
 import { noteFrom, recordOf, userPrefix } from './memory-chroma-records.ts'
-import { dot, modelKey } from './memory-note.ts'
+import { dot, modelKey, withoutVector } from './memory-note.ts'
 import type {
   EmbeddedNote,
   EmbeddingModel,
@@ -74,7 +74,7 @@ class ChromaNotes implements NoteStore {
   /** The mark of a page is the collection's place and the place in it. */
   list({ user, limit, after, text, session, topic }: ListQuery, signal: AbortSignal): Promise<NotePage> {
     const [start, skip] = after === undefined ? [0, 0] : pageMark(after)
-    const filters = [session !== undefined && { session }, topic !== undefined && { topic }].filter(isFilter)
+    const filters = [{ session }, { topic }].filter((filter) => Object.values(filter)[0] !== undefined)
     const where = filters.length > 1 ? { $and: filters } : filters[0]
     const whereDocument = text === undefined ? undefined : { $contains: text.toLowerCase() }
     return this.#asking(async () => {
@@ -223,8 +223,6 @@ const modelHash = (embedding: EmbeddingModel): string =>
 
 const nameOf = (user: string, embedding: EmbeddingModel): string => `${userPrefix(user)}${modelHash(embedding)}`
 
-const isFilter = (value: false | object): value is object => value !== false
-
 /** Chroma takes `%` and `_` for any letters. */
 const holds =
   (text = '') =>
@@ -236,8 +234,4 @@ function pageMark(after: string): [collection: number, offset: number] {
   if (collection === undefined)
     throw new AppError('invalid_request', 'after: expected what the page before gave as next', { param: 'after' })
   return [Number(collection), Number(offset)]
-}
-
-function withoutVector({ vector: _, embedding: __, ...note }: EmbeddedNote): Note {
-  return note
 }

@@ -71,6 +71,12 @@ export interface NoteStore {
   close(): void
 }
 
+/** The note as people see it. */
+export function withoutVector(embedded: EmbeddedNote): Note {
+  const { vector: _, embedding: __, ...note } = embedded
+  return note
+}
+
 export const modelKey = ({ model, revision }: EmbeddingModel): string => `${model}@${revision ?? ''}`
 
 /** Longer texts are cut. */

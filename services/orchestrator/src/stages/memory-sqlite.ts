@@ -2,10 +2,10 @@
  * Memory in one SQLite file. A search looks at every code of its user in an index in memory (memory-codes.ts), which the file also holds, and
  * compares the nearest exactly. Calls are synchronous and block the thread, so each is kept to a few milliseconds.
  */
-import { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import { AppError } from '@hearth/shared/errors'
 import { CodeIndex, codeOf } from './memory-codes.ts'
-import { dot, modelKey, plainText, sameness } from './memory-note.ts'
+import { dot, modelKey, withoutVector } from './memory-note.ts'
 import type {
   EmbeddedNote,
   EmbeddingModel,
@@ -94,8 +94,13 @@ class SqliteNotes implements NoteStore {
         ORDER BY said_at DESC, key DESC LIMIT :limit`,
       )
       .all({
-        ...{ user, saidAt, key, limit: limit + 1 },
-        ...{ session: session ?? null, topic: topic ?? null, text: text?.toLowerCase() ?? null },
+        user,
+        saidAt,
+        key,
+        limit: limit + 1,
+        session: session ?? null,
+        topic: topic ?? null,
+        text: text?.toLowerCase() ?? null,
       })
       .map((row) => NoteRow.parse(row))
     const last = rows.length > limit ? rows[limit - 1] : undefined
@@ -203,10 +208,6 @@ function pageMark(after: string): [saidAt: number, key: number] {
   if (saidAt === undefined)
     throw new AppError('invalid_request', 'after: expected what the page before gave as next', { param: 'after' })
   return [Number(saidAt), Number(key)]
-}
-
-function withoutVector({ vector: _, embedding: __, ...note }: EmbeddedNote): Note {
-  return note
 }
 
 const SQLITE_FULL = 13

@@ -1,81 +1,206 @@
 /**
- * Memory: what a user said about themselves in one session is known in the next. Only the user's own words are kept, and only
- * their owner's are ever given back. Texts are compared by meaning, as vectors of one embedding model.
+ * Memory: what a user said about themselves in one session is known in the next. Only the user's own words are kept, and only their owner's are
+ * ever given back. A turn asks it within a budget; what is to be kept is kept behind the turn, and waits while the model or the store is away.
  */
-import { within } from './limit.ts'
+import type { RecalledMemory } from '@hearth/shared/api'
+import { AppError } from '@hearth/shared/errors'
+import type { Log } from '@hearth/shared/telemetry'
+import { Breaker } from './breaker.ts'
 import type { Embedder } from './embeddings.ts'
-import { statementsOf, withoutOutdated } from './statements.ts'
+import { within } from './limit.ts'
+import { isRefusal, MemoryBacklog } from './memory-backlog.ts'
+import type { Statements } from './memory-backlog.ts'
+import { keepFacts } from './memory-keep.ts'
+import type { NoteStore } from './memory-note.ts'
+import { linked, ranked } from './memory-rank.ts'
+import { Reembedding } from './memory-reembed.ts'
+import { statementsOf } from './statements.ts'
 
-/** `memories` are the user's own sentences, newest first. `model` made the vectors. */
-export type Recalled = { readonly memories: readonly string[]; readonly model: string }
+/** `memories`: the best first. `model` made the vectors. */
+export type Recalled = { readonly memories: readonly RecalledMemory[]; readonly model: string }
 
-export type Said = { readonly text: string; readonly user: string; readonly session: string }
+export type Said = {
+  readonly text: string
+  readonly user: string
+  readonly session: string
+  /** The turn in which it was said. */
+  readonly turn?: string | undefined
+}
 
 export interface Memory {
-  /** What `user` once said that has to do with `text`; at most five sentences. */
+  /** What `user` once said that has to do with `text`; at most five notes. */
   recall(text: string, user: string, signal: AbortSignal): Promise<Recalled>
-  /** Keeps what is worth keeping of what the user said. */
+  /** Takes on what is worth keeping of what the user said, and returns: it is kept behind the turn. */
   remember(said: Said, signal: AbortSignal): Promise<void>
 }
 
-/** One sentence as it is stored. `vector` has length 1 (Euclidean), so that a dot product is a cosine. */
-export type MemoryRow = Said & {
-  readonly kind: 'statement'
-  readonly model: string
-  readonly vector: Float32Array
-}
-
-export type MemoryQuery = {
-  readonly user: string
-  readonly model: string
-  readonly vector: Float32Array
-  readonly limit: number
-  /** Cosine below which a row has nothing to do with the question. */
-  readonly threshold: number
-}
-
-export interface MemoryStore {
-  /** A sentence that the user has said before is not stored twice; it becomes the newest. */
-  add(row: MemoryRow): void
-  /** Texts of the nearest rows of this user and model, newest first. */
-  search(query: MemoryQuery): string[]
-  close(): void
+/** Where what is to be kept waits, so that it outlives this process. Settles with whether it was taken. */
+export type RememberQueue = {
+  add(said: Statements): Promise<boolean>
+  /** Resolves once nothing of the user waits that was added here. */
+  settled(user: string): Promise<void>
 }
 
 export type MemoryOptions = {
   readonly embedder: Embedder
-  readonly store: MemoryStore
+  readonly store: NoteStore
   readonly threshold: number
-  /** Longer than this a turn never waits for `recall`, nor for `remember`. */
+  /** Longer than this a turn never waits for `recall`. */
   readonly budgetMs: number
+  readonly log: Pick<Log, 'info' | 'warn'>
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+  /** Where there is a Redis; `keep` below is what runs its jobs. */
+  readonly queue?: RememberQueue | undefined
+}
+
+export type ClosableMemory = Memory & {
+  /** Keeps statements now: the work of a job. Throws what the store and the embedder throw. */
+  keep(said: readonly Statements[], signal: AbortSignal): Promise<void>
+  /** Resolves when nothing is being kept or embedded anew. */
+  settled(): Promise<void>
+  /** Stops its work in the background; what is kept for later in this process is lost. */
+  close(): void
 }
 
 const MOST_RECALLED = 5
-/** Of one utterance; a long dictation does not become a hundred rows. */
+/** Compared before the best are chosen: a recent one may come before a nearer one. */
+const CANDIDATES = 20
+/** Whose links are followed. */
+const LEADING = 3
+/** Of one utterance; a long dictation does not become a hundred notes. */
 const MOST_STATEMENTS = 10
 const QUESTION_CHARS = 500
+/** For keeping what one turn said, behind it. */
+const KEEP_LIMIT_MS = 10_000
 
-export function createMemory({ embedder, store, threshold, budgetMs }: MemoryOptions): Memory {
+const PROBE = { text: '.', user: '' }
+/** Short enough for memories to be back within ten seconds of the model. */
+const PROBE_EVERY_MS = 5000
+
+/** `remember` throws when what it was given has to wait for a model or a store that is away. */
+export function createMemory(options: MemoryOptions): ClosableMemory {
+  const { embedder, store, threshold, budgetMs, log, now = Date.now, queue } = options
+  const closing = new AbortController()
+  const reembedding = new Reembedding({ store, embedder, log })
+  const backlog = new MemoryBacklog({ store: keep, retryMs: PROBE_EVERY_MS, log })
+  const breaker = new Breaker({
+    stage: 'memory',
+    probe: (signal) => find(PROBE.text, PROBE.user, signal),
+    probeLimitMs: budgetMs,
+    openMs: PROBE_EVERY_MS,
+    onBack: () => void backlog.replay(),
+    log,
+  })
+  /** What is being kept now, by user: whoever asks next waits for it. */
+  const keeping = new Map<string, Promise<void>>()
+
+  async function find(text: string, user: string, limit: AbortSignal): Promise<Recalled> {
+    const { vectors, model, revision = null } = await embedder.embed([text.slice(0, QUESTION_CHARS)], limit)
+    const [vector] = vectors
+    limit.throwIfAborted()
+    if (!vector) return { memories: [], model }
+    const embedding = { model, revision }
+    reembedding.noticed(embedding)
+    const found = await store.nearest({ user, embedding, vector, limit: CANDIDATES }, limit)
+    const best = ranked(found, threshold, now()).slice(0, MOST_RECALLED)
+    const more = best.length < MOST_RECALLED ? await alsoLinked(best, { user, vector }, limit) : []
+    return { memories: [...best, ...more].slice(0, MOST_RECALLED), model }
+
+    async function alsoLinked(
+      first: readonly RecalledMemory[],
+      asked: { user: string; vector: Float32Array },
+      signal: AbortSignal,
+    ): Promise<RecalledMemory[]> {
+      const known = new Set(first.map(({ id }) => id))
+      const leading = first.slice(0, LEADING).flatMap(({ id }) => {
+        const from = found.find(({ note }) => note.id === id)
+        return (from?.note.links ?? []).filter((link) => !known.has(link)).map((link) => [link, id] as const)
+      })
+      if (leading.length === 0) return []
+      const notes = await store.get(asked.user, [...new Set(leading.map(([link]) => link))], signal)
+      return linked(notes, { vector: asked.vector, threshold, now: now() }, new Map(leading))
+    }
+  }
+
+  async function keep(said: readonly Statements[], signal: AbortSignal): Promise<void> {
+    const facts = said.flatMap(({ statements, ...rest }) =>
+      statements.map((text) => ({ ...rest, text, kind: 'statement' as const })),
+    )
+    const embedding = await breaker.call(
+      () => within(KEEP_LIMIT_MS, signal, (limit) => keepFacts(facts, { store, embedder }, limit)),
+      signal,
+    )
+    if (embedding) reembedding.noticed(embedding)
+  }
+
+  /** What the user has just said is found too, unless keeping it takes so long that nothing would be found in time. */
+  async function settledFor(user: string, limit: AbortSignal): Promise<void> {
+    const settling = async () => {
+      await keeping.get(user)
+      await queue?.settled(user)
+    }
+    await within(budgetMs / 2, limit, settling).catch(() => limit.throwIfAborted())
+  }
+
+  /** Behind the turn. Never rejects: what can't be kept now waits. */
+  async function keepBehind(said: Statements): Promise<void> {
+    try {
+      if (queue && (await queue.add(said))) return
+      await keep([said], closing.signal)
+    } catch (error) {
+      if (isRefusal(error)) log.warn({ err: error }, 'what was said is refused, and lost')
+      else backlog.keep(said, error)
+    }
+  }
+
+  function begin(said: Statements): void {
+    const before = keeping.get(said.user) ?? Promise.resolve()
+    const work = before.then(() => keepBehind(said))
+    keeping.set(said.user, work)
+    void work.then(() => keeping.get(said.user) === work && keeping.delete(said.user))
+  }
+
   return {
-    recall: (text, user, signal) =>
-      within(budgetMs, signal, async (limit) => {
-        const { vectors, model } = await embedder.embed([text.slice(0, QUESTION_CHARS)], limit)
-        const [vector] = vectors
-        limit.throwIfAborted()
-        const found = vector ? store.search({ user, model, vector, limit: MOST_RECALLED, threshold }) : []
-        return { memories: withoutOutdated(found), model }
-      }),
+    keep,
 
-    remember: (said, signal) =>
-      within(budgetMs, signal, async (limit) => {
-        const statements = statementsOf(said.text).slice(0, MOST_STATEMENTS)
-        if (statements.length === 0) return
-        const { vectors, model } = await embedder.embed(statements, limit)
-        limit.throwIfAborted()
-        for (const [index, text] of statements.entries()) {
-          const vector = vectors[index]
-          if (vector) store.add({ ...said, text, kind: 'statement', model, vector })
-        }
-      }),
+    recall: (text, user, signal) =>
+      breaker.call(
+        () =>
+          within(budgetMs, signal, async (limit) => {
+            await settledFor(user, limit)
+            return find(text, user, limit)
+          }),
+        signal,
+      ),
+
+    async remember({ text, user, session, turn = null }, signal) {
+      signal.throwIfAborted()
+      const statements = statementsOf(text).slice(0, MOST_STATEMENTS)
+      if (statements.length === 0) return
+      const said = { statements, user, session, turn, saidAt: now() }
+      // Not ahead of what was said before; and who has just waited for the model in vain is told so.
+      const mustWait = backlog.size > 0 || breaker.isFailing
+      if (mustWait && !queue) throw backlog.keep(said)
+      begin(said)
+      if (mustWait) throw waits()
+    },
+
+    async settled() {
+      await Promise.all(keeping.values())
+      await reembedding.settled()
+    },
+
+    close() {
+      closing.abort()
+      breaker.close()
+      backlog.close()
+      reembedding.close()
+    },
   }
 }
+
+const waits = (): AppError =>
+  new AppError('dependency_unavailable', 'memory: it is away; what was said is kept for later', {
+    details: { stage: 'memory' },
+  })
