@@ -1,7 +1,15 @@
 /** Runs one bench by its name: `npm run bench -- wer`. */
 import { readdirSync } from 'node:fs'
 
-const NOT_BENCHES = new Set(['run.ts', 'stack.ts', 'figures.ts', 'requests.ts', 'slow-mind.ts'])
+const NOT_BENCHES = new Set([
+  'run.ts',
+  'stack.ts',
+  'figures.ts',
+  'requests.ts',
+  'slow-mind.ts',
+  'dialogues.ts',
+  'minilm-shape.ts',
+])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))
   .map((file) => file.slice(0, -3))

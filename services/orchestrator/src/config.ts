@@ -68,6 +68,8 @@ const SECTIONS = {
   ollama: z.object({
     url: url().default('http://127.0.0.1:11434'),
     model: text().default('llama3.2:3b'),
+    /** Makes memory's vectors, instead of the embeddings service. */
+    embeddingModel: text().optional(),
     stallMs: limitMs(10 * SECOND_MS),
     totalMs: limitMs(30 * SECOND_MS),
     loadMs: limitMs(5 * MINUTE_MS),

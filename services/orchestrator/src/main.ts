@@ -57,7 +57,7 @@ async function main(): Promise<void> {
     stages,
     memory: memory.book,
     sessions: createSessions(config),
-    models: () => [isRehearsed ? current() : stillWarming(current())],
+    models: () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()],
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
     jobs: jobs?.queue,
     dashboard: config.queue.dashboard,

@@ -1,17 +1,18 @@
 /** Memory as the settings want it: a SQLite file, or a Chroma server; its jobs in Redis where there is one, else in this process. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ModelStatus } from '@hearth/shared/api'
 import type { Log } from '@hearth/shared/telemetry'
 import type { OrchestratorConfig } from './config.ts'
 import { startRememberJobs } from './jobs/remember-jobs.ts'
 import { createEmbeddingsClient } from './stages/embeddings.ts'
-import type { Embedder } from './stages/embeddings.ts'
 import { createMemoryBook } from './stages/memory-book.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
 import { openChroma } from './stages/memory-chroma.ts'
 import type { NoteStore } from './stages/memory-note.ts'
 import { openMemory } from './stages/memory-sqlite.ts'
 import { createMemory } from './stages/memory.ts'
+import { OllamaEmbedder } from './stages/ollama-embeddings.ts'
 import type { Memory } from './stages/memory.ts'
 
 export type StartedMemory = {
@@ -19,13 +20,17 @@ export type StartedMemory = {
   readonly stage: Memory
   /** For the people whose memory it is. */
   readonly book: MemoryBook
+  /** Of an embedding model that the orchestrator looks after itself: for `/ready`. */
+  readonly models: () => readonly ModelStatus[]
   close(): Promise<void>
 }
 
-type Config = Pick<OrchestratorConfig, 'memory' | 'chroma' | 'embeddings' | 'hearth' | 'redis'>
+type Config = Pick<OrchestratorConfig, 'memory' | 'chroma' | 'embeddings' | 'hearth' | 'redis' | 'ollama' | 'llm'>
 
-/** `embedder`: another one than the embeddings service. Throws `invalid_config` when the file can't be used. */
-export function startMemory(config: Config, log: Log, embedder: Embedder = serviceOf(config)): StartedMemory {
+/** Throws `invalid_config` when the file can't be used. */
+export function startMemory(config: Config, log: Log): StartedMemory {
+  const ollama = ollamaOf(config, log)
+  const embedder = ollama ?? createEmbeddingsClient({ stage: 'memory', ...config.embeddings })
   const store = openStore(config, log)
   const { url: redisUrl } = config.redis
   const jobs =
@@ -34,15 +39,28 @@ export function startMemory(config: Config, log: Log, embedder: Embedder = servi
   return {
     stage,
     book: createMemoryBook({ store, embedder }),
+    models: () => (ollama ? [ollama.status] : []),
     async close() {
       await jobs?.close()
+      ollama?.close()
       stage.close()
       store.close()
     },
   }
 }
 
-const serviceOf = ({ embeddings }: Config): Embedder => createEmbeddingsClient({ stage: 'memory', ...embeddings })
+const LOOK_EVERY_MS = 5000
+
+/** Watched from the start; undefined when the settings name none. */
+function ollamaOf({ ollama, embeddings, llm }: Config, log: Log): OllamaEmbedder | undefined {
+  const { url, model: chatModel, embeddingModel: model, loadMs } = ollama
+  if (model === undefined) return undefined
+  const beside = llm.chain.includes('ollama') ? chatModel : undefined
+  const limits = { limitMs: embeddings.limitMs, loadMs, lookEveryMs: LOOK_EVERY_MS }
+  const embedder = new OllamaEmbedder({ url, model, chatModel: beside, ...limits, log })
+  void embedder.watch()
+  return embedder
+}
 
 function openStore({ chroma: { url, limitMs }, hearth }: Config, log: Log): NoteStore {
   if (url !== undefined) return openChroma({ url, limitMs })

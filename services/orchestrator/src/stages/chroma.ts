@@ -32,10 +32,13 @@ const Records = z.object({
 const Nearest = z.object({
   ids: z.array(z.array(z.string())),
   metadatas: z.array(z.array(Metadata.nullable())).nullish(),
-  embeddings: z.array(z.array(z.array(z.number()))).nullish(),
+  distances: z.array(z.array(z.number().nullable())),
 })
 
 export type ChromaRecord = { readonly id: string; readonly metadata: Metadata; readonly vector: Float32Array }
+
+/** `similarity`: the cosine. */
+export type NearRecord = Omit<ChromaRecord, 'vector'> & { readonly similarity: number }
 
 export type NewRecord = ChromaRecord & { readonly document: string }
 
@@ -85,12 +88,14 @@ export class Chroma {
     await this.#call('POST', `/${id}/upsert`, z.unknown(), signal, body)
   }
 
-  /** Nearest first. */
-  async query(id: string, vector: Float32Array, limit: number, signal: AbortSignal): Promise<readonly ChromaRecord[]> {
-    const body = { query_embeddings: [Array.from(vector)], n_results: limit, include: ['metadatas', 'embeddings'] }
+  /** Nearest first. Without their vectors, which would be most of the answer. */
+  async query(id: string, vector: Float32Array, limit: number, signal: AbortSignal): Promise<readonly NearRecord[]> {
+    const body = { query_embeddings: [Array.from(vector)], n_results: limit, include: ['metadatas', 'distances'] }
     const found = await this.#call('POST', `/${id}/query`, Nearest, signal, body)
-    const [ids = [], metadatas, embeddings] = [found.ids[0], found.metadatas?.[0], found.embeddings?.[0]]
-    return records({ ids, metadatas, embeddings })
+    return (found.ids[0] ?? []).flatMap((one, at) => {
+      const [metadata, distance] = [found.metadatas?.[0]?.[at], found.distances[0]?.[at]]
+      return metadata && typeof distance === 'number' ? [{ id: one, metadata, similarity: 1 - distance }] : []
+    })
   }
 
   async get(

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import type { ChromaRecord, NewRecord } from './chroma.ts'
-import type { EmbeddedNote } from './memory-note.ts'
+import type { EmbeddedNote, Note } from './memory-note.ts'
 
 const USER_CHARS = 24
 
@@ -58,6 +58,12 @@ export function recordOf(note: EmbeddedNote): NewRecord {
 
 /** Throws when the record is none of memory's. */
 export function noteFrom({ id, metadata, vector }: ChromaRecord): EmbeddedNote {
+  const { model, revision } = Fields.parse(metadata)
+  return { ...plainNoteFrom({ id, metadata }), embedding: { model, revision }, vector }
+}
+
+/** The same without its vector. */
+export function plainNoteFrom({ id, metadata }: Pick<ChromaRecord, 'id' | 'metadata'>): Note {
   const fields = Fields.parse(metadata)
   return {
     id,
@@ -73,7 +79,5 @@ export function noteFrom({ id, metadata, vector }: ChromaRecord): EmbeddedNote {
     keywords: fields.keywords,
     links: fields.links,
     supersededBy: fields.superseded_by,
-    embedding: { model: fields.model, revision: fields.revision },
-    vector,
   }
 }

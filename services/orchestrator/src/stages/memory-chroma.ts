@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto'
 import { AppError } from '@hearth/shared/errors'
 import { Chroma, isGone } from './chroma.ts'
 import type { ChromaOptions, Collection, GetQuery } from './chroma.ts'
-import { noteFrom, recordOf, userPrefix } from './memory-chroma-records.ts'
-import { dot, modelKey, withoutVector } from './memory-note.ts'
+import { noteFrom, plainNoteFrom, recordOf, userPrefix } from './memory-chroma-records.ts'
+import { modelKey, withoutVector } from './memory-note.ts'
 import type {
   EmbeddedNote,
   EmbeddingModel,
@@ -59,9 +59,8 @@ class ChromaNotes implements NoteStore {
       if (!collection) return []
       const found = await this.#chroma.query(collection.id, vector, limit + MORE, signal)
       return found
-        .map(noteFrom)
-        .filter((note) => note.user === user && note.supersededBy === null)
-        .map((note) => ({ note, similarity: dot(vector, note.vector) }))
+        .map((record) => ({ note: plainNoteFrom(record), similarity: record.similarity }))
+        .filter(({ note }) => note.user === user && note.supersededBy === null)
         .slice(0, limit)
     })
   }

@@ -5,7 +5,7 @@
 import type { Embedder } from './embeddings.ts'
 import { importanceOf, keywordsOf } from './memory-keywords.ts'
 import { noteId, plainText, sameness } from './memory-note.ts'
-import type { EmbeddedNote, EmbeddingModel, Found, NoteStore } from './memory-note.ts'
+import type { EmbeddedNote, EmbeddingModel, Found, Note, NoteStore } from './memory-note.ts'
 import { topicOf } from './statements.ts'
 
 /** Something to keep, before it is a note. */
@@ -73,10 +73,11 @@ async function keepOne(
   const outdated = rivals.filter(({ id, saidAt }) => id !== note.id && saidAt <= note.saidAt)
   const goneIds = new Set([note.id, ...outdated.map(({ id }) => id)])
   const related = near.filter(({ note: other, similarity }) => similarity >= RELATED && !goneIds.has(other.id))
-  const links = related.slice(0, MOST_LINKS).map(({ note: other }) => other)
+  const linkIds = related.slice(0, MOST_LINKS).map(({ note: other }) => other.id)
+  const links = await store.get(fact.user, linkIds, signal)
   await store.put(
     [
-      { ...note, links: [...new Set([...links.map(({ id }) => id), ...note.links])].slice(0, MOST_LINKS_BACK) },
+      { ...note, links: [...new Set([...linkIds, ...note.links])].slice(0, MOST_LINKS_BACK) },
       ...outdated.filter(({ supersededBy }) => supersededBy === null).map((old) => ({ ...old, supersededBy: note.id })),
       ...links.filter((other) => !other.links.includes(note.id)).map((other) => linkedBack(other, note.id)),
     ],
@@ -95,7 +96,7 @@ async function sameBefore(
   near: readonly Found[],
   store: NoteStore,
   signal: AbortSignal,
-): Promise<EmbeddedNote | undefined> {
+): Promise<Note | undefined> {
   const [same] = await store.get(user, [noteId(user, text)], signal)
   if (same && sameness(same.text) === sameness(text)) return same
   const words = wordsOf(text)
@@ -121,7 +122,7 @@ async function newId({ user, text }: Fact, store: NoteStore, signal: AbortSignal
   return taken ? noteId(user, text, taken.text) : id
 }
 
-function merged(fact: Fact, before: EmbeddedNote | string): Omit<EmbeddedNote, 'embedding' | 'vector'> {
+function merged(fact: Fact, before: Note | string): Omit<EmbeddedNote, 'embedding' | 'vector'> {
   const topic = topicOf(fact.text)
   const own = { ...fact, topic, importance: importanceOf(fact.text, topic), keywords: keywordsOf(fact.text) }
   if (typeof before === 'string') return { ...own, id: before, createdAt: fact.saidAt, links: [], supersededBy: null }

@@ -39,7 +39,7 @@ export type NearestQuery = {
   readonly limit: number
 }
 
-export type Found = { readonly note: EmbeddedNote; readonly similarity: number }
+export type Found = { readonly note: Note; readonly similarity: number }
 
 export type ListQuery = {
   readonly user: string

@@ -72,7 +72,7 @@ class SqliteNotes implements NoteStore {
       const row = notes.get(key, user)
       const note = row && noteFrom(NoteRow.parse(row))
       // The query asked for this user only; a row of another's is never given back, whatever the query says.
-      return note && note.user === user ? [{ note, similarity }] : []
+      return note && note.user === user ? [{ note: withoutVector(note), similarity }] : []
     })
   }
 
@@ -175,7 +175,7 @@ class SqliteNotes implements NoteStore {
       'SELECT key, code FROM notes WHERE user = ? AND model_key = ? AND superseded_by IS NULL',
     )
     for (const { key: place, code } of codes.iterate(user, key))
-      if (code instanceof Uint8Array) index.set(Number(place), new Uint32Array(Uint8Array.from(code).buffer))
+      if (code instanceof Uint8Array) index.set(Number(place), wordsFrom(code))
     return index
   }
 
@@ -201,6 +201,12 @@ class SqliteNotes implements NoteStore {
   #forget(user: string): void {
     for (const name of this.#indexes.keys()) if (name.startsWith(`${user}\0`)) this.#indexes.delete(name)
   }
+}
+
+/** SQLite's bytes need not lie on a multiple of four. */
+function wordsFrom(bytes: Uint8Array): Uint32Array {
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
+  return new Uint32Array(buffer, byteOffset, byteLength / 4)
 }
 
 function pageMark(after: string): [saidAt: number, key: number] {
