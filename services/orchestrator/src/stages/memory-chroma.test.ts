@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { NO_CHROMA, startChroma } from '@hearth/chroma-embeddings/testing/chroma-server'
 import type { ChromaServer } from '@hearth/chroma-embeddings/testing/chroma-server'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { MODEL, noteOf, noteStoreSuite } from '../testing/note-store-suite.ts'
 import { Chroma } from './chroma.ts'
 import { openChroma } from './memory-chroma.ts'
+import { createMemory } from './memory.ts'
 
 const live = (): AbortSignal => new AbortController().signal
 
@@ -44,6 +45,34 @@ describe.skipIf(NO_CHROMA !== null)(`a real Chroma server${NO_CHROMA ? ` (${NO_C
     })
     chroma = await startChroma(folder, port)
     expect((await store.list({ user: 'anna', limit: 50 }, live())).notes).toHaveLength(20)
+  }, 60_000)
+
+  test('that stops during a turn costs the turn its memory only; what was said meanwhile is remembered once it is back', async () => {
+    await clear()
+    const embedder = {
+      embed: async (texts: readonly string[]) => ({ vectors: texts.map(() => Float32Array.of(1, 0)), model: 'm' }),
+    }
+    const log = { info: () => {}, warn: () => {} }
+    const memory = createMemory({ embedder, store: openChroma(options()), threshold: 0.3, budgetMs: 2000, log })
+    const said = (text: string) => memory.remember({ text, user: 'anna', session: 's1' }, live())
+    const texts = async () => (await memory.recall('?', 'anna', live())).memories.map(({ text }) => text)
+    await said('I like tea.')
+    expect(await texts()).toEqual(['I like tea.'])
+
+    const port = Number(new URL(chroma.url).port)
+    await chroma.kill()
+    await expect(texts()).rejects.toMatchObject({ code: 'dependency_unavailable' })
+    await expect(said('I like cake.')).rejects.toThrow('kept for later')
+    chroma = await startChroma(folder, port)
+    await expect(said('I like bread.')).rejects.toThrow('kept for later')
+    await vi.waitFor(
+      async () => expect((await texts()).toSorted()).toEqual(['I like bread.', 'I like cake.', 'I like tea.']),
+      {
+        timeout: 20_000,
+        interval: 100,
+      },
+    )
+    memory.close()
   }, 60_000)
 
   test('that was wiped meanwhile is begun anew', async () => {

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -69,6 +69,39 @@ test('every note that was put is there after a kill -9 in the middle of the next
   expect(notes.length).toBeGreaterThanOrEqual(put)
   store.close()
 }, 30_000)
+
+/** A disk of its own, with little room; null where that is not allowed. */
+function smallDisk(at: string): (() => void) | null {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', at], { stdio: 'ignore' })
+    return () => execFileSync('umount', [at])
+  } catch {
+    return null
+  }
+}
+
+test('a full disk is told as such, and harms nothing that is there; with room again it goes on', async (context) => {
+  const unmount = smallDisk(folder)
+  if (!unmount) return context.skip('no disk can be mounted here')
+  try {
+    const store = openMemory(path)
+    const ballast = join(folder, 'ballast')
+    await store.put([noteOf('first', { vector: vectorOf(0) })], live())
+    const fill = async () => {
+      for (let n = 1; n < 1000; n++)
+        await store.put([noteOf(`${n} ${'x'.repeat(400)}`, { vector: vectorOf(n) })], live())
+    }
+    writeFileSync(ballast, 'x'.repeat(100_000))
+    await expect(fill()).rejects.toMatchObject({ code: 'storage_full' })
+    expect(await nearest(store, 0)).toEqual(['first'])
+    rmSync(ballast)
+    await store.put([noteOf('later', { vector: vectorOf(2000) })], live())
+    expect(await nearest(store, 2000)).toEqual(['later'])
+    store.close()
+  } finally {
+    unmount()
+  }
+})
 
 describe('a damaged file', () => {
   const now = () => Date.UTC(2026, 0, 2, 3, 4, 5)
