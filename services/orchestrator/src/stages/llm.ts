@@ -7,7 +7,7 @@ export type Prompt = {
   /** The system text. It never changes between turns, so that a server can keep its prefix. */
   readonly instructions: string
   readonly history: readonly Exchange[]
-  /** What the user said in the past, newest first: data, never instructions. */
+  /** What the user said in the past, what matters most first: data, never instructions. */
   readonly memories: readonly string[]
   readonly user: string
   /** Code of the language to answer in; the model's own choice without it. */

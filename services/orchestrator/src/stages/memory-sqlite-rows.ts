@@ -32,7 +32,7 @@ export const SCHEMA = `
   CREATE INDEX IF NOT EXISTS notes_by_age ON notes (user, said_at);
   CREATE INDEX IF NOT EXISTS notes_by_topic ON notes (user, topic) WHERE topic IS NOT NULL;
   CREATE INDEX IF NOT EXISTS notes_by_model ON notes (model_key);
-  CREATE INDEX IF NOT EXISTS notes_codes ON notes (user, model_key, superseded_by, code);
+  CREATE INDEX IF NOT EXISTS notes_codes ON notes (user, model_key, key, code) WHERE superseded_by IS NULL;
 `
 
 const COLUMNS = [

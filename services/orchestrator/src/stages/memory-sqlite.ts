@@ -28,7 +28,13 @@ const LEAST_CODES = 200
 /** Users whose codes are in memory at the same time; 5 MB for one with the most notes. */
 const MOST_INDEXES = 64
 
+/** Read in one go: a few milliseconds. */
+const CODES_AT_ONCE = 2000
+
 type Database = DatabaseSync
+
+/** `read` resolves when all of the file's codes are in it. */
+type OwnIndex = { readonly index: CodeIndex; readonly read: Promise<void> }
 
 /** Opens or makes the file; one that is damaged is moved aside. Throws `invalid_config` when it can't be used. */
 export function openMemory(path: string, options: FileOptions = {}): NoteStore {
@@ -39,7 +45,7 @@ export function openMemory(path: string, options: FileOptions = {}): NoteStore {
 class SqliteNotes implements NoteStore {
   readonly #database: Database
   /** By user and model, the one used last at the end. */
-  readonly #indexes = new Map<string, CodeIndex>()
+  readonly #indexes = new Map<string, OwnIndex>()
   #version = 0
 
   constructor(database: Database) {
@@ -58,7 +64,8 @@ class SqliteNotes implements NoteStore {
 
   async nearest({ user, embedding, vector, limit }: NearestQuery, signal: AbortSignal): Promise<readonly Found[]> {
     signal.throwIfAborted()
-    const index = this.#index(user, embedding, vector.length)
+    const index = await this.#index(user, embedding, vector.length)
+    signal.throwIfAborted()
     const keys = index.nearest(codeOf(vector), Math.max(LEAST_CODES, limit * CODES_PER_RESULT))
     const vectors = this.#database.prepare(
       'SELECT key, vector FROM notes WHERE key IN (SELECT value FROM json_each(?))',
@@ -112,7 +119,7 @@ class SqliteNotes implements NoteStore {
     signal.throwIfAborted()
     const remove = 'DELETE FROM notes WHERE user = ? AND id IN (SELECT value FROM json_each(?)) RETURNING key'
     const rows = this.#all(() => this.#database.prepare(remove).all(user, JSON.stringify(ids)))
-    for (const [name, index] of this.#indexes)
+    for (const [name, { index }] of this.#indexes)
       if (name.startsWith(`${user}\0`)) for (const row of rows) index.delete(Number(row['key']))
     return rows.length
   }
@@ -157,26 +164,40 @@ class SqliteNotes implements NoteStore {
   }
 
   /** The codes of a user and model, read from the file unless they are in memory already. */
-  #index(user: string, embedding: EmbeddingModel, size: number): CodeIndex {
+  async #index(user: string, embedding: EmbeddingModel, size: number): Promise<CodeIndex> {
     this.#dropOutdatedIndexes()
     const key = modelKey(embedding)
     const name = `${user}\0${key}`
-    const index = this.#indexes.get(name) ?? this.#readIndex(user, key, size)
+    const known = this.#indexes.get(name) ?? this.#begunIndex(name, user, key, size)
     this.#indexes.delete(name)
-    this.#indexes.set(name, index)
+    this.#indexes.set(name, known)
     const [oldest] = this.#indexes.keys()
     if (this.#indexes.size > MOST_INDEXES && oldest !== undefined) this.#indexes.delete(oldest)
-    return index
+    await known.read
+    return known.index
   }
 
-  #readIndex(user: string, key: string, size: number): CodeIndex {
+  #begunIndex(name: string, user: string, key: string, size: number): OwnIndex {
     const index = new CodeIndex(Math.ceil(size / 32))
+    const read = this.#read(index, user, key)
+    read.catch(() => this.#indexes.delete(name))
+    return { index, read }
+  }
+
+  /** Some thousands at a time, and others have their turn between; what is put meanwhile is in the index already. */
+  async #read(index: CodeIndex, user: string, key: string): Promise<void> {
     const codes = this.#database.prepare(
-      'SELECT key, code FROM notes WHERE user = ? AND model_key = ? AND superseded_by IS NULL',
+      `SELECT key, code FROM notes WHERE user = ? AND model_key = ? AND superseded_by IS NULL AND key > ?
+      ORDER BY key LIMIT ${CODES_AT_ONCE}`,
     )
-    for (const { key: place, code } of codes.iterate(user, key))
-      if (code instanceof Uint8Array) index.set(Number(place), wordsFrom(code))
-    return index
+    let last = -1
+    for (;;) {
+      const rows = codes.all(user, key, last)
+      for (const { key: place, code } of rows)
+        if (code instanceof Uint8Array) index.set((last = Number(place)), wordsFrom(code))
+      if (rows.length < CODES_AT_ONCE) return
+      await new Promise((resolve) => setImmediate(resolve))
+    }
   }
 
   /** Another process that writes to the file is told by SQLite. */
@@ -191,7 +212,7 @@ class SqliteNotes implements NoteStore {
     const row = this.#database.prepare('SELECT key FROM notes WHERE user = ? AND id = ?').get(note.user, note.id)
     const key = Number(row?.['key'])
     const own = `${note.user}\0${modelKey(note.embedding)}`
-    for (const [name, index] of this.#indexes) {
+    for (const [name, { index }] of this.#indexes) {
       if (!name.startsWith(`${note.user}\0`)) continue
       if (name === own && note.supersededBy === null) index.set(key, codeOf(note.vector))
       else index.delete(key)
