@@ -4,7 +4,7 @@
  */
 import type { DatabaseSync } from 'node:sqlite'
 import { AppError } from '@hearth/shared/errors'
-import { CodeIndex, codeOf } from './memory-codes.ts'
+import { codeOf } from './memory-codes.ts'
 import { dot, modelKey, withoutVector } from './memory-note.ts'
 import type {
   EmbeddedNote,
@@ -19,22 +19,13 @@ import type {
 import { columnsOf, NoteRow, noteFrom, PUT, SCHEMA, vectorFrom } from './memory-sqlite-rows.ts'
 import { openFile } from './memory-sqlite-file.ts'
 import type { FileOptions } from './memory-sqlite-file.ts'
+import { NoteIndexes } from './memory-sqlite-index.ts'
 
 /** A user's notes; the oldest go. */
 const MOST_NOTES = 100_000
 /** Compared exactly for each one wanted: signs alone take a near one for the nearest. */
 const CODES_PER_RESULT = 16
 const LEAST_CODES = 200
-/** Users whose codes are in memory at the same time; 5 MB for one with the most notes. */
-const MOST_INDEXES = 64
-
-/** Read in one go: a few milliseconds. */
-const CODES_AT_ONCE = 2000
-
-type Database = DatabaseSync
-
-/** `read` resolves when all of the file's codes are in it. */
-type OwnIndex = { readonly index: CodeIndex; readonly read: Promise<void> }
 
 /** Opens or makes the file; one that is damaged is moved aside. Throws `invalid_config` when it can't be used. */
 export function openMemory(path: string, options: FileOptions = {}): NoteStore {
@@ -43,13 +34,12 @@ export function openMemory(path: string, options: FileOptions = {}): NoteStore {
 }
 
 class SqliteNotes implements NoteStore {
-  readonly #database: Database
-  /** By user and model, the one used last at the end. */
-  readonly #indexes = new Map<string, OwnIndex>()
-  #version = 0
+  readonly #database: DatabaseSync
+  readonly #indexes: NoteIndexes
 
-  constructor(database: Database) {
+  constructor(database: DatabaseSync) {
     this.#database = database
+    this.#indexes = new NoteIndexes(database)
   }
 
   async put(notes: readonly EmbeddedNote[], signal: AbortSignal): Promise<void> {
@@ -64,7 +54,7 @@ class SqliteNotes implements NoteStore {
 
   async nearest({ user, embedding, vector, limit }: NearestQuery, signal: AbortSignal): Promise<readonly Found[]> {
     signal.throwIfAborted()
-    const index = await this.#index(user, embedding, vector.length)
+    const index = await this.#indexes.of(user, embedding, vector.length)
     signal.throwIfAborted()
     const keys = index.nearest(codeOf(vector), Math.max(LEAST_CODES, limit * CODES_PER_RESULT))
     const vectors = this.#database.prepare(
@@ -119,15 +109,17 @@ class SqliteNotes implements NoteStore {
     signal.throwIfAborted()
     const remove = 'DELETE FROM notes WHERE user = ? AND id IN (SELECT value FROM json_each(?)) RETURNING key'
     const rows = this.#all(() => this.#database.prepare(remove).all(user, JSON.stringify(ids)))
-    for (const [name, { index }] of this.#indexes)
-      if (name.startsWith(`${user}\0`)) for (const row of rows) index.delete(Number(row['key']))
+    this.#indexes.delete(
+      user,
+      rows.map((row) => Number(row['key'])),
+    )
     return rows.length
   }
 
   async deleteAll(user: string, signal: AbortSignal): Promise<number> {
     signal.throwIfAborted()
     const { changes } = this.#all(() => this.#database.prepare('DELETE FROM notes WHERE user = ?').run(user))
-    this.#forget(user)
+    this.#indexes.forget(user)
     return Number(changes)
   }
 
@@ -160,74 +152,14 @@ class SqliteNotes implements NoteStore {
     const trim = this.#database.prepare(
       `DELETE FROM notes WHERE key IN (SELECT key FROM notes WHERE user = ? ORDER BY said_at DESC, key DESC LIMIT -1 OFFSET ${MOST_NOTES})`,
     )
-    if (trim.run(user).changes > 0) this.#forget(user)
-  }
-
-  /** The codes of a user and model, read from the file unless they are in memory already. */
-  async #index(user: string, embedding: EmbeddingModel, size: number): Promise<CodeIndex> {
-    this.#dropOutdatedIndexes()
-    const key = modelKey(embedding)
-    const name = `${user}\0${key}`
-    const known = this.#indexes.get(name) ?? this.#begunIndex(name, user, key, size)
-    this.#indexes.delete(name)
-    this.#indexes.set(name, known)
-    const [oldest] = this.#indexes.keys()
-    if (this.#indexes.size > MOST_INDEXES && oldest !== undefined) this.#indexes.delete(oldest)
-    await known.read
-    return known.index
-  }
-
-  #begunIndex(name: string, user: string, key: string, size: number): OwnIndex {
-    const index = new CodeIndex(Math.ceil(size / 32))
-    const read = this.#read(index, user, key)
-    read.catch(() => this.#indexes.delete(name))
-    return { index, read }
-  }
-
-  /** Some thousands at a time, and others have their turn between; what is put meanwhile is in the index already. */
-  async #read(index: CodeIndex, user: string, key: string): Promise<void> {
-    const codes = this.#database.prepare(
-      `SELECT key, code FROM notes WHERE user = ? AND model_key = ? AND superseded_by IS NULL AND key > ?
-      ORDER BY key LIMIT ${CODES_AT_ONCE}`,
-    )
-    let last = -1
-    for (;;) {
-      const rows = codes.all(user, key, last)
-      for (const { key: place, code } of rows)
-        if (code instanceof Uint8Array) index.set((last = Number(place)), wordsFrom(code))
-      if (rows.length < CODES_AT_ONCE) return
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-  }
-
-  /** Another process that writes to the file is told by SQLite. */
-  #dropOutdatedIndexes(): void {
-    const version = Number(this.#database.prepare('PRAGMA data_version').get()?.['data_version'])
-    if (version !== this.#version) this.#indexes.clear()
-    this.#version = version
+    if (trim.run(user).changes > 0) this.#indexes.forget(user)
   }
 
   /** What was put, into the index where it is in memory. */
   #indexed(note: EmbeddedNote): void {
     const row = this.#database.prepare('SELECT key FROM notes WHERE user = ? AND id = ?').get(note.user, note.id)
-    const key = Number(row?.['key'])
-    const own = `${note.user}\0${modelKey(note.embedding)}`
-    for (const [name, { index }] of this.#indexes) {
-      if (!name.startsWith(`${note.user}\0`)) continue
-      if (name === own && note.supersededBy === null) index.set(key, codeOf(note.vector))
-      else index.delete(key)
-    }
+    this.#indexes.put(Number(row?.['key']), note)
   }
-
-  #forget(user: string): void {
-    for (const name of this.#indexes.keys()) if (name.startsWith(`${user}\0`)) this.#indexes.delete(name)
-  }
-}
-
-/** SQLite's bytes need not lie on a multiple of four. */
-function wordsFrom(bytes: Uint8Array): Uint32Array {
-  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
-  return new Uint32Array(buffer, byteOffset, byteLength / 4)
 }
 
 function pageMark(after: string): [saidAt: number, key: number] {
