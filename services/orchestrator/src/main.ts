@@ -43,9 +43,9 @@ async function main(): Promise<void> {
   const log = createLogger({ service: 'orchestrator', level: config.log.level })
   log.info({ config: describeConfig(config) }, 'starting')
   const metrics = createMetrics('orchestrator')
-  const memory = startMemory(config, log)
   const chat = createChatModel(config, log, metrics)
   const llm = createLanguageModels(config, chat, log)
+  const memory = startMemory(config, llm, log)
   const jobs = openJobs(config, log, metrics)
   const stages = createStages(config, { memory, llm, jobs })
   const current = () => llm.status

@@ -5,7 +5,9 @@ import type { ModelStatus } from '@hearth/shared/api'
 import type { Log } from '@hearth/shared/telemetry'
 import type { OrchestratorConfig } from './config.ts'
 import { startRememberJobs } from './jobs/remember-jobs.ts'
+import { createNoteWriter } from './note-writer.ts'
 import { createEmbeddingsClient } from './stages/embeddings.ts'
+import type { LanguageModel } from './stages/llm.ts'
 import { createMemoryBook } from './stages/memory-book.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
 import { openChroma } from './stages/memory-chroma.ts'
@@ -28,14 +30,15 @@ export type StartedMemory = {
 type Config = Pick<OrchestratorConfig, 'memory' | 'chroma' | 'embeddings' | 'hearth' | 'redis' | 'ollama' | 'llm'>
 
 /** Throws `invalid_config` when the file can't be used. */
-export function startMemory(config: Config, log: Log): StartedMemory {
+export function startMemory(config: Config, llm: LanguageModel, log: Log): StartedMemory {
   const ollama = ollamaOf(config, log)
   const embedder = ollama ?? createEmbeddingsClient({ stage: 'memory', ...config.embeddings })
   const store = openStore(config, log)
+  const writer = createNoteWriter(llm, (name) => SERVERS.test(name))
   const { url: redisUrl } = config.redis
   const jobs =
     redisUrl === undefined ? undefined : startRememberJobs({ redisUrl, keep: (...one) => stage.keep(...one), log })
-  const stage = createMemory({ embedder, store, ...config.memory, log, queue: jobs })
+  const stage = createMemory({ embedder, store, ...config.memory, log, queue: jobs, writer })
   return {
     stage,
     book: createMemoryBook({ store, embedder }),
@@ -48,6 +51,9 @@ export function startMemory(config: Config, log: Log): StartedMemory {
     },
   }
 }
+
+/** The models of servers are called after them. The embedded one is not, and would not know what to do. */
+const SERVERS = /^(?:openai|ollama)\//
 
 const LOOK_EVERY_MS = 5000
 

@@ -3,6 +3,7 @@
  * each note is linked with those it has to do with, which learn of it too (after A-MEM's linked notes, arXiv 2502.12110).
  */
 import type { Embedder } from './embeddings.ts'
+import type { NoteAddress } from './memory-enrich.ts'
 import { importanceOf, keywordsOf } from './memory-keywords.ts'
 import { noteId, plainText, sameness } from './memory-note.ts'
 import type { EmbeddedNote, EmbeddingModel, Found, Note, NoteStore } from './memory-note.ts'
@@ -17,6 +18,9 @@ export type Fact = {
   readonly kind: EmbeddedNote['kind']
   readonly saidAt: number
 }
+
+/** The model that was asked, and the notes that hold the facts now. */
+export type Kept = { readonly embedding: EmbeddingModel; readonly notes: readonly NoteAddress[] }
 
 export type KeepParts = { readonly store: NoteStore; readonly embedder: Embedder }
 
@@ -36,7 +40,7 @@ export async function keepFacts(
   facts: readonly Fact[],
   { store, embedder }: KeepParts,
   signal: AbortSignal,
-): Promise<EmbeddingModel | null> {
+): Promise<Kept | null> {
   const plain = facts.map((fact) => ({ ...fact, text: plainText(fact.text) })).filter(({ text }) => text !== '')
   if (plain.length === 0) return null
   const {
@@ -48,11 +52,12 @@ export async function keepFacts(
     signal,
   )
   const embedding = { model, revision }
+  const notes: Kept['notes'][number][] = []
   for (const [at, fact] of plain.entries()) {
     const vector = vectors[at]
-    if (vector) await keepOne(fact, { embedding, vector }, store, signal)
+    if (vector) notes.push({ user: fact.user, id: await keepOne(fact, { embedding, vector }, store, signal) })
   }
-  return embedding
+  return { embedding, notes }
 }
 
 async function keepOne(
@@ -60,7 +65,7 @@ async function keepOne(
   made: Pick<EmbeddedNote, 'embedding' | 'vector'>,
   store: NoteStore,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   const near = await store.nearest({ user: fact.user, ...made, limit: NEIGHBOURS }, signal)
   const before = await sameBefore(fact, near, store, signal)
   const rivals = await sameTopic(fact, store, signal)
@@ -83,6 +88,7 @@ async function keepOne(
     ],
     signal,
   )
+  return note.id
 }
 
 const linkedBack = (other: EmbeddedNote, id: string): EmbeddedNote => ({

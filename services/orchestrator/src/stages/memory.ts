@@ -8,6 +8,8 @@ import type { Log } from '@hearth/shared/telemetry'
 import { Breaker } from './breaker.ts'
 import type { Embedder } from './embeddings.ts'
 import { within } from './limit.ts'
+import { Enrichment } from './memory-enrich.ts'
+import type { NoteWriter } from './memory-enrich.ts'
 import { isRefusal, MemoryBacklog } from './memory-backlog.ts'
 import type { Statements } from './memory-backlog.ts'
 import { keepFacts } from './memory-keep.ts'
@@ -52,6 +54,8 @@ export type MemoryOptions = {
   readonly now?: () => number
   /** Where there is a Redis; `keep` below is what runs its jobs. */
   readonly queue?: RememberQueue | undefined
+  /** Where a language model on a server may look at new notes. */
+  readonly writer?: NoteWriter | undefined
 }
 
 export type ClosableMemory = Memory & {
@@ -80,8 +84,9 @@ const PROBE_EVERY_MS = 5000
 
 /** `remember` throws when what it was given has to wait for a model or a store that is away. */
 export function createMemory(options: MemoryOptions): ClosableMemory {
-  const { embedder, store, threshold, budgetMs, log, now = Date.now, queue } = options
+  const { embedder, store, threshold, budgetMs, log, now = Date.now, queue, writer } = options
   const closing = new AbortController()
+  const enrichment = writer && new Enrichment({ store, writer, log })
   const reembedding = new Reembedding({ store, embedder, log })
   const backlog = new MemoryBacklog({ store: keep, retryMs: PROBE_EVERY_MS, log })
   const breaker = new Breaker({
@@ -127,11 +132,13 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
     const facts = said.flatMap(({ statements, ...rest }) =>
       statements.map((text) => ({ ...rest, text, kind: 'statement' as const })),
     )
-    const embedding = await breaker.call(
+    const kept = await breaker.call(
       () => within(KEEP_LIMIT_MS, signal, (limit) => keepFacts(facts, { store, embedder }, limit)),
       signal,
     )
-    if (embedding) reembedding.noticed(embedding)
+    if (!kept) return
+    reembedding.noticed(kept.embedding)
+    enrichment?.add(kept.notes)
   }
 
   /** What the user has just said is found too, unless keeping it takes so long that nothing would be found in time. */
@@ -164,15 +171,17 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
   return {
     keep,
 
-    recall: (text, user, signal) =>
-      breaker.call(
+    recall(text, user, signal) {
+      enrichment?.pause()
+      return breaker.call(
         () =>
           within(budgetMs, signal, async (limit) => {
             await settledFor(user, limit)
             return find(text, user, limit)
           }),
         signal,
-      ),
+      )
+    },
 
     async remember({ text, user, session, turn = null }, signal) {
       signal.throwIfAborted()
@@ -193,6 +202,7 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
 
     close() {
       closing.abort()
+      enrichment?.close()
       breaker.close()
       backlog.close()
       reembedding.close()
