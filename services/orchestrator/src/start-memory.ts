@@ -7,6 +7,7 @@ import type { OrchestratorConfig } from './config.ts'
 import { startRememberJobs } from './jobs/remember-jobs.ts'
 import { createNoteWriter } from './note-writer.ts'
 import { createEmbeddingsClient } from './stages/embeddings.ts'
+import { within } from './stages/limit.ts'
 import type { LanguageModel } from './stages/llm.ts'
 import { createMemoryBook } from './stages/memory-book.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
@@ -46,11 +47,15 @@ export function startMemory(config: Config, llm: LanguageModel, log: Log): Start
     async close() {
       await jobs?.close()
       ollama?.close()
+      await within(DRAIN_MS, new AbortController().signal, () => stage.settled()).catch(() => {})
       stage.close()
       store.close()
     },
   }
 }
+
+/** At the end, for what is being kept. */
+const DRAIN_MS = 2000
 
 /** The models of servers are called after them. The embedded one is not, and would not know what to do. */
 const SERVERS = /^(?:openai|ollama)\//

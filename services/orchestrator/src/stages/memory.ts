@@ -2,7 +2,6 @@
  * Memory: what a user said about themselves in one session is known in the next. Only the user's own words are kept, and only their owner's are
  * ever given back. A turn asks it within a budget; what is to be kept is kept behind the turn, and waits while the model or the store is away.
  */
-import type { RecalledMemory } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { Breaker } from './breaker.ts'
@@ -14,12 +13,11 @@ import { isRefusal, MemoryBacklog } from './memory-backlog.ts'
 import type { Statements } from './memory-backlog.ts'
 import { keepFacts } from './memory-keep.ts'
 import type { NoteStore } from './memory-note.ts'
-import { linked, ranked } from './memory-rank.ts'
+import { recallNotes } from './memory-recall.ts'
+import type { Recalled } from './memory-recall.ts'
 import { Reembedding } from './memory-reembed.ts'
+import { PerUser } from './per-user.ts'
 import { statementsOf } from './statements.ts'
-
-/** `memories`: the best first. `model` made the vectors. */
-export type Recalled = { readonly memories: readonly RecalledMemory[]; readonly model: string }
 
 export type Said = {
   readonly text: string
@@ -67,14 +65,8 @@ export type ClosableMemory = Memory & {
   close(): void
 }
 
-const MOST_RECALLED = 5
-/** Compared before the best are chosen: a recent one may come before a nearer one. */
-const CANDIDATES = 20
-/** Whose links are followed. */
-const LEADING = 3
 /** Of one utterance; a long dictation does not become a hundred notes. */
 const MOST_STATEMENTS = 10
-const QUESTION_CHARS = 500
 /** For keeping what one turn said, behind it. */
 const KEEP_LIMIT_MS = 10_000
 
@@ -97,36 +89,11 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
     onBack: () => void backlog.replay(),
     log,
   })
-  /** What is being kept now, by user: whoever asks next waits for it. */
-  const keeping = new Map<string, Promise<void>>()
+  /** What is being kept now: whoever asks next waits for it. */
+  const keeping = new PerUser()
 
-  async function find(text: string, user: string, limit: AbortSignal): Promise<Recalled> {
-    const { vectors, model, revision = null } = await embedder.embed([text.slice(0, QUESTION_CHARS)], limit)
-    const [vector] = vectors
-    limit.throwIfAborted()
-    if (!vector) return { memories: [], model }
-    const embedding = { model, revision }
-    reembedding.noticed(embedding)
-    const found = await store.nearest({ user, embedding, vector, limit: CANDIDATES }, limit)
-    const best = ranked(found, threshold, now()).slice(0, MOST_RECALLED)
-    const more = best.length < MOST_RECALLED ? await alsoLinked(best, { user, vector }, limit) : []
-    return { memories: [...best, ...more].slice(0, MOST_RECALLED), model }
-
-    async function alsoLinked(
-      first: readonly RecalledMemory[],
-      asked: { user: string; vector: Float32Array },
-      signal: AbortSignal,
-    ): Promise<RecalledMemory[]> {
-      const known = new Set(first.map(({ id }) => id))
-      const leading = first.slice(0, LEADING).flatMap(({ id }) => {
-        const from = found.find(({ note }) => note.id === id)
-        return (from?.note.links ?? []).filter((link) => !known.has(link)).map((link) => [link, id] as const)
-      })
-      if (leading.length === 0) return []
-      const notes = await store.get(asked.user, [...new Set(leading.map(([link]) => link))], signal)
-      return linked(notes, { vector: asked.vector, threshold, now: now() }, new Map(leading))
-    }
-  }
+  const find = (text: string, user: string, limit: AbortSignal): Promise<Recalled> =>
+    recallNotes(text, user, { embedder, store, threshold, now, onModel: (model) => reembedding.noticed(model) }, limit)
 
   async function keep(said: readonly Statements[], signal: AbortSignal): Promise<void> {
     const facts = said.flatMap(({ statements, ...rest }) =>
@@ -144,7 +111,7 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
   /** What the user has just said is found too, unless keeping it takes so long that nothing would be found in time. */
   async function settledFor(user: string, limit: AbortSignal): Promise<void> {
     const settling = async () => {
-      await keeping.get(user)
+      await keeping.settled(user)
       await queue?.settled(user)
     }
     await within(budgetMs / 2, limit, settling).catch(() => limit.throwIfAborted())
@@ -159,13 +126,6 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
       if (isRefusal(error)) log.warn({ err: error }, 'what was said is refused, and lost')
       else backlog.keep(said, error)
     }
-  }
-
-  function begin(said: Statements): void {
-    const before = keeping.get(said.user) ?? Promise.resolve()
-    const work = before.then(() => keepBehind(said))
-    keeping.set(said.user, work)
-    void work.then(() => keeping.get(said.user) === work && keeping.delete(said.user))
   }
 
   return {
@@ -191,12 +151,12 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
       // Not ahead of what was said before; and who has just waited for the model in vain is told so.
       const mustWait = backlog.size > 0 || breaker.isFailing
       if (mustWait && !queue) throw backlog.keep(said)
-      begin(said)
+      keeping.add(user, () => keepBehind(said))
       if (mustWait) throw waits()
     },
 
     async settled() {
-      await Promise.all(keeping.values())
+      await keeping.allSettled()
       await reembedding.settled()
     },
 
