@@ -52,8 +52,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   models.embeddings = recalled?.model ?? null
   yield { type: 'memory', memories }
 
-  const told = memories.map(({ text: fact }) => fact)
-  const prompt = { ...writing, instructions, history: session.history, memories: told, user: text, language }
+  const facts = memories.map(({ text: fact }) => fact)
+  const prompt = { ...writing, instructions, history: session.history, memories: facts, user: text, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()
@@ -62,10 +62,10 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       models.tts = event.model
       yield { type: 'audio', text: event.text, pcm: event.pcm, sampleRateHz: event.sampleRateHz }
     } else if (event.type === 'text') {
-      const { type: _, text: written, model: writer, ...end } = event
+      const { type: _, text: written, model: writer, ...told } = event
       models.llm = writer
       reply += written
-      ending = { ...ending, ...end }
+      ending = { ...ending, ...told }
       if (written !== '') yield { type: 'reply.delta', text: written }
     } else {
       session.add({ user: text, reply })
