@@ -6,6 +6,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { CodeIndex, codeOf } from './memory-codes.ts'
 import { modelKey } from './memory-note.ts'
 import type { EmbeddedNote, EmbeddingModel } from './memory-note.ts'
+import { aligned } from './memory-sqlite-rows.ts'
 
 /** Users whose codes are in memory at the same time; 5 MB for one with the most notes. */
 const MOST_INDEXES = 64
@@ -92,8 +93,7 @@ export class NoteIndexes {
   }
 }
 
-/** SQLite's bytes need not lie on a multiple of four. */
 function wordsFrom(bytes: Uint8Array): Uint32Array {
-  const { buffer, byteOffset, byteLength } = bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes)
+  const { buffer, byteOffset, byteLength } = aligned(bytes)
   return new Uint32Array(buffer, byteOffset, byteLength / 4)
 }

@@ -129,6 +129,11 @@ export const noteFrom = (row: z.infer<typeof NoteRow>): EmbeddedNote => ({
   vector: vectorFrom(row.vector),
 })
 
-/** A copy, because SQLite's bytes need not lie on a multiple of four. */
-export const vectorFrom = (bytes: unknown): Float32Array =>
-  bytes instanceof Uint8Array ? new Float32Array(Uint8Array.from(bytes).buffer) : new Float32Array()
+export function vectorFrom(bytes: unknown): Float32Array {
+  if (!(bytes instanceof Uint8Array)) return new Float32Array()
+  const { buffer, byteOffset, byteLength } = aligned(bytes)
+  return new Float32Array(buffer, byteOffset, byteLength / 4)
+}
+
+/** SQLite's bytes need not lie on a multiple of four. */
+export const aligned = (bytes: Uint8Array): Uint8Array => (bytes.byteOffset % 4 === 0 ? bytes : Uint8Array.from(bytes))

@@ -24,7 +24,7 @@ import { NoteIndexes } from './memory-sqlite-index.ts'
 /** A user's notes; the oldest go. */
 const MOST_NOTES = 100_000
 /** Compared exactly for each one wanted: signs alone take a near one for the nearest. */
-const CODES_PER_RESULT = 16
+const CODES_PER_RESULT = 10
 const LEAST_CODES = 200
 
 /** Opens or makes the file; one that is damaged is moved aside. Throws `invalid_config` when it can't be used. */
