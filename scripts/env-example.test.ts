@@ -69,10 +69,8 @@ describe('.env.example', () => {
 const SECRETS = ['HEARTH_API_KEY', 'LLM_API_KEY', 'SPOOL_S3_SECRET', 'WEBHOOK_SECRET']
 
 test('the compose file sets nothing that its services do not read', () => {
-  // Read once memories may lie in Chroma.
-  const later = new Set(['CHROMA_URL'])
   for (const [service, sections] of services) {
-    const theirs = new Set([...variablesOf(sections), ...SECRETS, ...later])
+    const theirs = new Set([...variablesOf(sections), ...SECRETS])
     expect(Object.keys(composed[service]?.environment ?? {}).filter((name) => !theirs.has(name))).toEqual([])
   }
 })

@@ -71,16 +71,17 @@ export const HEADERS = {
 
 export const PORTS = { orchestrator: 8080, stt: 8081, tts: 8082, embeddings: 8083, redis: 6379 } as const
 
-const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
+/** Of a session, or of a user. */
+export const NAME = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected 1 to 64 of A-Z a-z 0-9 _ -')
 
 /** What may stand beside the words or the sound of `POST /generate`: in JSON, as fields of a form, or in the address. */
 export const GenerateFields = z.strictObject({
-  session: name
-    .optional()
-    .describe('Which conversation. An unknown one is begun, none makes a new one. 1 to 64 of `A-Z a-z 0-9 _ -`.'),
-  user: name
-    .optional()
-    .describe('Whose session and memory it is; `default` when left out. 1 to 64 of `A-Z a-z 0-9 _ -`.'),
+  session: NAME.optional().describe(
+    'Which conversation. An unknown one is begun, none makes a new one. 1 to 64 of `A-Z a-z 0-9 _ -`.',
+  ),
+  user: NAME.optional().describe(
+    'Whose session and memory it is; `default` when left out. 1 to 64 of `A-Z a-z 0-9 _ -`.',
+  ),
   voice: z
     .string()
     .min(1)
@@ -168,11 +169,24 @@ export type TurnModels = z.infer<typeof TurnModels>
 /** From the request's arrival. */
 export const Span = z.object({ startMs: z.number(), durationMs: z.number() })
 
+/** A memory that a turn used, and why. */
+export const RecalledMemory = z.object({
+  id: z.string(),
+  text: z.string(),
+  score: z.number().describe('Mixed of the other three; all are up to 1.'),
+  similarity: z.number().describe('How near it is to what was said.'),
+  recency: z.number(),
+  importance: z.number(),
+  linkedFrom: z.string().optional().describe('The memory that led to it, when it was not found by itself.'),
+})
+export type RecalledMemory = z.infer<typeof RecalledMemory>
+
 export const GenerateReply = z.object({
   turn: z.string().describe('For `GET /turns/{id}`.'),
   session: z.string().describe('For the next turn of the same conversation.'),
   transcript: z.string().describe('What was heard; empty when nobody spoke.'),
   reply: z.string(),
+  memories: z.readonly(z.array(RecalledMemory)).describe('What memory gave to the language model, the best first.'),
   tool_calls: z
     .readonly(z.array(FunctionCall))
     .optional()

@@ -3,6 +3,7 @@
  * brought, and whatever arrives during a run is the next batch (text-embeddings-inference's queue, as a TypeScript class).
  */
 import { BatchEntry, type BatchResult, whenAllAborted } from './batch-entry.ts'
+import { chooseBatch } from './batch-choice.ts'
 import { AppError } from './errors.ts'
 import { type SetTimer, systemTimer } from './waits.ts'
 
@@ -26,6 +27,11 @@ export type BatcherOptions<In, Out, Piece> = {
   /** The padded work of a batch, in any unit; a batch grows only while `cost <= maxCost` (one input always fits). */
   maxCost?: number
   cost?: (inputs: readonly In[]) => number
+  /**
+   * How much more a batch may cost than its inputs do one by one. With it, when not all that wait fit together, inputs of like cost share a
+   * batch with the oldest one: nobody pays for a much longer neighbour. Without it, first come first served.
+   */
+  maxPadding?: number
   /** Longest time the oldest entry waits for company at an idle engine. 0 (default) starts at once. */
   windowMs?: number
   now?: () => number
@@ -132,13 +138,15 @@ export class Batcher<In, Out, Piece = never> {
 
   #isFull(): boolean {
     const { length } = this.#waiting
-    return length >= this.#options.maxBatchSize || this.#fitting() < length
+    return length >= this.#options.maxBatchSize || this.#nextBatch().length < length
   }
 
   #start(): void {
     this.#stopWindow()
-    const batch = this.#waiting.splice(0, this.#fitting())
+    const batch = this.#nextBatch()
     if (batch.length === 0) return
+    const taken = new Set(batch)
+    this.#waiting = this.#waiting.filter((entry) => !taken.has(entry))
     this.#active = batch
     this.#activeSince = this.#now()
     this.#idle = Promise.withResolvers<void>()
@@ -149,12 +157,10 @@ export class Batcher<In, Out, Piece = never> {
     })
   }
 
-  /** How many waiting entries, first come first served, fit both limits. */
-  #fitting(): number {
-    const { maxBatchSize, maxCost = Infinity, cost = () => 0 } = this.#options
-    const inputs = this.#waiting.slice(0, maxBatchSize).map((entry) => entry.input)
-    while (inputs.length > 1 && cost(inputs) > maxCost) inputs.pop()
-    return inputs.length
+  /** The oldest entry, and the waiting ones that share a batch with it within the limits. */
+  #nextBatch(): readonly BatchEntry<In, Out, Piece>[] {
+    const limits = { maxCost: Infinity, cost: () => 0, ...this.#options }
+    return chooseBatch(this.#waiting, ({ input }) => input, limits)
   }
 
   async #runBatch(batch: readonly BatchEntry<In, Out, Piece>[]): Promise<void> {

@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   voice_not_found: invalid(404),
   session_not_found: invalid(404),
   job_not_found: invalid(404),
+  memory_not_found: invalid(404),
   method_not_allowed: invalid(405),
   not_acceptable: invalid(406),
   request_timeout: invalid(408),

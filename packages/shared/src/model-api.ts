@@ -94,15 +94,19 @@ export const SpeechRequest = z.strictObject({
 })
 export type SpeechRequest = z.infer<typeof SpeechRequest>
 
+const LARGEST_INT32 = 2 ** 31 - 1
+const tokenIds = z.array(z.int().min(0).max(LARGEST_INT32)).min(1)
+
+/** A text, texts, one text's token ids, or several texts' token ids. */
+export const EmbeddingInput = z.union([z.string(), z.array(z.string()), tokenIds, z.array(tokenIds)], {
+  error: ({ input }) => whatIsWrong(input),
+})
+export type EmbeddingInput = z.infer<typeof EmbeddingInput>
+
 /** `POST /v1/embeddings`. */
 export const EmbeddingRequest = z.strictObject({
   model: z.string().optional().describe(MODEL),
-  input: z
-    .union(
-      [z.string(), z.array(z.string())],
-      'expected a text or a list of texts; token ids are of another model and not taken',
-    )
-    .describe('Texts past the model’s limit are refused with `input_too_long`; they are never cut.'),
+  input: EmbeddingInput.describe('A text, texts, or token ids of this model’s vocabulary, special tokens included.'),
   encoding_format: z
     .enum(['float', 'base64'], 'expected float or base64')
     .default('float')
@@ -111,7 +115,13 @@ export const EmbeddingRequest = z.strictObject({
     .int()
     .min(1)
     .optional()
-    .describe('The size of the model’s own vectors only: they can’t be shortened without loss.'),
+    .describe('Shorter vectors only where the model was made for it (`is_matryoshka` in its config.json), else 400.'),
+  truncate: z
+    .boolean()
+    .default(false)
+    .describe(
+      '`true`: texts past the model’s limit are cut there, and `x-truncated` has their places; else they are refused.',
+    ),
   user: z.string().max(256).optional().describe('Taken without effect.'),
 })
 export type EmbeddingRequest = z.infer<typeof EmbeddingRequest>
@@ -142,3 +152,19 @@ export type VoiceList = z.infer<typeof VoiceList>
 /** `GET /v1/audio/models`, which Open WebUI asks for. */
 export const AudioModelList = z.object({ models: z.array(z.object({ id: z.string() })) })
 export type AudioModelList = z.infer<typeof AudioModelList>
+
+const EXPECTED = 'expected a text, a list of texts, or token ids of this model'
+
+/** The first place at which a list is not like its beginning; never its content. */
+function whatIsWrong(input: unknown): string {
+  if (!Array.isArray(input)) return `${EXPECTED}, got ${kindOf(input)}`
+  const kinds = Array.from(input, kindOf)
+  const odd = kinds.findIndex((kind) => kind !== kinds[0])
+  return odd > 0 ? `input[${odd}]: expected ${kinds[0]} as before, got ${kinds[odd]}` : EXPECTED
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value === 'string') return 'a text'
+  if (Array.isArray(value)) return 'a list'
+  return value === null || value === undefined ? 'nothing' : `a ${typeof value}`
+}

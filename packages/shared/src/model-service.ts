@@ -18,7 +18,7 @@ import { createLogger, createMetrics, type Log, type Metrics } from './telemetry
 
 export type ModelService<In, Out, Prepared> = Pick<
   BatcherOptions<In, Out, never>,
-  'maxBatchSize' | 'maxCost' | 'cost' | 'windowMs'
+  'maxBatchSize' | 'maxCost' | 'cost' | 'maxPadding' | 'windowMs'
 > & {
   name: string
   config: ConfigOf<typeof COMMON_SECTIONS>
@@ -99,6 +99,7 @@ function createModel<In, Out, Prepared>(
     maxBatchSize: service.maxBatchSize,
     ...(service.cost && { cost: service.cost }),
     ...(service.maxCost !== undefined && { maxCost: service.maxCost }),
+    ...(service.maxPadding !== undefined && { maxPadding: service.maxPadding }),
     ...(service.windowMs !== undefined && { windowMs: service.windowMs }),
     maxQueueSize: settings.maxQueueSize,
     coldHoldMs: settings.coldHoldMs,

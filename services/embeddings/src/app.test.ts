@@ -4,7 +4,7 @@ import { AppError } from '@hearth/shared/errors'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { describe, expect, test } from 'vitest'
 import { createEmbeddingsApp } from './app.ts'
-import type { EmbeddingsAppOptions } from './app.ts'
+import type { EmbeddingsAppOptions } from './embed-input.ts'
 import type { Submit } from './embed.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
@@ -21,10 +21,13 @@ const STATUS: ModelStatus = {
 }
 
 /** One token per word, and one at each end. */
-const TOKENIZER: Tokenizer = {
+const TOKENIZER: Tokenizer & { revision: string } = {
   encode: (text) => new Int32Array(text.split(' ').length + 2).fill(9),
   maxTokens: 16,
   dimensions: 3,
+  shorterSizes: [2],
+  vocabularySize: 100,
+  revision: '0123456789ab-fp32',
 }
 
 const embedded = (ids: Int32Array): Awaited<ReturnType<Submit>> => ({
@@ -120,6 +123,37 @@ describe('a good request', () => {
     expect((await post(setUp().app, { input: 'a', dimensions: 3, user: 'u1' })).status).toBe(200)
   })
 
+  test('may ask for shorter vectors where the model has them, which have length 1 again', async () => {
+    const reply = EmbeddingsReply.parse(await (await post(setUp().app, { input: 'a b', dimensions: 2 })).json())
+    const [x = 0, y = 0, ...none] = reply.data[0]?.embedding ?? []
+    expect([x / y, Math.hypot(x, y), none]).toEqual([expect.closeTo(8, 4), expect.closeTo(1, 6), []])
+  })
+
+  test('may be token ids, of one text or of several, which are counted as they are', async () => {
+    const { app, rows } = setUp()
+    const one = EmbeddingsReply.parse(await (await post(app, { input: [1, 2, 3] })).json())
+    expect([one.data.length, one.usage.prompt_tokens]).toEqual([1, 3])
+    const two = EmbeddingsReply.parse(await (await post(app, { input: [[4, 5], [6]] })).json())
+    expect([two.data.length, two.usage.prompt_tokens]).toEqual([2, 3])
+    expect(rows).toEqual([Int32Array.of(1, 2, 3), Int32Array.of(4, 5), Int32Array.of(6)])
+  })
+
+  test('that asks for it has its long texts cut, keeping the last token, and is told which', async () => {
+    const { app, rows } = setUp()
+    const response = await post(app, {
+      input: ['a', 'a '.repeat(40), [...Array(20).keys()].join('x'), 'y'.repeat(9000)],
+      truncate: true,
+    })
+    expect([response.status, response.headers.get('x-truncated')]).toEqual([200, '1,3'])
+    expect(rows.map(({ length }) => length)).toEqual([3, 16, 3, 3])
+    const ids = await post(app, { input: [[...Array(20).keys()]], truncate: true })
+    expect([ids.status, rows.at(-1)?.at(-1), rows.at(-1)?.length]).toEqual([200, 19, 16])
+  })
+
+  test('says which revision of the model answered', async () => {
+    expect((await post(setUp().app, { input: 'a' })).headers.get('x-model-revision')).toBe('0123456789ab-fp32')
+  })
+
   test('waits for the model while its tokenizer is not there', async () => {
     let tokenizer: Tokenizer | null = null
     const model = {
@@ -148,9 +182,31 @@ describe('a bad request is refused before the queue, with the one error body:', 
       'input[1]: expected at most 16 tokens, got 18',
     ],
     ['a text of far too many characters', { input: 'x'.repeat(1_000_000) }, 400, 'input_too_long', 'at most 16 tokens'],
-    ['token ids', { input: [1, 2, 3] }, 400, 'invalid_request', 'token ids'],
-    ['a number', { input: 5 }, 400, 'invalid_request', 'a text or a list'],
-    ['another size', { input: 'a', dimensions: 2 }, 400, 'invalid_request', 'expected 3'],
+    ['an id of no token', { input: [1, 100] }, 400, 'invalid_request', 'input: expected ids below 100'],
+    ['an id of no token among others', { input: [[1], [1e9]] }, 400, 'invalid_request', 'input[1]: expected ids'],
+    ['too many ids', { input: [Array(17).fill(1)] }, 400, 'input_too_long', 'input[0]: expected at most 16 tokens'],
+    ['a text without tokens', { input: [[]] }, 400, 'invalid_request', 'input'],
+    ['a negative id', { input: [-1] }, 400, 'invalid_request', 'input'],
+    ['half an id', { input: [1.5] }, 400, 'invalid_request', 'input'],
+    [
+      'texts and numbers',
+      { input: ['a', 1, null] },
+      400,
+      'invalid_request',
+      'input[1]: expected a text as before, got a number',
+    ],
+    [
+      'nothing among texts',
+      { input: ['a', 'b', null] },
+      400,
+      'invalid_request',
+      'input[2]: expected a text as before, got nothing',
+    ],
+    ['lists of texts', { input: [['a']] }, 400, 'invalid_request', 'input'],
+    ['a number', { input: 5 }, 400, 'invalid_request', 'got a number'],
+    ['another size', { input: 'a', dimensions: 1 }, 400, 'invalid_request', 'expected 2, 3'],
+    ['a size that is no number', '{"input": "a", "dimensions": NaN}', 400, 'invalid_json'],
+    ['a size in quotes', { input: 'a', dimensions: '2' }, 400, 'invalid_request', 'dimensions'],
     ['a size that is none', { input: 'a', dimensions: 0 }, 400, 'invalid_request', 'dimensions'],
     ['an unknown format', { input: 'a', encoding_format: 'int8' }, 400, 'invalid_request', 'float or base64'],
     ['an unknown model', { input: 'a', model: 'nothing' }, 404, 'model_not_found', 'nothing'],

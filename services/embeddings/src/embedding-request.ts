@@ -6,4 +6,5 @@ export const MODEL_ALIASES = [
   'text-embedding-3-large',
   'text-embedding-ada-002',
   'all-MiniLM-L6-v2',
+  'all-minilm',
 ] as const

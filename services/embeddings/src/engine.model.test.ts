@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
 import type { EngineOptions } from './engine.ts'
 import type { TokenIds } from './padding.ts'
+import { RETRIEVAL_PAIRS, retrieve } from './testing/retrieval.ts'
 import { loadTokenizer } from './tokenizer.ts'
 
 const dir = join(import.meta.dirname, '../../../models/demo/minilm')
@@ -89,6 +90,28 @@ describe('the sentence encoder', () => {
     await small.close()
     for (const [at, vector] of full.entries())
       expect(dot(vector, eight[at] ?? new Float32Array())).toBeGreaterThan(0.97)
+  })
+
+  test('finds in eight bits what it finds in thirty-two', async () => {
+    const small = createEngine(options({ dtype: 'q8' }))
+    await small.load()
+    const found = await Promise.all(
+      [engine, small].map(async (model) => {
+        const [questions, statements] = [0, 1].map((side) => RETRIEVAL_PAIRS.map((pair) => pair[side] ?? ''))
+        const vectors = async (texts: readonly string[] = []) =>
+          run(
+            model,
+            texts.map((text) => tokenizer.encode(text)),
+          )
+        return retrieve(await vectors(questions), await vectors(statements))
+      }),
+    )
+    await small.close()
+    const [full, eight] = found
+    const agreed = full?.first.filter((statement, at) => statement === eight?.first[at]).length ?? 0
+    expect(agreed / RETRIEVAL_PAIRS.length).toBeGreaterThanOrEqual(0.9)
+    expect(eight?.share).toBeGreaterThanOrEqual((full?.share ?? 1) - 0.05)
+    expect(full?.share).toBeGreaterThan(0.5)
   })
 })
 

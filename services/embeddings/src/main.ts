@@ -3,6 +3,8 @@ import { runService, startModelService } from '@hearth/shared/model-service'
 import { createEmbeddingsApp } from './app.ts'
 import { readEmbeddingsConfig } from './config.ts'
 import type { EngineOptions } from './engine.ts'
+import { identify } from './model-identity.ts'
+import type { ModelIdentity } from './model-identity.ts'
 import modelJson from './model.json' with { type: 'json' }
 import { paddedTokens } from './padding.ts'
 import type { TokenIds } from './padding.ts'
@@ -11,11 +13,14 @@ import type { Tokenizer } from './tokenizer.ts'
 
 const { weights, files, ...rest } = modelJson
 
+/** Of tokens with their padding: a little more than the texts' own is cheaper than another run. */
+const MAX_PADDING = 1.25
+
 runService('embeddings', async () => {
   const config = readEmbeddingsConfig()
   const settings = config.embeddings
   const { dtype, threads, maxBatchSize, maxBatchTokens, batchWindowMs } = settings
-  await startModelService<TokenIds, Float32Array, Tokenizer>({
+  await startModelService<TokenIds, Float32Array, Tokenizer & ModelIdentity>({
     name: 'embeddings',
     config,
     settings,
@@ -23,10 +28,14 @@ runService('embeddings', async () => {
     maxBatchSize,
     maxCost: maxBatchTokens,
     cost: paddedTokens,
+    maxPadding: MAX_PADDING,
     windowMs: batchWindowMs,
     engine: new URL('./engine.ts', import.meta.url),
     engineOptions: ({ dir }): EngineOptions => ({ dir, dtype, threads, maxBatchSize }),
-    prepare: ({ dir }) => loadTokenizer(dir),
+    prepare: async (found) => ({
+      ...(await loadTokenizer(found.dir)),
+      ...(await identify(found, weights[dtype][0] ?? '', dtype)),
+    }),
     createApp: (parts, prepared) => createEmbeddingsApp({ ...settings, ...parts, tokenizer: prepared }),
     rehearse: (base, signal) =>
       fetch(`${base}/v1/embeddings`, {

@@ -14,9 +14,19 @@ export type Tokenizer = {
   readonly maxTokens: number
   /** Size of the model's vectors. */
   readonly dimensions: number
+  /** Shorter sizes to which the vectors can be cut: a list, any, or none. */
+  readonly shorterSizes: readonly number[] | 'any'
+  readonly vocabularySize: number
 }
 
-const ModelShape = z.object({ hidden_size: z.number(), max_position_embeddings: z.number() })
+/** `is_matryoshka` and `matryoshka_dimensions` are vLLM's words for models whose vectors begin with what matters most. */
+const ModelShape = z.object({
+  hidden_size: z.number(),
+  max_position_embeddings: z.number(),
+  vocab_size: z.number(),
+  is_matryoshka: z.boolean().optional(),
+  matryoshka_dimensions: z.array(z.int()).optional(),
+})
 /** Some exports write "no limit" as a huge number, or nothing. */
 const TokenizerShape = z.looseObject({ model_max_length: z.number().optional() })
 
@@ -33,5 +43,7 @@ export async function loadTokenizer(dir: string): Promise<Tokenizer> {
     encode: (text) => Int32Array.from(tokens.encode(text).ids),
     maxTokens: Math.min(model.max_position_embeddings, settings.model_max_length ?? Infinity),
     dimensions: model.hidden_size,
+    shorterSizes: model.matryoshka_dimensions ?? (model.is_matryoshka ? 'any' : []),
+    vocabularySize: model.vocab_size,
   }
 }

@@ -244,7 +244,7 @@ describe('bad input', () => {
 
 describe('limits', () => {
   test('more turns than may run are refused at once, and taken again when one has ended', async () => {
-    const gate = Promise.withResolvers<{ memories: string[]; model: string }>()
+    const gate = Promise.withResolvers<{ memories: never[]; model: string }>()
     const memory = { recall: () => gate.promise, remember: async () => {} }
     const app = setUp({ memory }, { maxTurns: 1 })
     const first = app.request('/generate', json({ text: 'Hi.' }))

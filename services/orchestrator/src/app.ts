@@ -18,6 +18,8 @@ import { addDashboard } from './jobs/dashboard.ts'
 import { addJobRoutes } from './jobs/routes.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
+import { addMemoryRoutes } from './memory-routes.ts'
+import type { MemoryBook } from './stages/memory-book.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
   readonly version: string
@@ -30,6 +32,8 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   readonly isDraining: () => boolean
   /** Who may call; everybody who reaches the port when it is left out. */
   readonly access?: AccessOptions
+  /** What is remembered of people, for them to see and change. */
+  readonly memory?: MemoryBook
   /** Where there is a Redis. */
   readonly jobs?: Omit<Jobs, 'close'> | undefined
   /** Shows the queue under /queues. */
@@ -57,6 +61,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
       links: {
         generate: '/generate',
         sessions: '/sessions',
+        memories: '/memories',
         chat: '/v1/chat/completions',
         models: '/v1/models',
         docs: '/docs',
@@ -69,6 +74,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   )
   addGenerate(app, { ...options, admission, turns })
   addSessionRoutes(app, { ...options, turns })
+  if (options.memory) addMemoryRoutes(app, { memory: options.memory, log })
   const { jobs } = options
   // Before the gateway, which has the same routes without a queue.
   if (jobs) addQueuedTranscriptions(app, jobs)

@@ -75,9 +75,13 @@ export const SECTIONS = {
     /** Cosine below which a memory has nothing to do with what was said. */
     threshold: number({ min: -1, max: 1 }).default(0.3),
   }),
+  /** Keeps memory in a Chroma server, instead of a file in HEARTH_HOME. */
+  chroma: z.object({ url: url().optional(), limitMs: limitMs(5 * SECOND_MS) }),
   ollama: z.object({
     url: url().default('http://127.0.0.1:11434'),
     model: text().default('llama3.2:3b'),
+    /** Makes memory's vectors, instead of the embeddings service. */
+    embeddingModel: text().optional(),
     stallMs: limitMs(10 * SECOND_MS),
     totalMs: limitMs(30 * SECOND_MS),
     loadMs: limitMs(5 * MINUTE_MS),

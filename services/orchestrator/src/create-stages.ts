@@ -5,17 +5,15 @@ import type { JobQueue } from './jobs/queue.ts'
 import { createQueuedStt } from './jobs/queued-stt.ts'
 import type { Send } from './replica-send.ts'
 import { Breaker } from './stages/breaker.ts'
-import { createEmbeddingsClient } from './stages/embeddings.ts'
 import type { LanguageModel } from './stages/llm.ts'
-import { createMemory } from './stages/memory.ts'
-import type { MemoryStore } from './stages/memory.ts'
+import type { Memory } from './stages/memory.ts'
 import { createSttClient } from './stages/stt.ts'
 import { createTtsClient, PROBE } from './stages/tts.ts'
 import type { TextToSpeech } from './stages/tts.ts'
 import type { Stages } from './turn-events.ts'
 
 export type StageParts = {
-  readonly store: MemoryStore
+  readonly memory: Memory
   readonly llm: LanguageModel
   /** Where there is a Redis. */
   readonly queue: JobQueue | undefined
@@ -24,27 +22,22 @@ export type StageParts = {
   readonly log: Log
 }
 
-type Config = Pick<OrchestratorConfig, 'stt' | 'tts' | 'embeddings' | 'memory'>
+type Config = Pick<OrchestratorConfig, 'stt' | 'tts'>
 
 /** `close` ends what they do in the background. */
-export function createStages({ stt, tts, embeddings, memory }: Config, parts: StageParts): Stages & { close(): void } {
-  const { store, llm, queue, send, log } = parts
+export function createStages({ stt, tts }: Config, parts: StageParts): Stages & { close(): void } {
+  const { memory, llm, queue, send, log } = parts
   const reached = { retries: true, ...(send && { send }) }
-  const embedder = createEmbeddingsClient({ stage: 'memory', ...embeddings, ...reached })
   const direct = createSttClient({ stage: 'stt', ...stt, ...reached })
-  const remembering = createMemory({ embedder, store, ...memory, log })
   const voice = createTtsClient({ stage: 'tts', ...tts, ...reached }, { voicesLimitMs: tts.voicesLimitMs })
   const probe = (signal: AbortSignal) => voice.speak(PROBE, undefined, signal)
   const breaker = new Breaker({ stage: 'tts', probe, probeLimitMs: tts.firstByteMs, log })
   return {
     stt: queue ? createQueuedStt({ queue, direct, limitMs: stt.limitMs }) : direct,
-    memory: remembering,
+    memory,
     llm,
     tts: guarded(voice, breaker),
-    close() {
-      remembering.close()
-      breaker.close()
-    },
+    close: () => breaker.close(),
   }
 }
 

@@ -2,7 +2,7 @@
  * What `POST /generate` answers: one JSON body with everything, or, for `Accept: audio/wav`, the sound itself with everything
  * else in headers. Header values are ASCII, so texts are written as RFC 8187's ext-value: `UTF-8''Gr%C3%BC%C3%9Fe`.
  */
-import type { GenerateReply } from '@hearth/shared/api'
+import type { GenerateReply, RecalledMemory } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { wavHeader } from '@hearth/shared/wav'
 import { endingBody } from './turn-ending.ts'
@@ -14,6 +14,7 @@ export type TurnIds = { readonly turn: string; readonly session: string }
 /** A whole turn, with its fragments of sound. */
 export type HeldTurn = TurnIds & {
   readonly transcript: string
+  readonly memories: readonly RecalledMemory[]
   readonly done: TurnDone
   /** s16le mono, one for each fragment; null when there is no voice or nothing to say. */
   readonly audio: { readonly pcm: readonly Uint8Array[]; readonly sampleRateHz: number } | null
@@ -26,22 +27,24 @@ const SILENT_RATE_HZ = 24_000
 /** Reads a turn to its end. A voice that failed in mid-reply counts as none: half a spoken answer would mislead. */
 export async function collectTurn(ids: TurnIds, events: AsyncIterable<TurnEvent>): Promise<HeldTurn> {
   let transcript = ''
+  let memories: readonly RecalledMemory[] = []
   let sampleRateHz = 0
   const pcm: Uint8Array[] = []
   for await (const event of events) {
     if (event.type === 'transcript') transcript = event.text
+    if (event.type === 'memory') memories = event.memories
     if (event.type === 'audio') {
       pcm.push(event.pcm)
       sampleRateHz = event.sampleRateHz
     }
     if (event.type !== 'done') continue
     const isSpoken = pcm.length > 0 && !event.degraded.has('tts')
-    return { ...ids, transcript, done: event, audio: isSpoken ? { pcm, sampleRateHz } : null }
+    return { ...ids, transcript, memories, done: event, audio: isSpoken ? { pcm, sampleRateHz } : null }
   }
   throw new Error('expected a turn to end with done: this is a bug')
 }
 
-export function jsonBody({ turn, session, transcript, done, audio }: HeldTurn): GenerateReply {
+export function jsonBody({ turn, session, transcript, memories, done, audio }: HeldTurn): GenerateReply {
   const { reply, language, timings, waterfall, models, degraded, ending } = done
   const sound = audio && {
     format: 'wav' as const,
@@ -57,7 +60,7 @@ export function jsonBody({ turn, session, transcript, done, audio }: HeldTurn): 
     models,
     degraded: [...degraded.keys()],
   }
-  return { turn, session, transcript, reply, ...told }
+  return { turn, session, transcript, reply, memories, ...told }
 }
 
 /** The WAV with `headers` and those that tell of the turn; without a word spoken, a WAV of no samples. Throws `stage_failed` when the voice failed. */

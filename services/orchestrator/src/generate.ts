@@ -113,7 +113,7 @@ async function beginTurn(
   withTrace(signal, trace)
   const input = inputOf(fields, options)
   const ignored = stages.llm.ignores?.(input.writing ?? {}).join(', ') ?? ''
-  const turn = runTurn({ ...input, said: begun, session }, stages, clock, signal)
+  const turn = runTurn({ ...input, said: begun, session, turn: record.id }, stages, clock, signal)
   const events = endingWith(observed(c, turn, { record, clock, session }, options), end)
   const headers = { 'x-turn': record.id, 'x-session': session.id, ...(ignored !== '' && { 'x-ignored': ignored }) }
   return { turn: record.id, session: session.id, headers, events, stop: () => stopping.abort() }

@@ -2,8 +2,6 @@
  * Starts the orchestrator: settings, stages, HTTP, in this order. The embedded chat model is fetched and loaded only once no
  * language model before it can answer.
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { describeConfig } from '@hearth/shared/config'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
@@ -28,12 +26,11 @@ import { connectRedis } from './redis.ts'
 import { createReplicaSend } from './replica-send.ts'
 import { createSummariser } from './session-summary.ts'
 import { Sessions } from './sessions.ts'
+import { startMemory } from './start-memory.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createLanguageModels } from './stages/language-models.ts'
 import type { LanguageModels } from './stages/language-models.ts'
 import type { Prompt } from './stages/llm.ts'
-import { openMemory } from './stages/memory-sqlite.ts'
-import type { MemoryStore } from './stages/memory.ts'
 
 type ChatModel = Model<Prompt, Written, string>
 
@@ -49,12 +46,12 @@ async function main(): Promise<void> {
   const log = createLogger({ service: 'orchestrator', level: config.log.level })
   log.info({ config: describeConfig(config) }, 'starting')
   const metrics = createMetrics('orchestrator')
-  const store = openStore(config.hearth.home)
   const chat = createChatModel(config, log, metrics)
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
   const send = createReplicaSend()
-  const stages = createStages(config, { store, llm, queue: jobs?.queue, send, log })
+  const memory = startMemory(config, llm, send, log)
+  const stages = createStages(config, { memory: memory.stage, llm, queue: jobs?.queue, send, log })
   const sessions = createSessions(config, llm, log)
   const current = () => llm.status
   const closing = new AbortController()
@@ -63,8 +60,9 @@ async function main(): Promise<void> {
   const app = createOrchestratorApp({
     version: packageFile.version,
     stages,
+    memory: memory.book,
     sessions,
-    models: () => [isRehearsed ? current() : stillWarming(current())],
+    models: () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()],
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
     send,
     jobs,
@@ -78,11 +76,14 @@ async function main(): Promise<void> {
   })
   const { port, host: hostname } = config.orchestrator
   const onDrain = () => closing.abort()
-  const endStages = async () => {
-    stages.close()
-    store.close()
-  }
-  const close = [() => sessions.close(), async () => jobs?.close(), () => llm.close(), () => chat.close(), endStages]
+  const close = [
+    () => sessions.close(),
+    async () => jobs?.close(),
+    () => llm.close(),
+    () => chat.close(),
+    async () => stages.close(),
+    () => memory.close(),
+  ]
   const server = await serve({ app, port, hostname, log, onDrain, close })
   await llm.start()
 
@@ -95,12 +96,6 @@ async function main(): Promise<void> {
     },
   )
   isRehearsed = true
-}
-
-function openStore(home: string): MemoryStore {
-  const folder = join(home, 'memory')
-  mkdirSync(folder, { recursive: true })
-  return openMemory(join(folder, 'memory.sqlite'))
 }
 
 function openJobs(

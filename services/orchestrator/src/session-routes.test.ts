@@ -3,6 +3,7 @@ import { AppError } from '@hearth/shared/errors'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { connectRedis } from './redis.ts'
 import { Sessions } from './sessions.ts'
+import { MEMORY } from './testing/fake-stages.ts'
 import { silent } from './testing/job-setup.ts'
 import { endlessMind, jsonOf, turnApp } from './testing/turn-app.ts'
 import type { Stages } from './turn-events.ts'
@@ -113,7 +114,7 @@ describe('a turn', () => {
       session: 'a',
       status: 'completed',
       transcript: 'Hi.',
-      memories: ['My name is Anna.'],
+      memories: [MEMORY],
       reply: 'Hello there, Anna. How are you?',
       models: reply['models'],
       degraded: [],

@@ -1,5 +1,5 @@
 /** The words of a turn: what goes in, the stages it passes, and the events that come out. */
-import type { TurnModels } from '@hearth/shared/api'
+import type { RecalledMemory, TurnModels } from '@hearth/shared/api'
 import type { AppError } from '@hearth/shared/errors'
 import type { StageClock, Waterfall } from '@hearth/shared/stage-clock'
 import type { LanguageModel, Prompt, ReplyPiece, ToolCall, ToolResult } from './stages/llm.ts'
@@ -71,6 +71,8 @@ export type TurnInput = {
   readonly session: TurnSession
   /** Whose memory it is. */
   readonly user: string
+  /** As memory notes it: where it was said. */
+  readonly turn?: string | undefined
   /** Chosen by the reply's language when it is left out. */
   readonly voice?: string | undefined
   /** Of what is said and of the reply, a code or an English name; detected when it is left out. */
@@ -87,7 +89,7 @@ export type TurnInput = {
 
 export type TurnEvent =
   | { readonly type: 'transcript'; readonly text: string }
-  | { readonly type: 'memory'; readonly memories: readonly string[] }
+  | { readonly type: 'memory'; readonly memories: readonly RecalledMemory[] }
   | { readonly type: 'reply.delta'; readonly text: string }
   | {
       readonly type: 'audio'

@@ -1,7 +1,7 @@
 import { AppError } from '@hearth/shared/errors'
 import { StageClock } from '@hearth/shared/stage-clock'
 import { describe, expect, test } from 'vitest'
-import { fakeStages } from './testing/fake-stages.ts'
+import { fakeStages, MEMORY } from './testing/fake-stages.ts'
 import type { ReplyPiece } from './stages/llm.ts'
 import { runTurn } from './turn.ts'
 import { TURN_STAGES } from './turn-events.ts'
@@ -50,7 +50,7 @@ describe('a turn', () => {
     const events = await hold(stages, input)
     expect(events.slice(0, 2)).toEqual([
       { type: 'transcript', text: 'Good morning.' },
-      { type: 'memory', memories: ['My name is Anna.'] },
+      { type: 'memory', memories: [MEMORY] },
     ])
     const deltas = events.flatMap((event) => (event.type === 'reply.delta' ? event.text : []))
     expect(deltas.join('')).toBe('Hello there, Anna. How are you?')

@@ -51,7 +51,8 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
   const asked = { user: results ? '' : text, results }
   const { history, summary } = session
   const owner = `${user}/${session.id}`
-  const prompt = { ...writing, instructions, session: owner, history, summary, memories, ...asked, language }
+  const facts = memories.map(({ text: fact }) => fact)
+  const prompt = { ...writing, instructions, session: owner, history, summary, memories: facts, ...asked, language }
   const speak = async (fragment: string, stop: AbortSignal) =>
     degraded.has('tts') ? null : tts.speak(fragment, voice ?? undefined, stop).catch(goOnWithout('tts'))
   let remembered: Promise<unknown> = Promise.resolve()
@@ -70,7 +71,7 @@ export async function* runTurn(input: TurnInput, stages: Stages, clock: TurnCloc
       if (!ending.incomplete) session.add({ ...asked, reply, calls: ending.toolCalls })
       if (ending.toolCalls) yield { type: 'tool_calls', calls: ending.toolCalls }
       if (input.remember === false || results) continue
-      const remember = () => memory.remember({ text, user, session: session.id }, signal)
+      const remember = () => memory.remember({ text, user, session: session.id, turn: input.turn }, signal)
       remembered = clock.time('remember', remember).catch((error) => degraded.set('memory', toAppError(error)))
     }
   }

@@ -3,7 +3,7 @@
  * while its turn runs, so that a client who hears the first clause can already read the transcript.
  */
 import { randomBytes } from 'node:crypto'
-import type { TurnModels } from '@hearth/shared/api'
+import type { RecalledMemory, TurnModels } from '@hearth/shared/api'
 import { toAppError } from '@hearth/shared/errors'
 import type { Waterfall } from '@hearth/shared/stage-clock'
 import type { EnteredSession } from './sessions.ts'
@@ -20,7 +20,7 @@ export type TurnRecord = EndingBody & {
   readonly createdAt: string
   /** Null until it is known. */
   readonly transcript: string | null
-  readonly memories: readonly string[]
+  readonly memories: readonly RecalledMemory[]
   readonly reply: string
   /** Code of the reply's language, when it is known. */
   readonly language: string | null

@@ -31,7 +31,7 @@ beforeEach(async () => {
 afterEach(async () => {
   // The list of voices is asked for beside a turn, and may still be waiting to be asked for again.
   passTime(5000)
-  await until(() => vi.getTimerCount() === 0, AbortSignal.timeout(10_000))
+  await until(() => stack.open() === 0, AbortSignal.timeout(10_000))
   await stack.close()
   vi.restoreAllMocks()
   releaseTime()

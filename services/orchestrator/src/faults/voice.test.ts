@@ -102,7 +102,9 @@ describe('a voice that keeps failing', () => {
     await until(() => spoken().length === 6, AbortSignal.timeout(10_000))
     passTime(5000)
     await until(() => stack.open() === 0, AbortSignal.timeout(10_000))
-    expect(await ask()).toMatchObject({ body: inText })
+    // Without words to remember behind the turn, which time would pass by.
+    expect(await ask({ remember: false })).toMatchObject({ body: inText })
+    await until(() => stack.open() === 0, AbortSignal.timeout(10_000))
     tts.mode = 'ok'
     passTime(10_000)
     await until(() => stack.lines.some(({ msg }) => msg === 'answers again'), AbortSignal.timeout(10_000))

@@ -5,6 +5,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
 import { createOrchestratorApp } from '../app.ts'
 import { Sessions } from '../sessions.ts'
+import { createMemoryBook } from '../stages/memory-book.ts'
+import { openMemory } from '../stages/memory-sqlite.ts'
 import { fakeStages } from '../testing/fake-stages.ts'
 import { openApi, THEMES } from './document.ts'
 
@@ -16,6 +18,10 @@ function registeredRoutes(): string[] {
     version: '1.2.3',
     stages: fakeStages().stages,
     sessions: new Sessions({ maxSessions: 1, maxTurns: 1, idleMs: 1, maxWaiting: 0 }),
+    memory: createMemoryBook({
+      store: openMemory(':memory:'),
+      embedder: { embed: () => Promise.reject(new Error('no')) },
+    }),
     models: () => [],
     services: { stt: 'http://127.0.0.1:1', tts: 'http://127.0.0.1:1', embeddings: 'http://127.0.0.1:1' },
     isDraining: () => false,

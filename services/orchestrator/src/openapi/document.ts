@@ -11,6 +11,7 @@ import { ChatRequest } from '../chat-request.ts'
 import { CONVERSATIONS } from './themes/conversations.ts'
 import { sampleOf } from './example.ts'
 import { JOBS } from './themes/jobs.ts'
+import { MEMORIES } from './themes/memories.ts'
 import { OPENAI } from './themes/openai.ts'
 import { OPERATIONS } from './themes/operations.ts'
 import type {
@@ -38,7 +39,7 @@ import { TALK } from './themes/talk.ts'
 import { ACCESS, errorTable, EVENTS, EVERYWHERE, HEADERS, INTRODUCTION } from './texts.ts'
 
 /** In the order in which a reader meets them. */
-export const THEMES: readonly Theme[] = [TALK, CONVERSATIONS, OPENAI, JOBS, OPERATIONS]
+export const THEMES: readonly Theme[] = [TALK, CONVERSATIONS, MEMORIES, OPENAI, JOBS, OPERATIONS]
 
 /** Schemas with a name of their own, which generated clients take over. */
 const NAMED = {

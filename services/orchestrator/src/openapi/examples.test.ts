@@ -6,10 +6,12 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createOrchestratorApp } from '../app.ts'
 import { Sessions } from '../sessions.ts'
+import { createMemoryBook } from '../stages/memory-book.ts'
+import { openMemory } from '../stages/memory-sqlite.ts'
 import { fakeStages } from '../testing/fake-stages.ts'
 import { sendJson, startStub } from '../testing/http-stub.ts'
 import type { HttpStub } from '../testing/http-stub.ts'
-import { openJobs } from '../testing/job-setup.ts'
+import { openJobs, silent } from '../testing/job-setup.ts'
 import type { JobSetup } from '../testing/job-setup.ts'
 import { startRedis, until } from '../testing/redis-server.ts'
 import type { RedisServer } from '../testing/redis-server.ts'
@@ -67,6 +69,12 @@ beforeAll(async () => {
     models: () => [{ ...MIND, loadMs: 1, firstInferenceMs: 1, secondInferenceMs: 1 }],
     services: { stt: services.url, tts: services.url, embeddings: services.url },
     isDraining: () => false,
+    memory: createMemoryBook({
+      store: openMemory(':memory:', { log: silent }),
+      embedder: {
+        embed: async (texts) => ({ vectors: texts.map(() => Float32Array.of(1, 0)), model: 'fake/vectors' }),
+      },
+    }),
     jobs: { queue: jobs.queue, webhooks: { secret: undefined, hosts: [] }, limitMs: 60_000 },
     instructions: 'Be kind.',
     maxUploadBytes: 1_000_000,
@@ -168,6 +176,7 @@ describe('an example', () => {
     const without = THEMES.flatMap(({ operations }) => operations).filter(
       (operation) => operation.examples.length === 0,
     )
-    expect(without.map(({ path }) => path)).toEqual(['/queues'])
+    const paths = ['/memories/import', ...Array<string>(3).fill('/memories/{id}'), '/queues']
+    expect(without.map(({ path }) => path)).toEqual(paths)
   })
 })

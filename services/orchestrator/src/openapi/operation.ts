@@ -35,7 +35,7 @@ export type Example = {
 }
 
 export type Operation = {
-  readonly method: 'get' | 'post' | 'delete'
+  readonly method: 'get' | 'post' | 'patch' | 'delete'
   /** With parameters as `{id}`. */
   readonly path: string
   /** For generated clients: unique, such as `listSessions`. */

@@ -9,6 +9,7 @@ import * as z from 'zod'
 import type { JobReport } from '../jobs/job.ts'
 import type { SessionSummary } from '../session-table.ts'
 import type { Usage } from '../stages/llm.ts'
+import type { Note } from '../stages/memory-note.ts'
 import { TURN_STAGES } from '../turn-events.ts'
 import type { Exchange } from '../turn-events.ts'
 import type { TurnRecord } from '../turns.ts'
@@ -84,7 +85,7 @@ const ReplyUsage = bodyOf<Usage>()({
   firstTokenMs: z.number().exactOptional(),
   perTokenMs: z.number().exactOptional(),
 })
-const { language, timings, degraded, incomplete, truncated, cached, tool_calls } = GenerateReply.shape
+const { language, timings, degraded, incomplete, truncated, cached, tool_calls, memories } = GenerateReply.shape
 
 export const Turn = bodyOf<TurnRecord>()({
   id: z.string(),
@@ -94,7 +95,7 @@ export const Turn = bodyOf<TurnRecord>()({
     .describe('`cancelled`: nobody read the turn to its end.'),
   createdAt: z.iso.datetime(),
   transcript: z.string().nullable().describe('Null until it is known.'),
-  memories: z.array(z.string()).describe('What was recalled of earlier conversations.'),
+  memories,
   reply: z.string().describe('As far as it is written.'),
   language,
   timings,
@@ -115,7 +116,7 @@ export const Turn = bodyOf<TurnRecord>()({
 /** The data of the events of `POST /generate`, by name. */
 export const TURN_EVENTS = {
   transcript: z.object({ turn: z.string(), session: z.string(), text: z.string() }),
-  memory: z.object({ memories: z.array(z.string()) }),
+  memory: GenerateReply.pick({ memories: true }),
   'reply.delta': z.object({ text: z.string() }),
   audio: z
     .object({
@@ -126,7 +127,7 @@ export const TURN_EVENTS = {
     })
     .describe('One fragment: s16le mono.'),
   tool_calls: GenerateReply.pick({ tool_calls: true }).required().describe('What the client is asked to call.'),
-  done: GenerateReply.omit({ transcript: true, audio: true }).describe('The end.'),
+  done: GenerateReply.omit({ transcript: true, audio: true, memories: true }).describe('The end.'),
   error: ErrorReply.describe('Instead of `done`: what failed after the first event.'),
 }
 
@@ -203,4 +204,29 @@ export const ChatChunk = z.object({
   usage: ChatUsage.optional().describe(
     'In a chunk of its own without choices, if `stream_options.include_usage` asks for it.',
   ),
+})
+
+export const MemoryNote = bodyOf<Note>()({
+  id: z.string(),
+  user: z.string(),
+  session: z.string(),
+  turn: z.string().nullable().describe('In which it was said.'),
+  kind: z
+    .enum(['statement', 'note'])
+    .describe('`statement`: the user’s own words; `note`: written or changed by hand.'),
+  text: z.string(),
+  topic: z.string().nullable().describe('Of what a person has one at a time: `name`, `home`.'),
+  createdAt: z.number().describe('Milliseconds since 1970.'),
+  saidAt: z.number().describe('The last time it was said.'),
+  importance: z.number().describe('From 0 to 1.'),
+  keywords: z.array(z.string()),
+  links: z.array(z.string()).describe('Memories that have to do with it.'),
+  supersededBy: z.string().nullable().describe('What was said later and says otherwise: this one is not recalled.'),
+})
+export const MemoryList = z.object({
+  memories: z.array(MemoryNote),
+  next: z.string().nullable().describe('The `after` of the next page; null at the end.'),
+})
+export const MemoriesFound = z.object({
+  memories: z.array(MemoryNote.extend({ score: z.number(), similarity: z.number(), recency: z.number() })),
 })

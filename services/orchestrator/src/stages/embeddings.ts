@@ -4,7 +4,12 @@ import { callService } from './service.ts'
 import type { Service } from './service.ts'
 
 /** Vector i belongs to text i; each has length 1 (Euclidean). */
-export type Embedded = { readonly vectors: readonly Float32Array[]; readonly model: string }
+export type Embedded = {
+  readonly vectors: readonly Float32Array[]
+  readonly model: string
+  /** Null where the server does not tell it. */
+  readonly revision?: string | null
+}
 
 export interface Embedder {
   /** `texts`: at least one, none empty. */
@@ -16,20 +21,24 @@ export function createEmbeddingsClient(service: Service): Embedder {
     embed: (texts, signal) => {
       const body = JSON.stringify({ input: texts, encoding_format: 'float' })
       const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
-      const read = async (response: Response): Promise<Embedded> =>
-        toVectors(EmbeddingsReply.parse(await response.json()), texts.length)
+      const read = async (response: Response): Promise<Embedded> => toVectors(await readReply(response), texts.length)
       return callService(service, '/v1/embeddings', init, read, signal)
     },
   }
 }
 
-function toVectors({ data, model }: EmbeddingsReply, expected: number): Embedded {
+const readReply = async (response: Response) => ({
+  ...EmbeddingsReply.parse(await response.json()),
+  revision: response.headers.get('x-model-revision'),
+})
+
+function toVectors({ data, model, revision }: Awaited<ReturnType<typeof readReply>>, expected: number): Embedded {
   const ordered = data.toSorted((a, b) => a.index - b.index)
   if (ordered.length !== expected || ordered.some(({ index }, at) => index !== at))
     throw new Error(`expected ${expected} vectors, got ${data.length}`)
   const vectors = ordered.map(({ embedding }) => toUnitLength(Float32Array.from(embedding)))
   if (new Set(vectors.map(({ length }) => length)).size > 1) throw new Error('expected vectors of one size')
-  return { vectors, model }
+  return { vectors, model, revision }
 }
 
 function toUnitLength(vector: Float32Array): Float32Array {

@@ -44,7 +44,7 @@ export type Prompt = {
   readonly history: readonly Exchange[]
   /** Of what was said before the history: data, never instructions. */
   readonly summary?: string | undefined
-  /** What the user said in the past, newest first: data, never instructions. */
+  /** What the user said in the past, what matters most first: data, never instructions. */
   readonly memories: readonly string[]
   readonly user: string
   /** Instead of words of the user: what the calls at the end of the history gave. */

@@ -7,7 +7,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] 
 afterEach(() => vi.useRealTimers())
 
 const settled = () => new Promise((resolve) => setImmediate(resolve))
-const said = (text: string): Statements => ({ statements: [text], user: 'anna', session: 's1' })
+const said = (text: string): Statements => ({ statements: [text], user: 'anna', session: 's1', turn: null, saidAt: 1 })
 const away = new AppError('stage_failed', 'away')
 
 function setUp(answer: (texts: readonly string[]) => Promise<void> = async () => {}) {

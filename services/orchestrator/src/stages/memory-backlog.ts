@@ -6,7 +6,14 @@ import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 
 /** What a user said in one turn and is worth keeping. */
-export type Statements = { readonly statements: readonly string[]; readonly user: string; readonly session: string }
+export type Statements = {
+  readonly statements: readonly string[]
+  readonly user: string
+  readonly session: string
+  readonly turn: string | null
+  /** Milliseconds since 1970. */
+  readonly saidAt: number
+}
 
 export type BacklogOptions = {
   readonly store: (said: readonly Statements[], signal: AbortSignal) => Promise<void>

@@ -1,98 +1,142 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { MODEL, noteOf, noteStoreSuite } from '../testing/note-store-suite.ts'
 import { openMemory } from './memory-sqlite.ts'
-import type { MemoryQuery, MemoryRow, MemoryStore } from './memory.ts'
 
+const live = (): AbortSignal => new AbortController().signal
 let folder = ''
-let now = 0
-let store: MemoryStore
-const open = () => openMemory(join(folder, 'memory.sqlite'), () => ++now)
-
+let path = ''
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'hearth-memory-'))
-  store = open()
+  path = join(folder, 'memory.sqlite')
 })
-afterEach(() => {
-  store.close()
-  rmSync(folder, { recursive: true })
+afterEach(() => rmSync(folder, { recursive: true }))
+
+describe('a SQLite file is a store of notes:', () => {
+  noteStoreSuite({ open: () => openMemory(path), clear: () => {} })
 })
 
-const EAST = Float32Array.of(1, 0)
-const NORTH = Float32Array.of(0, 1)
-const row = (text: string, change: Partial<MemoryRow> = {}): MemoryRow => {
-  return { text, user: 'anna', session: 's1', kind: 'statement', model: 'm', vector: EAST, ...change }
+const vectorOf = (n: number): Float32Array => {
+  const vector = Float32Array.from({ length: 64 }, (_, at) => Math.sin(n * 12.9898 + at * 78.233))
+  const length = Math.hypot(...vector)
+  return vector.map((value) => value / length)
 }
-const search = (change: Partial<MemoryQuery> = {}) =>
-  store.search({ user: 'anna', model: 'm', vector: EAST, limit: 5, threshold: 0.3, ...change })
+const nearest = async (store: ReturnType<typeof openMemory>, n: number) => {
+  const query = { user: 'anna', embedding: MODEL, vector: vectorOf(n), limit: 1 }
+  return (await store.nearest(query, live())).map(({ note }) => note.text)
+}
 
-describe('a search', () => {
-  test('finds what has to do with the question, whatever session it was said in, newest first', () => {
-    store.add(row('My name is Anna.', { session: 's1' }))
-    store.add(row('I like tea.', { vector: NORTH }))
-    store.add(row('I am called Ann.', { session: 's2', vector: Float32Array.of(0.6, 0.8) }))
-    expect(search()).toEqual(['I am called Ann.', 'My name is Anna.'])
-    expect(search({ threshold: 0.7 })).toEqual(['My name is Anna.'])
+test('among thousands each is found by its own vector, also after the index was read anew', async () => {
+  const store = openMemory(path)
+  const notes = Array.from({ length: 3000 }, (_, n) => noteOf(`${n}`, { vector: vectorOf(n) }))
+  await store.put(notes, live())
+  const other = openMemory(path)
+  for (const n of [0, 17, 1500, 2999]) {
+    expect(await nearest(store, n)).toEqual([`${n}`])
+    expect(await nearest(other, n)).toEqual([`${n}`])
+  }
+  store.close()
+  other.close()
+})
+
+test('what another process has changed in the file is seen', async () => {
+  const [one, other] = [openMemory(path), openMemory(path)]
+  await one.put([noteOf('first', { vector: vectorOf(1) })], live())
+  expect(await nearest(other, 1)).toEqual(['first'])
+  await one.put([noteOf('second', { vector: vectorOf(2) })], live())
+  expect(await nearest(other, 2)).toEqual(['second'])
+  await one.delete('anna', ['id-second'], live())
+  expect(await nearest(other, 2)).toEqual(['first'])
+  one.close()
+  other.close()
+})
+
+test('every note that was put is there after a kill -9 in the middle of the next', async () => {
+  const child = fork(join(import.meta.dirname, '../testing/memory-writer-process.ts'), [path])
+  let put = 0
+  child.on('message', (count) => {
+    put = Number(count)
+    if (put === 40) child.kill('SIGKILL')
   })
+  await once(child, 'exit')
+  const store = openMemory(path)
+  const { notes } = await store.list({ user: 'anna', limit: 10_000 }, live())
+  expect(put).toBeGreaterThanOrEqual(40)
+  expect(notes.length).toBeGreaterThanOrEqual(put)
+  store.close()
+}, 30_000)
 
-  test('never finds what another user said, even with the same vector', () => {
-    store.add(row('My secret is 1234.', { user: 'bob' }))
-    store.add(row('I like tea.'))
-    expect(search()).toEqual(['I like tea.'])
-    expect(search({ user: 'eve' })).toEqual([])
-  })
+/** A disk of its own, with little room; null where that is not allowed. */
+function smallDisk(at: string): (() => void) | null {
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', at], { stdio: 'ignore' })
+    return () => execFileSync('umount', [at])
+  } catch {
+    return null
+  }
+}
 
-  test('looks only at vectors of its own model, and of its own size', () => {
-    store.add(row('I like tea.', { model: 'other' }))
-    store.add(row('I like cake.', { vector: Float32Array.of(1, 0, 0) }))
-    expect(search()).toEqual([])
-  })
-
-  test('gives the best five, not the newest five', () => {
-    for (let n = 0; n < 9; n++) store.add(row(`Best ${n} of all.`))
-    for (let n = 0; n < 9; n++) store.add(row(`Good ${n} of all.`, { vector: Float32Array.of(0.6, 0.8) }))
-    expect(search()).toHaveLength(5)
-    expect(search().every((text) => text.startsWith('Best'))).toBe(true)
-  })
-
-  test('survives closing and opening the file', () => {
-    store.add(row('My name is Anna.'))
+test('a full disk is told as such, and harms nothing that is there; with room again it goes on', async (context) => {
+  const unmount = smallDisk(folder)
+  context.skip(unmount === null, 'no disk can be mounted here')
+  try {
+    const store = openMemory(path)
+    const ballast = join(folder, 'ballast')
+    await store.put([noteOf('first', { vector: vectorOf(0) })], live())
+    const fill = async () => {
+      for (let n = 1; n < 1000; n++)
+        await store.put([noteOf(`${n} ${'x'.repeat(400)}`, { vector: vectorOf(n) })], live())
+    }
+    writeFileSync(ballast, 'x'.repeat(100_000))
+    await expect(fill()).rejects.toMatchObject({ code: 'storage_full' })
+    expect(await nearest(store, 0)).toEqual(['first'])
+    rmSync(ballast)
+    await store.put([noteOf('later', { vector: vectorOf(2000) })], live())
+    expect(await nearest(store, 2000)).toEqual(['later'])
     store.close()
-    store = open()
-    expect(search()).toEqual(['My name is Anna.'])
-  })
+  } finally {
+    unmount?.()
+  }
 })
 
-describe('a sentence', () => {
-  test('said twice is stored once, and is then the newest', () => {
-    store.add(row('My name is Anna.'))
-    store.add(row('My name is Ann.'))
-    store.add(row('my name is  Anna'))
-    expect(search()).toEqual(['My name is Anna.', 'My name is Ann.'])
+describe('a damaged file', () => {
+  const now = () => Date.UTC(2026, 0, 2, 3, 4, 5)
+  const errors: unknown[] = []
+  const log = { error: (fields: unknown) => void errors.push(fields) }
+  beforeEach(() => void errors.splice(0))
+
+  test('that is no database is moved aside, told with its name, and never deleted', async () => {
+    writeFileSync(path, 'x'.repeat(5000))
+    const store = openMemory(path, { log, now })
+    await store.put([noteOf('new')], live())
+    store.close()
+    const aside = `${path}.damaged-2026-01-02T03-04-05-000Z`
+    expect(readFileSync(aside, 'utf8')).toBe('x'.repeat(5000))
+    expect(errors).toEqual([{ file: path, aside }])
   })
 
-  test('loses control, zero-width and bidi characters, and what is beyond 500', () => {
-    store.add(row('I am\u0000 \u202eAnna\u200b\n.'))
-    store.add(row(`I ${'x'.repeat(600)}`))
-    const [long, plain] = search()
-    expect(plain).toBe('I am Anna .')
-    expect(long).toHaveLength(500)
+  test('with bytes overwritten in the middle is moved aside too', async () => {
+    const store = openMemory(path)
+    await store.put(
+      Array.from({ length: 300 }, (_, n) => noteOf(`${n}`, { vector: vectorOf(n) })),
+      live(),
+    )
+    store.close()
+    const bytes = readFileSync(path)
+    bytes.fill(0xff, 8192, 40_000)
+    writeFileSync(path, bytes)
+    openMemory(path, { log, now }).close()
+    expect(readdirSync(folder).some((name) => name.includes('.damaged-'))).toBe(true)
+    expect(errors).toHaveLength(1)
   })
 
-  test('a user has 2000 of them at most, the oldest go; other users lose none', () => {
-    store.add(row('I am Bob.', { user: 'bob' }))
-    for (let n = 0; n < 2010; n++) store.add(row(`Number ${n} is mine.`, { vector: n < 10 ? NORTH : EAST }))
-    expect([search({ vector: NORTH }), search().length, search({ user: 'bob' })]).toEqual([[], 5, ['I am Bob.']])
-    const database = new DatabaseSync(join(folder, 'memory.sqlite'))
-    expect(database.prepare('SELECT count(*) AS rows FROM memories').get()).toEqual({ rows: 2001 })
-    database.close()
+  test('in a folder that is none is an error with its name', () => {
+    expect(() => openMemory(join(folder, 'none', 'memory.sqlite'))).toThrow(
+      /memory\.sqlite can't be opened .*HEARTH_HOME/,
+    )
   })
-})
-
-test('a file that is no database is told with its name', () => {
-  const path = join(folder, 'broken.sqlite')
-  writeFileSync(path, 'x'.repeat(5000))
-  expect(() => openMemory(path)).toThrow(/broken\.sqlite can't be opened .*HEARTH_HOME/)
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { statementsOf, withoutOutdated } from './statements.ts'
+import { statementsOf, topicOf } from './statements.ts'
 
 test.each([
   ['My name is Anna.', ['My name is Anna.']],
@@ -38,28 +38,31 @@ test.each([
   expect(statementsOf(said)).toEqual([])
 })
 
-test('what was said later takes out what it contradicts, and nothing else', () => {
-  const newestFirst = [
-    'My name is Ann.',
-    'My dog is called Rex.',
-    'My name is Anna.',
-    'My cat is called Mia.',
-    'My dog is black.',
-    'I like tea.',
-    'I like cake.',
-    'my dog is called Bello',
-  ]
-  expect(withoutOutdated(newestFirst)).toEqual([
-    'My name is Ann.',
-    'My dog is called Rex.',
-    'My cat is called Mia.',
-    'My dog is black.',
-    'I like tea.',
-    'I like cake.',
-  ])
+test.each([
+  ['name', ['My name is Ann.', "I'm called Anna", 'Ich heiße Jürgen.', 'Me llamo Iñigo.', "Je m'appelle Zoé."]],
+  ['home', ['I live in Rome.', "I've just moved to Paris.", 'Ich wohne in Köln.', "J'habite à Lyon."]],
+  ['birthday', ['My birthday is in May.', 'I was born on the fourth of May.']],
+  ['age', ['I am 40 years old.', 'Ich bin 7 Jahre alt.']],
+  ['job', ['I work as a nurse.', 'Ich arbeite als Koch.']],
+  [
+    'called:dog',
+    ['My dog is called Rex.', 'my dog is called Bello', "My dog's name is Rex.", 'The name of my dog is Rex.'],
+  ],
+  ['called:little sister', ['My little sister is called Mia.']],
+  ['favourite:colour', ['My favourite colour is red.', 'My favorite colour is blue.']],
+])('of a %s a person has one at a time', (topic, statements) => {
+  expect(statements.map(topicOf)).toEqual(statements.map(() => topic))
 })
+
+test.each(['I like tea.', 'My dog is black.', 'I am happy.', 'I live well.', 'My name was Ann.', 'We live in Rome'])(
+  'of what %j tells there may be many',
+  (statement) => {
+    expect(topicOf(statement)).toBeNull()
+  },
+)
 
 test('takes no longer for text made to be slow', () => {
   expect(statementsOf('the '.repeat(2000) + 'my')).toEqual([])
   expect(statementsOf('so and but well '.repeat(2000))).toEqual([])
+  expect(topicOf('my '.repeat(300))).toBeNull()
 })

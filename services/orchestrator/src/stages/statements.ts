@@ -39,18 +39,31 @@ function statementIn(sentence: string): string | null {
   return point.charAt(0).toUpperCase() + point.slice(1)
 }
 
-/** Of these a person has one at a time: what comes behind replaces what was said before. */
-const ONE_AT_A_TIME =
-  /^(?:my name is|i(?:['’]m| am) called|my (?:\S+ ){1,3}is called|my favou?rite (?:\S+ ){1,2}is|i live in|my birthday is|ich heiße|mein name ist|ich wohne in|ich lebe in|mein geburtstag ist|je m['’]appelle|mon nom est|j['’]habite|me llamo|mi nombre es|vivo en|mi cumpleaños es)\b/iu
+/** Of these a person has one at a time: a later statement of the same topic takes the place of an earlier one. */
+const TOPICS: readonly (readonly [topic: string, begins: RegExp])[] = [
+  [
+    'name',
+    /^(?:my name is|i(?:['’]m| am) called|ich heiße|mein name ist|je m['’]appelle|mon nom est|me llamo|mi nombre es)\b/iu,
+  ],
+  ['home', /^(?:i live in|i(?:['’]ve| have)? (?:just )?moved to|ich wohne in|ich lebe in|j['’]habite|vivo en)\b/iu],
+  ['birthday', /^(?:my birthday is|i was born on|mein geburtstag ist|mon anniversaire est|mi cumpleaños es)\b/iu],
+  ['age', /^(?:i(?:['’]m| am) \d+ years old|ich bin \d+ jahre alt|j['’]ai \d+ ans|tengo \d+ años)/iu],
+  ['job', /^(?:i work as|i(?:['’]m| am) working as|ich arbeite als|je travaille comme|trabajo como)\b/iu],
+]
+/** "My dog is called", "The name of my dog is", "My favourite colour is": the topic is what stands in the middle. */
+const NAMED = [
+  ['called', /^my ((?:\S+ ){0,2}\S+?)(?:['’]s name is| is called| is named)\b/iu],
+  ['called', /^the name of my ((?:\S+ ){0,2}\S+) is\b/iu],
+  ['favourite', /^my favou?rite ((?:\S+ )?\S+) is\b/iu],
+] as const
 
-/** Without the statements that an earlier one of the list contradicts: "My name is Ann." takes out "My name is Anna." */
-export function withoutOutdated(newestFirst: readonly string[]): string[] {
-  const topics = new Set<string>()
-  return newestFirst.filter((statement) => {
-    const topic = ONE_AT_A_TIME.exec(statement)?.[0].toLowerCase()
-    if (topic === undefined) return true
-    const isNew = !topics.has(topic)
-    topics.add(topic)
-    return isNew
-  })
+/** Of what a person has one at a time, and what the statement is about; null when it is nothing of that kind. */
+export function topicOf(statement: string): string | null {
+  const known = TOPICS.find(([, begins]) => begins.test(statement))
+  if (known) return known[0]
+  for (const [kind, pattern] of NAMED) {
+    const [, what] = pattern.exec(statement) ?? []
+    if (what !== undefined) return `${kind}:${what.toLowerCase()}`
+  }
+  return null
 }

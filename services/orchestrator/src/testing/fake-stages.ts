@@ -10,6 +10,15 @@ export type FakeStages = {
   readonly remembered: Said[]
 }
 
+export const MEMORY = {
+  id: 'm1',
+  text: 'My name is Anna.',
+  score: 0.9,
+  similarity: 0.9,
+  recency: 1,
+  importance: 0.9,
+}
+
 /** "Hello there, Anna. How are you?" in five pieces, each fragment spoken as one sample per character. */
 export function fakeStages(overrides: Partial<Stages> = {}): FakeStages {
   const prompts: Prompt[] = []
@@ -18,7 +27,7 @@ export function fakeStages(overrides: Partial<Stages> = {}): FakeStages {
   const stages: Stages = {
     stt: { transcribe: async () => ({ text: 'Good morning.', language: 'en', model: 'fake/ear' }) },
     memory: {
-      recall: async () => ({ memories: ['My name is Anna.'], model: 'fake/vectors' }),
+      recall: async () => ({ memories: [MEMORY], model: 'fake/vectors' }),
       remember: async (said) => void remembered.push(said),
     },
     llm: {

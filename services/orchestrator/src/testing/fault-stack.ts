@@ -15,7 +15,8 @@ import { readOrchestratorConfig } from '../config.ts'
 import { createStages } from '../create-stages.ts'
 import { Sessions } from '../sessions.ts'
 import { firstOf } from '../stages/llm-chain.ts'
-import { openMemory } from '../stages/memory-sqlite.ts'
+import { sendOnce } from '../replica-send.ts'
+import { startMemory } from '../start-memory.ts'
 import { OllamaModel } from '../stages/ollama.ts'
 import { startFaultyServer } from './faulty-server.ts'
 import type { FaultyServer, Good } from './faulty-server.ts'
@@ -65,14 +66,15 @@ export async function startFaultStack({
   const urls = Object.fromEntries(
     SERVICES.map((name) => [`${name.toUpperCase()}_URL`, servers[name].url.replace('127.0.0.1', hostOf(name))]),
   )
-  const config = readOrchestratorConfig({ OLLAMA_MODEL: 'm:1', ...urls, ...env })
+  const config = readOrchestratorConfig({ OLLAMA_MODEL: 'm:1', HEARTH_HOME: folder, ...urls, ...env })
   const ollama = new OllamaModel({ ...config.ollama, probeMs: 2000, probeEveryMs: 3_600_000, maxTokens: 100, log })
   const llm = firstOf([ollama], { onFailure: () => {} })
-  const store = openMemory(join(folder, 'memory.sqlite'))
-  const stages = createStages(config, { store, llm, queue: undefined, log })
+  const memory = startMemory(config, llm, sendOnce, log)
+  const stages = createStages(config, { memory: memory.stage, llm, queue: undefined, log })
   const app = createOrchestratorApp({
     version: '0',
     stages,
+    memory: memory.book,
     sessions: new Sessions({ maxSessions: 100, maxTurns: 20, idleMs: 60_000, maxWaiting: 0 }),
     models: () => [llm.status],
     services: { stt: servers.stt.url, tts: servers.tts.url, embeddings: servers.embeddings.url },
@@ -122,7 +124,7 @@ export async function startFaultStack({
       await close()
       stages.close()
       await ollama.close()
-      store.close()
+      await memory.close()
       await Promise.all(SERVICES.map((name) => servers[name].close()))
       await rm(folder, { recursive: true })
     },

@@ -1,0 +1,18 @@
+/**
+ * Brings a real Chroma server into volumes/chroma-server, for the tests and benches that prove something against one. Chroma publishes its
+ * server for npm as a library of each platform; it is fetched with npm, apart from Hearth's dependencies, because it takes half a gigabyte.
+ */
+import { execFileSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+/** The newest that runs with the C library of Debian 12 (2.36); it is Chroma's server 1.0.0. */
+const VERSION = '0.1.3'
+
+const folder = fileURLToPath(new URL('../volumes/chroma-server', import.meta.url))
+const library = `chromadb-js-bindings-${process.platform}-${process.arch}-gnu@${VERSION}`
+mkdirSync(folder, { recursive: true })
+console.log(`fetching ${library} into ${folder}`)
+execFileSync('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--prefix', folder, library], {
+  stdio: 'inherit',
+})
