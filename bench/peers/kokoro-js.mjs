@@ -34,6 +34,7 @@ function readable(original) {
 async function speak(text) {
   const splitter = new TextSplitterStream()
   const start = performance.now()
+  const cpu = process.cpuUsage()
   splitter.push(text)
   splitter.close()
   const said = { firstMs: 0, totalMs: 0, seconds: 0 }
@@ -41,7 +42,8 @@ async function speak(text) {
     said.firstMs ||= performance.now() - start
     said.seconds += audio.audio.length / audio.sampling_rate
   }
-  return { ...said, totalMs: performance.now() - start }
+  const { user, system } = process.cpuUsage(cpu)
+  return { ...said, totalMs: performance.now() - start, cpuMs: (user + system) / 1000 }
 }
 
 for await (const line of createInterface({ input: process.stdin }))
