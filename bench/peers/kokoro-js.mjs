@@ -22,6 +22,7 @@ const tts = await KokoroTTS.from_pretrained(readable(model), { dtype: 'fp32', de
 /** The same model, its tokenizer's pattern without the escapes that the older transformers.js in kokoro-js can't read. */
 function readable(original) {
   const copy = mkdtempSync(join(tmpdir(), 'kokoro-'))
+  process.on('exit', () => rmSync(copy, { recursive: true }))
   for (const file of readdirSync(original)) symlinkSync(join(original, file), join(copy, file))
   const tokenizer = JSON.parse(readFileSync(join(original, 'tokenizer.json'), 'utf8'))
   const { pattern } = tokenizer.normalizer
