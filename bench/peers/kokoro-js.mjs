@@ -22,6 +22,7 @@ const tts = await KokoroTTS.from_pretrained(readable(model), { dtype: 'fp32', de
 /** The same model, its tokenizer's pattern without the escapes that the older transformers.js in kokoro-js can't read. */
 function readable(original) {
   const copy = mkdtempSync(join(tmpdir(), 'kokoro-'))
+  process.on('exit', () => rmSync(copy, { recursive: true }))
   for (const file of readdirSync(original)) symlinkSync(join(original, file), join(copy, file))
   const tokenizer = JSON.parse(readFileSync(join(original, 'tokenizer.json'), 'utf8'))
   const { pattern } = tokenizer.normalizer
@@ -34,6 +35,7 @@ function readable(original) {
 async function speak(text) {
   const splitter = new TextSplitterStream()
   const start = performance.now()
+  const cpu = process.cpuUsage()
   splitter.push(text)
   splitter.close()
   const said = { firstMs: 0, totalMs: 0, seconds: 0 }
@@ -41,7 +43,8 @@ async function speak(text) {
     said.firstMs ||= performance.now() - start
     said.seconds += audio.audio.length / audio.sampling_rate
   }
-  return { ...said, totalMs: performance.now() - start }
+  const { user, system } = process.cpuUsage(cpu)
+  return { ...said, totalMs: performance.now() - start, cpuMs: (user + system) / 1000 }
 }
 
 for await (const line of createInterface({ input: process.stdin }))

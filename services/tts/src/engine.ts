@@ -70,7 +70,7 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
     const words = await phonemeWords(text, languageOfMix(voice), phonemize)
     const runs = tokenRuns(
       words.map(({ symbols }) => symbols),
-      (symbols) => tokenize(tokenizer, symbols).size - 2,
+      countTokens,
     )
     const joined = new JoinedRuns(speed)
     let [tokens, isEstimated] = [0, false]
