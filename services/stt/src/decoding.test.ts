@@ -123,6 +123,13 @@ test('timestamps begin the text, come in pairs and never go back', async () => {
   expect(row[5]).toBe(STAMP + 4)
 })
 
+test('after a pair of timestamps comes a word, however much the model wants a third', async () => {
+  const plan = { hasTimestamps: true, prompt: [START] }
+  const { tokens } = await run([{ says: [STAMP, 4, STAMP + 2, STAMP + 2, STAMP + 3, END] }], { plan, maxTokens: 6 })
+  expect(tokens[0]?.slice(0, 4)).toEqual([STAMP, 4, STAMP + 2, STAMP + 2])
+  expect(tokens[0]?.[4]).toBeLessThan(END)
+})
+
 test('a row drawn by chance is the same each time, and depends on its temperature', async () => {
   const scripts = [{ says: [5, 5, 5, 5, 5, 5], sure: 1 }]
   const drawn = async (temperature: number) => (await run(scripts, { plan: { temperature } })).tokens

@@ -1,3 +1,4 @@
+import { pcm16, resample } from '@hearth/shared/audio'
 import { AppError } from '@hearth/shared/errors'
 import { expect, test } from 'vitest'
 import { SamplesWriter } from './samples-writer.ts'
@@ -20,6 +21,18 @@ test('what unfolds far beyond its bytes is refused long before its end; a record
   expect(secondsUntilRefused(100)).toEqual({ seconds: expect.closeTo(900, -1), code: 'audio_too_long' })
   // Six kbit/s, as the smallest telephone codecs: only the length counts.
   expect(secondsUntilRefused(750)).toEqual({ seconds: 1501, code: 'audio_too_long' })
+})
+
+test('pieces of any length are resampled as if they were one', () => {
+  const sampleRateHz = 44_100
+  const sound = Float32Array.from({ length: 25 * sampleRateHz }, (_, n) => 0.5 * Math.sin(n * n * 1e-6))
+  const writer = new SamplesWriter(LIMITS)
+  for (let at = 0, size = 1; at < sound.length; at += size, size = 1 + ((size * 7919) % 90_000))
+    writer.add([sound.subarray(at, at + size)], sampleRateHz, 1e9)
+  const pieces = writer.end()
+  const whole = new Int16Array(pcm16(resample({ samples: sound, sampleRateHz }, 16_000).samples).buffer)
+  expect(pieces.every((sample, at) => sample === whole[at])).toBe(true)
+  expect(pieces).toHaveLength(25 * 16_000)
 })
 
 test('one rate is expected, and channels are mixed', () => {

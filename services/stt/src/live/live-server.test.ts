@@ -203,6 +203,17 @@ describe("WhisperLive's clients", () => {
     expect(client.messages.filter(({ status }) => status === 'WARNING')).toHaveLength(2)
   })
 
+  test('are told when the model has no word times, and hear the rest', async () => {
+    const abilities = () => ({ languages: ['en'], canTranslate: false, canTimeWords: false })
+    const { url, inputs } = await setUp(counting, { abilities })
+    const client = await new Client(url).greet({ ...HELLO, word_timestamps: true })
+    client.say(tone(1))
+    client.end()
+    expect(await client.closed).toBe(1000)
+    expect(inputs[0]).toMatchObject({ timestamps: 'segments' })
+    expect(client.messages.filter(({ status }) => status === 'WARNING')).toHaveLength(1)
+  })
+
   test('hear nothing of silence', async () => {
     const { url, inputs } = await setUp()
     const client = await new Client(url).greet()

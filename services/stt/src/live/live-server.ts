@@ -157,7 +157,7 @@ export class LiveServer {
     const tell = (message: object) => this.#tell(client, message)
     return new LiveSession(
       {
-        hello: { ...hello, language: this.#languageOf(client, hello) },
+        hello: { ...hello, language: this.#languageOf(client, hello), hasWords: this.#canTimeWords(client, hello) },
         submit,
         detectVoice,
         onSegments: (segments) => tell(segmentsMessage(hello.uid, segments)),
@@ -177,6 +177,13 @@ export class LiveServer {
     if (code !== undefined) return code
     send(client, warningMessage(uid, 'the model does not know this language: it is detected instead'))
     return null
+  }
+
+  /** Word times are left out, and the client told so, where the model has none. */
+  #canTimeWords(client: WebSocket, { uid, hasWords }: Hello): boolean {
+    if (!hasWords || this.#options.abilities()?.canTimeWords !== false) return hasWords
+    send(client, warningMessage(uid, 'word times are not available with this model'))
+    return false
   }
 
   #take(client: WebSocket, session: LiveSession, hello: Hello, data: RawData, isBinary: boolean): void {

@@ -51,6 +51,12 @@ test('what lies close together is packed while a window has room', async () => {
   for (const [from = 0, to = 0] of chunks) expect(to - from).toBeLessThanOrEqual(30)
 })
 
+test('no padding makes a chunk longer than the engine takes', async () => {
+  const [[from = 0, to = 0] = []] = await chunksOf(turns(0, 10, 28, 10), { padSeconds: 5 })
+  expect(to - from).toBeGreaterThan(29)
+  expect(to - from).toBeLessThanOrEqual(30)
+})
+
 test('a longer pause begins a new chunk, unless windows are better full', async () => {
   const talk = turns(3, 2, 3, 2, 3)
   expect(await chunksOf(talk)).toHaveLength(3)

@@ -22,6 +22,8 @@ export type ChunkOptions = {
 }
 
 const SAMPLE_RATE_HZ = 16_000
+/** What the engine takes at most. */
+const WINDOW_SAMPLES = 30 * SAMPLE_RATE_HZ
 const BLOCK_FRAMES = 1875 // a minute
 const ROWS = 8
 const LEAST_ROW_FRAMES = 250 // 8 s
@@ -119,7 +121,8 @@ class Packer {
   }
 
   #padded({ from, to }: Stretch, limit: number): Chunk {
-    const pad = (this.#options.padSeconds ?? PAD_SECONDS) * SAMPLE_RATE_HZ
+    const room = WINDOW_SAMPLES - (to - from) * FRAME_SAMPLES
+    const pad = Math.min((this.#options.padSeconds ?? PAD_SECONDS) * SAMPLE_RATE_HZ, Math.floor(room / 2))
     const chunk = {
       from: Math.max(this.#last, Math.round(from * FRAME_SAMPLES - pad)),
       to: Math.min(limit, this.#length, Math.round(to * FRAME_SAMPLES + pad)),
