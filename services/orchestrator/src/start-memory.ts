@@ -42,7 +42,7 @@ export function startMemory(config: Config, llm: LanguageModel, log: Log): Start
   const stage = createMemory({ embedder, store, ...config.memory, log, queue: jobs, writer })
   return {
     stage,
-    book: createMemoryBook({ store, embedder }),
+    book: createMemoryBook({ store, embedder, settledFor: (...asked) => stage.settledFor(...asked) }),
     models: () => (ollama ? [ollama.status] : []),
     async close() {
       await jobs?.close()
