@@ -10,6 +10,10 @@ export const userPrefix = (user: string): string =>
   `hearth-${createHash('sha256').update(user).digest('hex').slice(0, USER_CHARS)}-`
 
 const MODEL_CHARS = 12
+/** The server may have other people's collections. */
+const OURS = new RegExp(`^hearth-[0-9a-f]{${USER_CHARS}}-[0-9a-f]{${MODEL_CHARS}}$`)
+
+export const isOurs = (name: string): boolean => OURS.test(name)
 
 export const modelHash = (embedding: EmbeddingModel): string =>
   createHash('sha256').update(modelKey(embedding)).digest('hex').slice(0, MODEL_CHARS)

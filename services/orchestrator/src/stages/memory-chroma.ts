@@ -5,7 +5,7 @@
 import { AppError } from '@hearth/shared/errors'
 import { Chroma, isGone } from './chroma.ts'
 import type { ChromaOptions, Collection, GetQuery } from './chroma.ts'
-import { modelHash, nameOf, userPrefix } from './memory-chroma-names.ts'
+import { isOurs, modelHash, nameOf, userPrefix } from './memory-chroma-names.ts'
 import { noteFrom, plainNoteFrom, recordOf } from './memory-chroma-records.ts'
 import { withoutVector } from './memory-note.ts'
 import type {
@@ -24,7 +24,6 @@ export function openChroma(options: ChromaOptions): NoteStore {
   return new ChromaNotes(new Chroma(options))
 }
 
-const PREFIX = 'hearth'
 /** Superseded notes are found too, and left out: so some more are asked for. */
 const MORE = 16
 /** Of one call. */
@@ -119,7 +118,7 @@ class ChromaNotes implements NoteStore {
     return this.#asking(async () => {
       const notes: Note[] = []
       for (const collection of (await this.#collections(signal)).values()) {
-        if (!collection.name.startsWith(`${PREFIX}-`) || collection.name.endsWith(modelHash(embedding))) continue
+        if (!isOurs(collection.name) || collection.name.endsWith(modelHash(embedding))) continue
         const found = await this.#chroma.get(collection.id, { limit: limit - notes.length }, signal)
         notes.push(...found.map((record) => withoutVector(noteFrom(record))))
         if (found.length === 0) await this.#drop(collection, signal)
