@@ -1,7 +1,7 @@
 /**
  * The embeddings service's path (tokenizer, batcher, engine thread; without HTTP) beside transformers.js's feature-extraction pipeline, on one
- * model of MiniLM-L6's shape with random weights, taking turns. Chroma's default embedding function is that pipeline (mean, normalised, the whole
- * list as one batch); it is measured as such, because it can't be told to load a local model. The bound of a lone text is a bare session run; of
+ * model of MiniLM-L6's shape with random weights, taking turns. Chroma's default embedding function (@chroma-core/default-embed 0.1.9) is that
+ * pipeline, mean and normalised, the whole list as one batch, and is made anew for each call; what is measured is the pipeline alone. The bound of a lone text is a bare session run; of
  * many, all their tokens without padding at the speed of the best batch.
  *
  *   npm run bench -- embeddings [--rounds 7] [--model-dir <folder>]

@@ -43,7 +43,7 @@ export function startMemory(config: Config, llm: LanguageModel, send: Send, log:
   const stage = createMemory({ embedder, store, ...config.memory, log, queue: jobs, writer })
   return {
     stage,
-    book: createMemoryBook({ store, embedder }),
+    book: createMemoryBook({ store, embedder, settledFor: (...asked) => stage.settledFor(...asked) }),
     models: () => (ollama ? [ollama.status] : []),
     async close() {
       await jobs?.close()

@@ -37,15 +37,22 @@ export interface MemoryBook {
 export type MemoryBookOptions = {
   readonly store: NoteStore
   readonly embedder: Embedder
+  /** Resolves when what the user has just said is kept, within a limit. */
+  readonly settledFor?: (user: string, limitMs: number, signal: AbortSignal) => Promise<void>
   /** Milliseconds since 1970. */
   readonly now?: () => number
 }
 
 /** Embedded in one request. */
 const BATCH = 64
+const SETTLE_MS = 2000
 const QUESTION_CHARS = 500
 
-export function createMemoryBook({ store, embedder, now = Date.now }: MemoryBookOptions): MemoryBook {
+export function createMemoryBook(options: MemoryBookOptions): MemoryBook {
+  const { store, embedder, settledFor, now = Date.now } = options
+  /** What was said before the person asked is there, or gone with the rest. */
+  const caughtUp = (user: string, signal: AbortSignal) => settledFor?.(user, SETTLE_MS, signal)
+
   async function find(user: string, id: string, signal: AbortSignal): Promise<EmbeddedNote> {
     const [note] = await store.get(user, [id], signal)
     if (!note) throw notFound()
@@ -69,9 +76,13 @@ export function createMemoryBook({ store, embedder, now = Date.now }: MemoryBook
   }
 
   return {
-    list: (query, signal) => store.list(query, signal),
+    async list(query, signal) {
+      if (query.after === undefined) await caughtUp(query.user, signal)
+      return store.list(query, signal)
+    },
 
     async search(user, question, limit, signal) {
+      await caughtUp(user, signal)
       const { vectors, model, revision = null } = await embedder.embed([question.slice(0, QUESTION_CHARS)], signal)
       const [vector] = vectors
       if (!vector) return []
@@ -104,7 +115,10 @@ export function createMemoryBook({ store, embedder, now = Date.now }: MemoryBook
       if ((await store.delete(user, [id], signal)) === 0) throw notFound()
     },
 
-    forgetAll: (user, signal) => store.deleteAll(user, signal),
+    async forgetAll(user, signal) {
+      await caughtUp(user, signal)
+      return store.deleteAll(user, signal)
+    },
 
     async take(user, notes, signal) {
       const whole = notes.map((note) => completed(note, user, now()))

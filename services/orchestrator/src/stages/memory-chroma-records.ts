@@ -1,14 +1,7 @@
 /** A note as a record of Chroma, and back. Chroma's metadata are flat: lists are JSON, and what is null is left out. */
-import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import type { ChromaRecord, NewRecord } from './chroma.ts'
 import type { EmbeddedNote, Note } from './memory-note.ts'
-
-const USER_CHARS = 24
-
-/** What the names of a user's collections begin with. */
-export const userPrefix = (user: string): string =>
-  `hearth-${createHash('sha256').update(user).digest('hex').slice(0, USER_CHARS)}-`
 
 const words = z.string().transform((text) => z.array(z.string()).parse(JSON.parse(text)))
 const optional = z

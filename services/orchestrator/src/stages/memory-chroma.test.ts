@@ -84,6 +84,16 @@ describe.skipIf(NO_CHROMA !== null)(`a real Chroma server${NO_CHROMA ? ` (${NO_C
     expect((await store.list({ user: 'anna', limit: 50 }, live())).notes).toMatchObject([{ text: 'b' }])
   })
 
+  test('may have collections of others, which are left alone', async () => {
+    await clear()
+    const direct = new Chroma(options())
+    await direct.open('hearth-notes', { owner: 'somebody' }, live())
+    const store = openChroma(options())
+    await store.put([noteOf('a')], live())
+    expect(await store.outdated(MODEL, 10, live())).toEqual([])
+    expect((await direct.collections(live())).map(({ name }) => name)).toContain('hearth-notes')
+  })
+
   test('whose collection has vectors of another size is refused in plain words', async () => {
     await clear()
     await openChroma(options()).put([noteOf('a')], live())

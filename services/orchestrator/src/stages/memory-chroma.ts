@@ -2,12 +2,12 @@
  * Memory in Chroma. Each user has a collection of their own for each embedding model: a search can't see anybody else's notes, nor compare
  * vectors of two models, whatever it asks for.
  */
-import { createHash } from 'node:crypto'
 import { AppError } from '@hearth/shared/errors'
 import { Chroma, isGone } from './chroma.ts'
 import type { ChromaOptions, Collection, GetQuery } from './chroma.ts'
-import { noteFrom, plainNoteFrom, recordOf, userPrefix } from './memory-chroma-records.ts'
-import { modelKey, withoutVector } from './memory-note.ts'
+import { isOurs, modelHash, nameOf, userPrefix } from './memory-chroma-names.ts'
+import { noteFrom, plainNoteFrom, recordOf } from './memory-chroma-records.ts'
+import { withoutVector } from './memory-note.ts'
 import type {
   EmbeddedNote,
   EmbeddingModel,
@@ -24,7 +24,6 @@ export function openChroma(options: ChromaOptions): NoteStore {
   return new ChromaNotes(new Chroma(options))
 }
 
-const PREFIX = 'hearth'
 /** Superseded notes are found too, and left out: so some more are asked for. */
 const MORE = 16
 /** Of one call. */
@@ -119,7 +118,7 @@ class ChromaNotes implements NoteStore {
     return this.#asking(async () => {
       const notes: Note[] = []
       for (const collection of (await this.#collections(signal)).values()) {
-        if (!collection.name.startsWith(`${PREFIX}-`) || collection.name.endsWith(modelHash(embedding))) continue
+        if (!isOurs(collection.name) || collection.name.endsWith(modelHash(embedding))) continue
         const found = await this.#chroma.get(collection.id, { limit: limit - notes.length }, signal)
         notes.push(...found.map((record) => withoutVector(noteFrom(record))))
         if (found.length === 0) await this.#drop(collection, signal)
@@ -214,13 +213,6 @@ function groups(notes: readonly EmbeddedNote[]): Iterable<Group> {
   }
   return all.values()
 }
-
-const MODEL_CHARS = 12
-
-const modelHash = (embedding: EmbeddingModel): string =>
-  createHash('sha256').update(modelKey(embedding)).digest('hex').slice(0, MODEL_CHARS)
-
-const nameOf = (user: string, embedding: EmbeddingModel): string => `${userPrefix(user)}${modelHash(embedding)}`
 
 /** Chroma takes `%` and `_` for any letters. */
 const holds =

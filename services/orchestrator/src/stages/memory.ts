@@ -59,6 +59,8 @@ export type MemoryOptions = {
 export type ClosableMemory = Memory & {
   /** Keeps statements now: the work of a job. Throws what the store and the embedder throw. */
   keep(said: readonly Statements[], signal: AbortSignal): Promise<void>
+  /** Resolves when what the user has said so far is kept, or has to wait, or after the limit; throws the signal's reason. */
+  settledFor(user: string, limitMs: number, signal: AbortSignal): Promise<void>
   /** Resolves when nothing is being kept or embedded anew. */
   settled(): Promise<void>
   /** Stops its work in the background; what is kept for later in this process is lost. */
@@ -108,14 +110,11 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
     enrichment?.add(kept.notes)
   }
 
-  /** What the user has just said is found too, unless keeping it takes so long that nothing would be found in time. */
-  async function settledFor(user: string, limit: AbortSignal): Promise<void> {
-    const settling = async () => {
+  const settledFor = (user: string, limitMs: number, signal: AbortSignal): Promise<void> =>
+    within(limitMs, signal, async () => {
       await keeping.settled(user)
       await queue?.settled(user)
-    }
-    await within(budgetMs / 2, limit, settling).catch(() => limit.throwIfAborted())
-  }
+    }).catch(() => signal.throwIfAborted())
 
   /** Behind the turn. Never rejects: what can't be kept now waits. */
   async function keepBehind(said: Statements): Promise<void> {
@@ -130,13 +129,15 @@ export function createMemory(options: MemoryOptions): ClosableMemory {
 
   return {
     keep,
+    settledFor,
 
     recall(text, user, signal) {
       enrichment?.pause()
       return breaker.call(
         () =>
           within(budgetMs, signal, async (limit) => {
-            await settledFor(user, limit)
+            // What the user has just said is found too, unless keeping it takes so long that nothing would be found in time.
+            await settledFor(user, budgetMs / 2, limit)
             return find(text, user, limit)
           }),
         signal,
