@@ -11,8 +11,16 @@ const OWN_NAMES: Readonly<Record<string, string>> = {
   tl: 'tagalog',
 }
 
+const nameOf = (code: string): string => OWN_NAMES[code] ?? (NAMES.of(code) ?? code).toLowerCase()
+
+const LETTERS = Array.from('abcdefghijklmnopqrstuvwxyz')
+/** Unicode gives a code it does not know back as it is. */
+const CODES = LETTERS.flatMap((one) => LETTERS.map((other) => one + other)).filter((code) => NAMES.of(code) !== code)
+/** Made once: a name from Unicode's tables takes microseconds, and a search compares two hundred. */
+const NAME_BY_CODE = new Map(CODES.map((code) => [code, nameOf(code)]))
+
 /** `de` -> `german`. */
-export const languageName = (code: string): string => OWN_NAMES[code] ?? (NAMES.of(code) ?? code).toLowerCase()
+export const languageName = (code: string): string => NAME_BY_CODE.get(code) ?? nameOf(code)
 
 /** The one of `codes` that `name` means: a code (`de`), one with a region (`de-CH`), or a name (`German`). */
 export function findLanguage(name: string, codes: readonly string[]): string | undefined {
@@ -20,10 +28,6 @@ export function findLanguage(name: string, codes: readonly string[]): string | u
   const [code = ''] = wanted.split(/[-_]/)
   return codes.find((known) => known === code) ?? codes.find((known) => languageName(known) === wanted)
 }
-
-const LETTERS = Array.from('abcdefghijklmnopqrstuvwxyz')
-/** Unicode gives a code it does not know back as it is. */
-const CODES = LETTERS.flatMap((one) => LETTERS.map((other) => one + other)).filter((code) => NAMES.of(code) !== code)
 
 /** The two-letter code (ISO 639-1) of a language told as in `findLanguage`; undefined when it has none. */
 export const languageCode = (name: string): string | undefined => findLanguage(name, CODES)
