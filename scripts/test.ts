@@ -15,6 +15,8 @@ async function everything(): Promise<Outcome[]> {
   const steps = [await show('check', [process.execPath, 'scripts/check.ts'])]
   const redis = await provideRedis(thisMachine, (line) => console.log(line))
   console.log(redis === null ? 'Redis: none to be had' : `Redis: ${redis}`)
+  const chroma = await show('chroma', [process.execPath, 'scripts/install-chroma.ts'])
+  if (!chroma.isGood) console.log('Chroma: none to be had, what needs one is skipped')
   for (const project of PROJECTS) steps.push(await vitest(project, ['--project', project]))
   return steps
 }

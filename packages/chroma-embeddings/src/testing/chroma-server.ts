@@ -1,6 +1,6 @@
 /**
  * A real Chroma server for tests and benches: the one that scripts/install-chroma.ts brought, as a process of its own. Its library has no
- * other way to be started, and takes half a gigabyte, so it is no dependency of Hearth.
+ * other way to be started, and takes 400 MB, so it is no dependency of Hearth.
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
