@@ -191,6 +191,17 @@ describe('without Redis', () => {
     expect(await ended((await submit('after')).id)).toMatchObject({ result: { text: 'I heard after' } })
   })
 
+  test('that stops while a worker closes, nobody waits for the jobs that it can no longer end', async () => {
+    const stuck = await startReplica(() => {})
+    onTestFinished(() => stuck.close())
+    const worker = jobs.work([stuck.url], { closeMs: 10 * LIMIT_MS })
+    await submit('nobody')
+    await until(() => stuck.asked.length > 0, inTime())
+    const closed = worker.close()
+    await redis.stop()
+    await expect(closed).resolves.toBeUndefined()
+  })
+
   test('from the start a job is refused too, and taken once Redis is there', async () => {
     const port = await freePort()
     const early = await openJobs(`redis://127.0.0.1:${port}`)

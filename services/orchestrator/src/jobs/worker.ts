@@ -196,9 +196,15 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
   async function close(): Promise<void> {
     watch.close()
     const isAway = connection.status !== 'ready'
+    // A graceful end asks Redis, and waits for one that stops at the same time.
+    const gone = new Promise<false>((resolve) => {
+      if (isAway) resolve(false)
+      connection.once('close', () => resolve(false))
+    })
     const closed = worker.close(isAway).catch(() => {})
     const ended = await Promise.race([
       closed.then(() => true),
+      gone,
       delay(options.closeMs ?? CLOSE_MS, false, { ref: false }),
     ])
     stop.abort(new AppError('draining', 'this worker stops'))
