@@ -1,24 +1,14 @@
 import { EmbeddingsReply, ErrorBody } from '@hearth/shared/api'
-import type { ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import { readyModel } from '@hearth/shared/testing/model-status'
 import { describe, expect, test } from 'vitest'
 import { createEmbeddingsApp } from './app.ts'
 import type { EmbeddingsAppOptions } from './embed-input.ts'
 import type { Submit } from './embed.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
-const STATUS: ModelStatus = {
-  id: 'demo/minilm',
-  source: 'demo',
-  state: 'ready',
-  progress: null,
-  loadMs: 1,
-  firstInferenceMs: 2,
-  secondInferenceMs: 1,
-  warning: null,
-  error: null,
-}
+const STATUS = readyModel('demo/minilm')
 
 /** One token per word, and one at each end. */
 const TOKENIZER: Tokenizer & { revision: string } = {

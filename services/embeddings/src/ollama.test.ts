@@ -1,19 +1,10 @@
 import type { ModelStatus } from '@hearth/shared/api'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import { readyModel } from '@hearth/shared/testing/model-status'
 import { describe, expect, test } from 'vitest'
 import { createEmbeddingsApp } from './app.ts'
 
-const STATUS: ModelStatus = {
-  id: 'demo/minilm',
-  source: 'demo',
-  state: 'ready',
-  progress: null,
-  loadMs: 1,
-  firstInferenceMs: 2,
-  secondInferenceMs: 1,
-  warning: null,
-  error: null,
-}
+const STATUS = readyModel('demo/minilm')
 const TOKENIZER = {
   encode: (text: string) => new Int32Array(text.split(' ').length + 2).fill(9),
   maxTokens: 16,

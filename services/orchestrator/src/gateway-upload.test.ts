@@ -1,6 +1,5 @@
 /** An upload through the gateway while the replica that it goes to is away, or goes away. */
-import { EventEmitter, once } from 'node:events'
-import { createServer } from 'node:http'
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setImmediate as turn } from 'node:timers/promises'
 import { createApp } from '@hearth/shared/http'
@@ -9,6 +8,7 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { afterEach, expect, test } from 'vitest'
 import { addGateway } from './gateway.ts'
 import { createReplicaSend } from './replica-send.ts'
+import { startPlainServer } from './testing/plain-server.ts'
 
 const log = createLogger({ service: 'orchestrator', level: 'silent' })
 const KIBIBYTE = 1024
@@ -19,20 +19,12 @@ afterEach(async () => {
 })
 
 async function startReplica(behaviour: (request: IncomingMessage, response: ServerResponse) => unknown) {
-  const server = createServer((request, response) => {
+  const server = await startPlainServer((request, response) => {
     if (request.url === '/ready') response.end()
     else void behaviour(request, response)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  closing.push(async () => {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('expected an address with a port')
-  return `http://127.0.0.1:${address.port}`
+  closing.push(server.close)
+  return server.url
 }
 
 /** Answers with how many bytes came. */

@@ -1,6 +1,6 @@
 /** The gateway between a real client and a real service, both on sockets of this machine. */
 import { EventEmitter, once } from 'node:events'
-import { createServer, request as httpRequest } from 'node:http'
+import { request as httpRequest } from 'node:http'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createApp } from '@hearth/shared/http'
 import { serve } from '@hearth/shared/serve'
@@ -8,6 +8,7 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { afterEach, describe, expect, test } from 'vitest'
 import { addGateway } from './gateway.ts'
 import type { GatewayOptions } from './gateway.ts'
+import { startPlainServer } from './testing/plain-server.ts'
 
 const log = createLogger({ service: 'orchestrator', level: 'silent' })
 const NOWHERE = 'http://127.0.0.1:1'
@@ -23,17 +24,9 @@ afterEach(async () => {
 async function startService(
   listener: (request: IncomingMessage, response: ServerResponse) => unknown,
 ): Promise<string> {
-  const server = createServer((request, response) => void listener(request, response))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  closing.push(async () => {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('expected an address with a port')
-  return `http://127.0.0.1:${address.port}`
+  const server = await startPlainServer(listener)
+  closing.push(server.close)
+  return server.url
 }
 
 async function startGateway(services: Partial<GatewayOptions['services']>, options: Partial<GatewayOptions> = {}) {

@@ -1,6 +1,6 @@
 /** The app with an engine and a voice detector that do what a test tells them. */
-import type { ModelStatus } from '@hearth/shared/api'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import { readyModel } from '@hearth/shared/testing/model-status'
 import { encodeWav } from '@hearth/shared/wav'
 import { createSttApp } from '../app.ts'
 import type { SttAppOptions } from '../app.ts'
@@ -10,17 +10,7 @@ import type { Submit } from '../transcribe.ts'
 import { FRAME_SAMPLES } from '../voice/silero-engine.ts'
 import type { DetectVoice } from '../voice/speech-chunks.ts'
 
-export const STATUS: ModelStatus = {
-  id: 'demo/whisper',
-  source: 'demo',
-  state: 'ready',
-  progress: null,
-  loadMs: 1,
-  firstInferenceMs: 2,
-  secondInferenceMs: 1,
-  warning: null,
-  error: null,
-}
+export const STATUS = readyModel('demo/whisper')
 
 /** What the engine answers: `Good morning.` in one segment, unless told. */
 export const heard = (change: Partial<Transcript> = {}): Awaited<ReturnType<Submit>> => {

@@ -1,7 +1,7 @@
 /** The service as a Hono app over models that the test makes, and requests to it. */
 import { ErrorBody } from '@hearth/shared/api'
-import type { ModelStatus } from '@hearth/shared/api'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import { readyModel } from '@hearth/shared/testing/model-status'
 import { expect } from 'vitest'
 import { createTtsApp } from '../app.ts'
 import type { TtsAppOptions } from '../app.ts'
@@ -10,17 +10,7 @@ import type { SpeechInput } from '../speech.ts'
 import type { Submit } from '../speak.ts'
 
 export const RATE = 24_000
-export const STATUS: ModelStatus = {
-  id: 'demo/kokoro',
-  source: 'demo',
-  state: 'ready',
-  progress: null,
-  loadMs: 1,
-  firstInferenceMs: 2,
-  secondInferenceMs: 1,
-  warning: null,
-  error: null,
-}
+export const STATUS = readyModel('demo/kokoro')
 
 export const spoken = (samples: Float32Array, tokens = 5): Awaited<ReturnType<Submit>> => ({
   output: { samples, sampleRateHz: RATE, tokens, words: [{ word: 'x', startMs: 10, endMs: 90 }], isEstimated: true },
