@@ -197,14 +197,14 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     watch.close()
     const isAway = connection.status !== 'ready'
     // A graceful end asks Redis, and waits for one that stops at the same time.
-    const gone = new Promise<false>((resolve) => {
+    const redisGone = new Promise<false>((resolve) => {
       if (isAway) resolve(false)
       connection.once('close', () => resolve(false))
     })
     const closed = worker.close(isAway).catch(() => {})
     const ended = await Promise.race([
       closed.then(() => true),
-      gone,
+      redisGone,
       delay(options.closeMs ?? CLOSE_MS, false, { ref: false }),
     ])
     stop.abort(new AppError('draining', 'this worker stops'))
