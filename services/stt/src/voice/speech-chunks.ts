@@ -2,16 +2,14 @@
  * A recording of any length as the chunks that go to the engine: cut at pauses, packed while they fit into a window, and without
  * the silence between them. It is listened to a minute at a time, so that the first chunk is on its way before the last is known.
  */
-import { FRAME_SAMPLES } from './silero-engine.ts'
-import type { VoiceInput, VoiceOutput } from './silero-engine.ts'
+import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
+import type { VoiceOutput } from '@hearth/hearing/silero-engine'
+import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { FRAME_SECONDS, SpeechFinder, VOICE } from './speech-finder.ts'
 import type { Stretch, VoiceOptions } from './speech-finder.ts'
 
 /** Samples at 16 kHz, from and to. */
 export type Chunk = { readonly from: number; readonly to: number }
-
-/** Probabilities of speech; the batcher of the voice detector. */
-export type DetectVoice = (input: VoiceInput, signal: AbortSignal) => Promise<VoiceOutput>
 
 export type ChunkOptions = {
   readonly voice?: Partial<VoiceOptions>

@@ -8,7 +8,7 @@ import { createEngine } from './silero-engine.ts'
 import type { VoiceInput } from './silero-engine.ts'
 
 const speech = (name: string) =>
-  decodeWav(readFileSync(join(import.meta.dirname, '../../../../models/speech', name))).samples
+  decodeWav(readFileSync(join(import.meta.dirname, '../../../models/speech', name))).samples
 const input = (samples: Float32Array, change: Partial<VoiceInput> = {}): VoiceInput => ({
   samples,
   skipFrames: 0,

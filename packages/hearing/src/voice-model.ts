@@ -2,8 +2,10 @@
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
 import type { Log } from '@hearth/shared/telemetry'
-import type { VoiceInput, VoiceOutput } from './voice/silero-engine.ts'
-import type { DetectVoice } from './voice/speech-chunks.ts'
+import type { VoiceInput, VoiceOutput } from './silero-engine.ts'
+
+/** Probabilities of speech; the batcher of the voice detector. */
+export type DetectVoice = (input: VoiceInput, signal: AbortSignal) => Promise<VoiceOutput>
 
 const ROWS = 8
 
@@ -17,7 +19,7 @@ export function createVoiceModel(log: Log): { detectVoice: DetectVoice; close: (
     fetch: async () => ({ id: 'silero-vad', source: 'local', revision: null, dir: import.meta.dirname, warning: null }),
     createThread: () =>
       new EngineThread({
-        module: new URL('./voice/silero-engine.ts', import.meta.url),
+        module: new URL('./silero-engine.ts', import.meta.url),
         options: { maxBatchSize: ROWS },
         name: 'voice',
       }),
