@@ -144,8 +144,8 @@ describe('the Dockerfile', () => {
     expect(own).toContain('shared')
     const ignored = read('.dockerignore').split('\n')
     for (const name of own) {
-      expect(file).toContain(`COPY packages/${name}/package.json packages/${name}/\n`)
-      expect(file).toContain(`COPY packages/${name} /app/packages/${name}\n`)
+      expect(file).toContain(`\nCOPY packages/${name}/package.json packages/${name}/\n`)
+      expect(file).toContain(`\nCOPY packages/${name} /app/packages/${name}\n`)
       expect(ignored).toContain(`!packages/${name}`)
     }
   })

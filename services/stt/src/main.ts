@@ -21,7 +21,7 @@ runService('stt', async () => {
   const config = readSttConfig()
   const settings = config.stt
   const { dtype, threads, maxBatchSize, fitWindow, batchWindowMs } = settings
-  const voice = createVoiceModel(createLogger({ service: 'stt', level: config.log.level }))
+  const voice = createVoiceModel({ log: createLogger({ service: 'stt', level: config.log.level }) })
   const decoding = new DecodeThreads({ threads: DECODE_THREADS })
   decoding.warm()
   let live: LiveServer | undefined

@@ -2,7 +2,6 @@
  * One live transcription: sound comes in as it is spoken, and segments go out. While an utterance lasts it is heard again and again from its
  * beginning, which gives partials; when it ends it is heard once more, whole, and that is its text for good.
  */
-import { AudioWindow } from '@hearth/hearing/audio-window'
 import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
 import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { AppError } from '@hearth/shared/errors'
@@ -10,6 +9,7 @@ import type { Segment, SpeechInput, Transcript, Word } from '../speech.ts'
 import type { Submit } from '../transcribe.ts'
 import { SpeechFinder } from '../voice/speech-finder.ts'
 import type { Stretch } from '../voice/speech-finder.ts'
+import { AudioWindow } from './audio-window.ts'
 import type { Hello, LiveSegment } from './protocol.ts'
 
 export type LiveOptions = {

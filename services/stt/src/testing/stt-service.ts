@@ -29,7 +29,7 @@ export async function startSttService(): Promise<RunningService> {
     metrics,
   })
   model.start()
-  const voice = createVoiceModel(log)
+  const voice = createVoiceModel({ log })
   const decoding = new DecodeThreads({ threads: 2 })
   const abilities = await readAbilities(options)
   const app = createSttApp({

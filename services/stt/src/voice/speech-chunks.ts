@@ -3,7 +3,6 @@
  * the silence between them. It is listened to a minute at a time, so that the first chunk is on its way before the last is known.
  */
 import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
-import type { VoiceOutput } from '@hearth/hearing/silero-engine'
 import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { FRAME_SECONDS, SpeechFinder, VOICE } from './speech-finder.ts'
 import type { Stretch, VoiceOptions } from './speech-finder.ts'
@@ -74,9 +73,9 @@ async function listen(
   { from, to }: Stretch,
   detect: DetectVoice,
   signal: AbortSignal,
-): Promise<VoiceOutput[]> {
+): Promise<Float32Array[]> {
   const perRow = Math.max(LEAST_ROW_FRAMES, Math.ceil((to - from) / ROWS))
-  const rows: Promise<VoiceOutput>[] = []
+  const rows: Promise<Float32Array>[] = []
   for (let start = from; start < to; start += perRow) {
     const warm = Math.min(WARM_FRAMES, start)
     const row = floats(samples, (start - warm) * FRAME_SAMPLES, Math.min(to, start + perRow) * FRAME_SAMPLES)
