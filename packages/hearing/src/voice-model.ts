@@ -1,7 +1,8 @@
 /** The voice detector: a model of its own in a thread of its own, shared by every recording and every live client of a service. */
+import type { ModelStatus } from '@hearth/shared/api'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
-import type { Log } from '@hearth/shared/telemetry'
+import type { Log, Metrics } from '@hearth/shared/telemetry'
 import type { VoiceInput, VoiceOutput } from './silero-engine.ts'
 
 /** Probabilities of speech in a recording; the batcher of the voice detector. */
@@ -16,11 +17,20 @@ export type FollowVoice = (input: Pick<VoiceInput, 'samples' | 'memory'>, signal
 export type VoiceModel = {
   readonly detectVoice: DetectVoice
   readonly followVoice: FollowVoice
+  readonly status: () => ModelStatus
   readonly close: () => Promise<void>
 }
 
 /** `rows`: sounds that are listened to side by side. */
-export function createVoiceModel({ log, rows = 8 }: { log: Log; rows?: number }): VoiceModel {
+export function createVoiceModel({
+  log,
+  metrics,
+  rows = 8,
+}: {
+  log: Log
+  metrics?: Metrics
+  rows?: number
+}): VoiceModel {
   const model = new Model<VoiceInput, VoiceOutput>({
     name: 'voice',
     id: 'silero-vad',
@@ -35,11 +45,13 @@ export function createVoiceModel({ log, rows = 8 }: { log: Log; rows?: number })
         name: 'voice',
       }),
     log,
+    ...(metrics && { metrics }),
   })
   model.start()
   return {
     detectVoice: async (input, signal) => (await model.submit(input, signal)).output.probabilities,
     followVoice: async (input, signal) => (await model.submit({ ...input, skipFrames: 0 }, signal)).output,
+    status: () => model.status,
     close: () => model.close(),
   }
 }
