@@ -26,6 +26,7 @@ import { connectRedis } from './redis.ts'
 import { createReplicaSend } from './replica-send.ts'
 import { createSummariser } from './session-summary.ts'
 import { Sessions } from './sessions.ts'
+import { startEars } from './start-ears.ts'
 import { startMemory } from './start-memory.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createLanguageModels } from './stages/language-models.ts'
@@ -52,6 +53,7 @@ async function main(): Promise<void> {
   const send = createReplicaSend()
   const memory = startMemory(config, llm, send, log)
   const stages = createStages(config, { memory: memory.stage, llm, queue: jobs?.queue, send, log })
+  const ears = startEars(config, log, metrics)
   const sessions = createSessions(config, llm, log)
   const current = () => llm.status
   const closing = new AbortController()
@@ -63,6 +65,7 @@ async function main(): Promise<void> {
     memory: memory.book,
     sessions,
     models: () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()],
+    optionalModels: ears.models,
     services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
     send,
     jobs,
@@ -83,6 +86,7 @@ async function main(): Promise<void> {
     () => chat.close(),
     async () => stages.close(),
     () => memory.close(),
+    () => ears.close(),
   ]
   const server = await serve({ app, port, hostname, log, onDrain, close })
   await llm.start()
