@@ -60,6 +60,13 @@ export const EmbeddingsReply = z.object({
 })
 export type EmbeddingsReply = z.infer<typeof EmbeddingsReply>
 
+/** A request to the stt service may bring a name of its own, 1 to 80 of A-Z a-z 0-9 _ -, under which its progress can be asked for. */
+export const PROGRESS_ID_HEADER = 'x-progress-id'
+
+/** `GET /v1/audio/progress/{id}` of the stt service: how much of the recording is heard, for as long as it is being heard. */
+export const HearingProgress = z.object({ seconds: z.number(), total_seconds: z.number() })
+export type HearingProgress = z.infer<typeof HearingProgress>
+
 /** Response headers of the model services. Times are milliseconds with one decimal; names follow text-embeddings-inference. */
 export const HEADERS = {
   requestId: 'x-request-id',

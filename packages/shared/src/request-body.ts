@@ -37,7 +37,7 @@ export async function readFormBytes(c: Context): Promise<{ form: FormData; bytes
   // The limit was checked on the way in; reading the bytes first tells a broken connection from a broken form.
   const body = await readBytes(c)
   checkPartCount(body, type)
-  const reading = new Response(body, { headers: { 'content-type': String(type) } }).formData()
+  const reading = new Response(streamOf(body), { headers: { 'content-type': String(type) } }).formData()
   const form = await reading.catch((cause: unknown) => {
     throw new AppError(
       'invalid_multipart',
@@ -47,6 +47,15 @@ export async function readFormBytes(c: Context): Promise<{ form: FormData; bytes
   })
   return { form, bytes: body }
 }
+
+/** A Response copies bytes that it is given, but not those of a stream. */
+const streamOf = (bytes: Uint8Array<ArrayBuffer>): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    start(controller) {
+      controller.enqueue(bytes)
+      controller.close()
+    },
+  })
 
 /** Before parsing, which takes a second for the hundred thousand parts that fit into an upload. */
 function checkPartCount(body: Uint8Array<ArrayBuffer>, { essence, params }: MIMEType): void {
@@ -63,7 +72,10 @@ export async function readBytes(c: Context): Promise<Uint8Array<ArrayBuffer>> {
   // Only now: a request that is refused by its headers is never asked for its body (see serve.ts).
   if (c.req.header('expect')?.toLowerCase() === '100-continue') nodeOf(c).outgoing?.writeContinue()
   try {
-    return new Uint8Array(await c.req.raw.arrayBuffer())
+    const pieces: Uint8Array[] = []
+    for await (const piece of c.req.raw.body ?? []) pieces.push(piece)
+    // `arrayBuffer()` makes two copies of an upload.
+    return joined(pieces)
   } catch (error) {
     if (error instanceof AppError) throw error
     if (error instanceof Error && error.cause instanceof AppError) throw error.cause
@@ -127,4 +139,14 @@ function describe(issue: z.core.$ZodIssue | undefined): AppError {
   }
   const param = path.join('.')
   return new AppError('invalid_request', `${param || 'body'}: ${issue?.message ?? 'invalid'}`, param ? { param } : {})
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    all.set(piece, at)
+    at += piece.length
+  }
+  return all
 }

@@ -1,5 +1,6 @@
+import { once } from 'node:events'
 import { encodeWav } from '@hearth/shared/wav'
-import { ErrorBody, Transcription } from '@hearth/shared/api'
+import { ErrorBody, HearingProgress, Transcription } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { describe, expect, test, vi } from 'vitest'
 import type { Abilities } from './abilities.ts'
@@ -304,6 +305,65 @@ describe('a stream', () => {
     await reader?.cancel()
     await vi.waitFor(() => expect(signals.slice(1).every(({ aborted }) => aborted)).toBe(true))
   })
+})
+
+describe('the progress of a request that has a name for it', () => {
+  const NAMED = { 'x-progress-id': 'job-1' }
+  const progressOf = async (app: ReturnType<typeof setUp>['app'], id = 'job-1') => {
+    const reply = await app.request(`/v1/audio/progress/${id}`)
+    return reply.ok ? reply.json() : reply.status
+  }
+
+  test('is told while it is heard, and forgotten at its end', async () => {
+    const held = Array.from({ length: 3 }, () => Promise.withResolvers<void>())
+    let asked = 0
+    const { app } = setUp(async () => {
+      await held[asked++]?.promise
+      return heard()
+    })
+    const body = form(turns(20, 3, 20, 3, 20), { language: 'en' })
+    const reply = app.request('/v1/audio/transcriptions', { method: 'POST', body, headers: NAMED })
+    await vi.waitFor(async () => expect(await progressOf(app)).toEqual({ seconds: 0, total_seconds: 66 }))
+    held[0]?.resolve()
+    await vi.waitFor(async () => {
+      const { seconds } = HearingProgress.parse(await progressOf(app))
+      expect(seconds).toBeGreaterThan(19)
+      expect(seconds).toBeLessThan(30)
+    })
+    expect(await progressOf(app, 'job-2')).toBe(404)
+    for (const { resolve } of held) resolve()
+    expect((await reply).status).toBe(200)
+    expect(await progressOf(app)).toBe(404)
+  })
+
+  test('is forgotten when its client leaves, or it fails', async () => {
+    const { app } = setUp(async (_input, signal) => {
+      await once(signal, 'abort')
+      throw signal.reason
+    })
+    const leaving = new AbortController()
+    const call = { method: 'POST', body: form(turns(20, 3, 20)), headers: NAMED, signal: leaving.signal }
+    const reply = app.request('/v1/audio/transcriptions', call)
+    await vi.waitFor(async () => expect(await progressOf(app)).toMatchObject({ seconds: 0 }))
+    leaving.abort()
+    await reply
+    expect(await progressOf(app)).toBe(404)
+  })
+
+  test.each(['json', 'text', 'srt', 'vtt', 'verbose_json', 'stream'])(
+    'changes nothing in its reply as %s',
+    async (kind) => {
+      const ask = async (headers: Record<string, string>) => {
+        const { app } = setUp(undefined, { now: () => 0 })
+        const fields = kind === 'stream' ? { stream: 'true' } : { response_format: kind }
+        const body = form(turns(20, 3, 20), fields)
+        const asked = { method: 'POST', body, headers: { ...headers, 'x-request-id': 'one' } }
+        const reply = await app.request('/v1/audio/transcriptions', asked)
+        return { status: reply.status, headers: Object.fromEntries(reply.headers), body: await reply.text() }
+      }
+      expect(await ask(NAMED)).toEqual(await ask({}))
+    },
+  )
 })
 
 describe('a repeat', () => {

@@ -1,8 +1,9 @@
 /**
- * The STT service's HTTP surface: OpenAI's `POST /v1/audio/transcriptions` and `/v1/audio/translations`, and the list of models. Whatever
+ * The STT service's HTTP surface: OpenAI's `POST /v1/audio/transcriptions` and `/v1/audio/translations`, their progress, and the list of models. Whatever
  * can be wrong with a request is found before it takes a place in the queue.
  */
 import type { DetectVoice } from '@hearth/hearing/voice-model'
+import { PROGRESS_ID_HEADER } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { replyStream, requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
@@ -14,6 +15,7 @@ import type { Abilities } from './abilities.ts'
 import type { ReadAudio } from './audio-file/read-audio.ts'
 import type { AudioLimits } from './audio-file/samples-writer.ts'
 import { hearingOptions, voiceOptions } from './hearing-options.ts'
+import { ProgressBook } from './progress.ts'
 import { Repeats } from './repeats.ts'
 import { jsonOf, srtOf, textOf, verboseOf, vttOf } from './reply-formats.ts'
 import type { Answer } from './reply-formats.ts'
@@ -51,7 +53,7 @@ const GAP_SECONDS = { whole: 5, fitted: 1 }
 const WHOLE_WINDOW_SECONDS = 30
 const SHORT_SAMPLES = 10 * 16_000
 
-/** The service as a Hono app, without a server: the two routes, GET /v1/models, /v1/models/:id. */
+/** The service as a Hono app, without a server: the two routes, GET /v1/audio/progress/:id, GET /v1/models, /v1/models/:id. */
 export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
   const { app, requireModel } = createModelApp(options, {
     service: 'stt',
@@ -60,17 +62,24 @@ export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
     task: 'automatic-speech-recognition',
   })
   const hear = createHearing(options)
+  const progress = new ProgressBook()
   const route = (task: Task) => async (c: Context<AppEnv>) => {
     const request = await readTranscriptionRequest(await readForm(c), task)
     requireModel(request.model)
     const signal = requestSignal(c)
-    const { parts, seconds, isRepeat } = await hear(request, signal)
+    const { parts: heard, seconds, isRepeat } = await hear(request, signal)
+    const parts = progress.follow(heard, c.req.header(PROGRESS_ID_HEADER), seconds)
     c.header('x-cache', isRepeat ? 'hit' : 'miss')
     if (request.stream) return streamed(c, await begun(parts), { ...request, seconds }, options)
     return answered(c, await lastOf(parts), request)
   }
   app.post('/v1/audio/transcriptions', route('transcribe'))
   app.post('/v1/audio/translations', route('translate'))
+  app.get('/v1/audio/progress/:id', (c) => {
+    const entry = progress.get(c.req.param('id'))
+    if (!entry) throw new AppError('not_found', 'nothing is being heard under this name')
+    return c.json(entry, 200, { 'cache-control': 'no-store' })
+  })
   return app
 }
 

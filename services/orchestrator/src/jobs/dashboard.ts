@@ -1,6 +1,6 @@
 /**
- * Bull Board under `/queues`, for the operator: read only, and without what people said. It shows states, times and errors; the data
- * and results of jobs are hidden.
+ * Bull Board under `/queues`, for the operator: read only, and without what people said. It shows states, progress, times and errors; the
+ * data and results of jobs are hidden.
  */
 import { readFile } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
@@ -28,7 +28,7 @@ const TYPES: Readonly<Record<string, string>> = {
 /** Adds the pages. Whoever may call the app may see them: the key of `access` holds for them too. */
 export function addDashboard(app: Hono<AppEnv>, { bull, isReady }: Pick<JobQueue, 'bull' | 'isReady'>): void {
   const adapter = new BullMQAdapter(bull, { readOnlyMode: true, allowRetries: false })
-  for (const field of ['data', 'returnValue', 'progress'] as const) adapter.setFormatter(field, () => '[hidden]')
+  for (const field of ['data', 'returnValue'] as const) adapter.setFormatter(field, () => '[hidden]')
   const serverAdapter = new HonoAdapter(serveFiles)
   serverAdapter.setBasePath(DASHBOARD_PATH)
   createBullBoard({ queues: [adapter], serverAdapter, options: { uiConfig: { boardTitle: 'Hearth' } } })

@@ -19,14 +19,14 @@ export function watchEnds(redisUrl: string, log: Log) {
   const events = new QueueEvents(QUEUE_NAME, { connection })
   /** Who waits for a job: told the result, or only to look. */
   const waiting = new Map<string, Set<(result: unknown) => void>>()
-  const listeners: ((id: string) => void)[] = []
+  const removalListeners: ((id: string) => void)[] = []
   events.on('error', limitedWarning(log, 'the events of the job queue failed'))
   events.on('completed', ({ jobId, returnvalue }) => tell(jobId, returnvalue))
   events.on('failed', ({ jobId }) => tell(jobId, null))
+  events.on('removed', ({ jobId }) => removalListeners.forEach((each) => each(jobId)))
 
   function tell(id: string, result: unknown): void {
     for (const each of waiting.get(id) ?? []) each(result)
-    for (const each of listeners) each(id)
   }
 
   /** From now on the end of this job isn't missed, until `stop`. */
@@ -66,7 +66,7 @@ export function watchEnds(redisUrl: string, log: Log) {
     await closed
   }
 
-  return { listen, onEnd: (listener: (id: string) => void) => void listeners.push(listener), close }
+  return { listen, onRemoved: (listener: (id: string) => void) => void removalListeners.push(listener), close }
 }
 
 /** Null when there was none in time. */

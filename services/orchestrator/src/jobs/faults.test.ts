@@ -204,6 +204,23 @@ describe.concurrent('the queue', { timeout: LIMIT_MS }, () => {
     expect(await jobs.ended(id, inTime())).toMatchObject({ result: { text: 'given back' } })
   })
 
+  test('a job cancelled while another process hears it is given up there, and the next is done', async (context) => {
+    const { url, jobs } = await setUp(context)
+    const slow = await replica(context, (response, { body }) => {
+      if (heardIn(body) !== 'cancelled') answerHeard(response, heardIn(body))
+    })
+    const id = await submit(jobs, 'cancelled')
+    workInProcess(context, url, jobs.folder, slow.url, LOCKS.short)
+    await until(() => slow.asked.length === 1, inTime())
+    await jobs.queue.cancel(id, inTime())
+    await expect(jobs.queue.look(id, inTime())).rejects.toMatchObject({ code: 'job_not_found' })
+    // That process has no ear for events: it notices by its lock.
+    await until(() => slow.open() === 0, inTime())
+    expect(await jobs.ended(await submit(jobs, 'next'), inTime())).toMatchObject({ result: { text: 'next' } })
+    expect(slow.asked.map(({ body }) => heardIn(body))).toEqual(['cancelled', 'next'])
+    expect(await jobs.spooled()).toEqual([])
+  })
+
   test('a worker given a job of another version fails it, and goes on (F45)', async (context) => {
     const { url, jobs } = await setUp(context)
     const ear = await replica(context, echo)

@@ -2,6 +2,7 @@
  * The words of a job: what stands in Redis, and how it is told to a caller. Neither the audio nor anything else of the caller's form
  * stands there: `ref` says where the form lies, whole, as the stt service is to get it.
  */
+import { HearingProgress } from '@hearth/shared/api'
 import { AppError, ERROR_CODES, toAppError } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
 import type { Job } from 'bullmq'
@@ -86,7 +87,8 @@ function parseJson(text: string): unknown {
 const isKnown = (code: string): code is ErrorCode => Object.hasOwn(ERROR_CODES, code)
 
 export type Outcome =
-  | { readonly status: 'queued' | 'running' }
+  | { readonly status: 'queued' }
+  | { readonly status: 'running'; readonly heard?: HearingProgress | undefined }
   | { readonly status: 'completed'; readonly reply: StoredReply }
   | { readonly status: 'failed'; readonly error: AppError; readonly reply?: StoredReply | undefined }
 
@@ -94,15 +96,19 @@ export type Outcome =
 export function outcomeOf(job: TranscriptionJob, state: string): Outcome {
   if (state === 'completed') return { status: 'completed', reply: StoredReply.parse(job.returnvalue) }
   if (state === 'failed') return { status: 'failed', ...readFailure(job.failedReason ?? '') }
-  return { status: state === 'active' ? 'running' : 'queued' }
+  if (state !== 'active') return { status: 'queued' }
+  return { status: 'running', heard: HearingProgress.safeParse(job.progress).data }
 }
 
 /** `GET /jobs/:id`, but for the words of an error. */
 export type JobReport = {
   readonly id: string
   readonly status: Outcome['status']
-  /** 0 or 1: a file is heard in one piece. */
+  /** From 0 to 1. */
   readonly progress: number
+  /** Of the recording, while it is heard and once that takes more than a moment. */
+  readonly seconds?: number
+  readonly total_seconds?: number
   /** The stt service's answer: what its JSON means, or its text. */
   readonly result?: unknown
   readonly error?: AppError

@@ -4,6 +4,7 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { HearingProgress } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { FlowProducer, Queue } from 'bullmq'
@@ -76,9 +77,6 @@ export function openJobQueue(options: JobQueueOptions) {
   queue.on('error', onError)
   flows.on('error', onError)
   const ends = watchEnds(redisUrl, log)
-  /** Ids of jobs that ran when their caller left: their results are nobody's. */
-  const abandoned = new Set<string>()
-  ends.onEnd((id) => abandoned.delete(id) && void forget(id))
 
   const ask = <T>(signal: AbortSignal, work: () => Promise<T>) => askRedis(connection, signal, work)
   const find = (id: string): Promise<TranscriptionJob | undefined> => queue.getJob(id)
@@ -100,7 +98,8 @@ export function openJobQueue(options: JobQueueOptions) {
 
   /**
    * The stt service's answer to a submission, also when it is a refusal. Unless it has a key of its own, nothing of it is kept after this.
-   * Throws as `submit` does, and `job_lost`, `job_poisoned`, `stage_failed`. `signal` also takes out a job that still waits.
+   * Throws as `submit` does, and `job_lost`, `job_poisoned`, `stage_failed`. `signal` takes the job out, also
+   * one that is being heard, unless it has a key: whoever comes again with it gets its answer.
    */
   async function hear(submission: Submission, signal: AbortSignal): Promise<Reply> {
     const id = idOf(submission)
@@ -181,7 +180,7 @@ export function openJobQueue(options: JobQueueOptions) {
       // The state first: a job that ends in between is then told as running, not as completed without a result.
       const state = await queue.getJobState(id)
       const job = await find(id)
-      if (!job) throw new AppError('job_not_found', 'no such job: it never was, or its result was kept long enough')
+      if (!job) throw notFound()
       return outcomeOf(job, state)
     })
 
@@ -189,7 +188,8 @@ export function openJobQueue(options: JobQueueOptions) {
   async function look(id: string, signal: AbortSignal): Promise<JobReport> {
     const found = await outcome(id, signal)
     if (found.status === 'failed') return { id, status: 'failed', progress: 1, error: found.error }
-    if (found.status !== 'completed') return { id, status: found.status, progress: 0 }
+    if (found.status === 'queued') return { id, status: 'queued', progress: 0 }
+    if (found.status === 'running') return { id, status: 'running', ...progressOf(found.heard) }
     return { id, status: 'completed', progress: 1, result: contentOf(await loadReply(found.reply, results)) }
   }
 
@@ -199,19 +199,27 @@ export function openJobQueue(options: JobQueueOptions) {
     await Promise.all([removed, 'ref' in body && results.delete(body.ref).catch(() => {})])
   }
 
-  /** Takes a job out that nobody waits for any more, and its result; one that runs ends first. */
-  async function forget(id: string): Promise<void> {
-    await ask(AbortSignal.timeout(FORGET_MS), async () => {
-      const job = await find(id)
-      if (!job) return
-      abandoned.add(id)
-      await job.remove()
-      abandoned.delete(id)
-      await spool.delete(job.data.ref)
-      // As it stands in Redis: null, or an empty text, until there is one.
-      const stored: Partial<StoredReply> | null | '' = job.returnvalue
-      if (stored && stored.body && 'ref' in stored.body) await results.delete(stored.body.ref)
-    }).catch(() => {})
+  /** Takes a job out that nobody waits for any more. */
+  const forget = (id: string): Promise<unknown> =>
+    ask(AbortSignal.timeout(FORGET_MS), () => takeOut(id)).catch(() => {})
+
+  /** There is no such job from now on, nor its result; one that is being heard is given up. Throws `job_not_found`. */
+  const cancel = (id: string, signal: AbortSignal): Promise<void> =>
+    ask(signal, async () => {
+      if (!(await takeOut(id))) throw notFound()
+    })
+
+  /** False when there is none. Its worker hears of it at once by an event, at the latest when it can't renew the job's lock. */
+  async function takeOut(id: string): Promise<boolean> {
+    const job = await find(id)
+    if (!job) return false
+    await connection.del(queue.toKey(`${id}:lock`))
+    await job.remove()
+    await spool.delete(job.data.ref)
+    // As it stands in Redis: null, or an empty text, until there is one.
+    const stored: Partial<StoredReply> | null | '' = job.returnvalue
+    if (stored && stored.body && 'ref' in stored.body) await results.delete(stored.body.ref)
+    return true
   }
 
   /** For the metrics: how many wait or run, and since when the oldest waits. */
@@ -231,8 +239,16 @@ export function openJobQueue(options: JobQueueOptions) {
   }
 
   const isReady = () => connection.status === 'ready'
-  return { bull: queue, isReady, submit, hear, look, figures, close }
+  return { bull: queue, isReady, submit, hear, look, cancel, onRemoved: ends.onRemoved, figures, close }
 }
+
+const notFound = (): AppError =>
+  new AppError('job_not_found', 'no such job: it never was, was cancelled, or its result was kept long enough')
+
+const progressOf = (heard?: HearingProgress) => ({
+  ...heard,
+  progress: heard ? Math.min(1, heard.seconds / heard.total_seconds) : 0,
+})
 
 function requireSame({ data }: TranscriptionJob, digest: string): null {
   if (data.digest === digest) return null

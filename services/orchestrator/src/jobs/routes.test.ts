@@ -2,7 +2,7 @@ import { createApp } from '@hearth/shared/http'
 import { createMetrics } from '@hearth/shared/telemetry'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import * as z from 'zod'
-import { openJobs, silent, startEar, wavSaying } from '../testing/job-setup.ts'
+import { heardIn, openJobs, silent, startEar, wavSaying } from '../testing/job-setup.ts'
 import type { FakeReplica, JobSetup } from '../testing/job-setup.ts'
 import { startRedis, until } from '../testing/redis-server.ts'
 import type { RedisServer } from '../testing/redis-server.ts'
@@ -86,6 +86,29 @@ test('a repeated request with its key gets the same job, another one gets 409', 
   expect([again.status, (await reportIn(again)).id]).toEqual([202, first.id])
   const other = await app.request('/jobs/transcriptions', upload('eight', {}, headers))
   expect([other.status, await codeIn(other)]).toEqual([409, 'idempotency_conflict'])
+})
+
+test('a job is cancelled while it waits, while it is heard and when it has ended; then there is none', async () => {
+  const app = createTestApp()
+  const gone = async (id: string) => {
+    expect((await app.request(`/jobs/${id}`, { method: 'DELETE' })).status).toBe(204)
+    const replies = [await app.request(`/jobs/${id}`), await app.request(`/jobs/${id}`, { method: 'DELETE' })]
+    expect(await Promise.all(replies.map(codeIn))).toEqual(['job_not_found', 'job_not_found'])
+  }
+  const submitted = async (text: string) => (await reportIn(await app.request('/jobs/transcriptions', upload(text)))).id
+  const done = await submitted('done')
+  await ended(app, done)
+  const running = await Promise.all(['stuck', 'stuck', 'stuck', 'stuck'].map(submitted))
+  await until(
+    () => ear.asked.filter(({ body }) => heardIn(body) === 'stuck').length === 4,
+    AbortSignal.timeout(LIMIT_MS),
+  )
+  const waiting = await submitted('waiting')
+  for (const id of [waiting, ...running, done]) await gone(id)
+  await until(() => ear.open() === 0, AbortSignal.timeout(LIMIT_MS))
+  expect(ear.asked.map(({ body }) => heardIn(body))).not.toContain('waiting')
+  await ended(app, await submitted('next'))
+  await until(async () => (await jobs.spooled()).length === 0, AbortSignal.timeout(LIMIT_MS))
 })
 
 test.each([

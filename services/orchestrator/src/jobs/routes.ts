@@ -1,4 +1,4 @@
-/** Transcriptions that a caller doesn't wait for: `POST /jobs/transcriptions` takes a file, `GET /jobs/:id` tells what became of it. */
+/** Transcriptions that a caller doesn't wait for: `POST /jobs/transcriptions` takes a file, `GET /jobs/:id` tells what became of it, `DELETE` ends it. */
 import { AppError } from '@hearth/shared/errors'
 import { errorBody } from '@hearth/shared/error-response'
 import { requestSignal } from '@hearth/shared/http'
@@ -15,7 +15,7 @@ import { requireWebhookUrl } from './webhooks.ts'
 import type { WebhookSettings } from './webhooks.ts'
 
 export type JobRoutesOptions = {
-  readonly queue: Pick<JobQueue, 'submit' | 'look'>
+  readonly queue: Pick<JobQueue, 'submit' | 'look' | 'cancel'>
   readonly webhooks: WebhookSettings
 }
 
@@ -48,11 +48,19 @@ export function addJobRoutes(app: Hono<AppEnv>, options: JobRoutesOptions | unde
   })
 
   app.get('/jobs/:id', async (c) => {
-    const id = c.req.param('id')
-    if (!ID.test(id)) throw new AppError('job_not_found', 'no such job')
-    const job = await requireQueue(options).queue.look(id, requestSignal(c))
+    const job = await requireQueue(options).queue.look(readId(c.req.param('id')), requestSignal(c))
     return c.json(jsonReport(job, c.get('requestId')), 200, { 'cache-control': 'no-store' })
   })
+
+  app.delete('/jobs/:id', async (c) => {
+    await requireQueue(options).queue.cancel(readId(c.req.param('id')), requestSignal(c))
+    return c.body(null, 204)
+  })
+}
+
+function readId(id: string): string {
+  if (ID.test(id)) return id
+  throw new AppError('job_not_found', 'no such job')
 }
 
 function requireQueue<Q>(options: Q | undefined): Q {

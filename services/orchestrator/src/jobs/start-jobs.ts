@@ -51,6 +51,7 @@ export function startJobs(options: StartJobsOptions): Jobs {
   const { urls: sttUrls, limitMs } = stt
   const told = addJobTimes(metrics)
   const worker = startJobWorker({ redisUrl, spool, results, sttUrls, limitMs, windowMs, maxAgeMs, ...told, log })
+  queue.onRemoved(worker.cancel)
   const webhooks = { secret, hosts: jobs.webhookHosts }
   const messenger = secret && startWebhookWorker({ redisUrl, look: queue.look, secret, hosts: jobs.webhookHosts, log })
   const stopSweeping = sweepAgain([spool, results], log)

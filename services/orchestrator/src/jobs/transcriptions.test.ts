@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { serve } from '@hearth/shared/serve'
 import { createApp } from '@hearth/shared/http'
 import { createMetrics } from '@hearth/shared/telemetry'
@@ -239,6 +239,38 @@ describe('a request', () => {
     await until(async () => (await jobs.queue.bull.getWaitingCount()) === 0, inTime())
     await until(async () => (await jobs.stored()) === 0, inTime())
     expect(stt.asked).toEqual([])
+  })
+
+  /** What the replica is to answer, while nobody waits for it any more. */
+  async function askAndLeave(key: Record<string, string>): Promise<ServerResponse> {
+    const held = Promise.withResolvers<ServerResponse>()
+    answer = (response) => held.resolve(response)
+    // Whoever is to give it up hears of it by an event: its lock is renewed much later.
+    jobs.work([stt.url], { lock: { lockDuration: 600_000, stalledInterval: 600_000 } })
+    const app = createTestApp()
+    const { port, close } = await serve({ app, port: 0, hostname: '127.0.0.1', log: silent, close: [] })
+    onTestFinished(close)
+    const { body, headers } = upload([], key)
+    const call = httpRequest(`http://127.0.0.1:${port}${PATH}`, { method: 'POST', headers }).on('error', () => {})
+    call.end(body)
+    const response = await held.promise
+    call.destroy()
+    return response
+  }
+
+  test('whose client leaves while it is heard is given up there, and nothing of it is kept', async () => {
+    await askAndLeave({})
+    await until(() => stt.open() === 0, inTime())
+    expect(await jobs.queue.bull.getJobCountByTypes('active', 'waiting', 'delayed', 'completed', 'failed')).toBe(0)
+    await until(async () => (await jobs.stored()) === 0, inTime())
+    expect(stt.asked).toHaveLength(1)
+  })
+
+  test('with an Idempotency-Key whose client leaves is heard to its end, for who comes again', async () => {
+    const key = { 'idempotency-key': 'later' }
+    sendJson(await askAndLeave(key), { text: 'late' })
+    expect(await (await createTestApp().request(PATH, upload([], key))).json()).toEqual({ text: 'late' })
+    expect(stt.asked).toHaveLength(1)
   })
 
   test('whose client asks before it sends is told to go on once, and is heard', async () => {

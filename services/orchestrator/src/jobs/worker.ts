@@ -3,12 +3,14 @@
  * batcher makes one batch of what it is given together. The worker itself only waits, so its locks are always renewed in time.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { PROGRESS_ID_HEADER } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { Log } from '@hearth/shared/telemetry'
 import { DelayedError, UnrecoverableError, Worker } from 'bullmq'
 import { askReplica } from './ask-replica.ts'
 import type { Answer } from './ask-replica.ts'
 import { connectRedis, limitedWarning } from '../redis.ts'
+import { withProgress } from './follow-progress.ts'
 import { QUEUE_NAME, readJobData, writeFailure } from './job.ts'
 import type { JobData, JobPriority, TranscriptionJob } from './job.ts'
 import { watchReplicas } from './replica-watch.ts'
@@ -34,6 +36,8 @@ export type JobWorkerOptions = {
   /** A job that waited longer than this fails: its audio is about to be swept. */
   readonly maxAgeMs: number
   readonly onTimes?: (times: { priority: JobPriority; waitMs: number; runMs: number }) => void
+  /** Between two looks at how far a job is. */
+  readonly progressEveryMs?: number
   /** How many jobs went to one replica together. */
   readonly onBatch?: (size: number) => void
   /** At its end, for the jobs that run; then they go back to the queue. */
@@ -55,7 +59,12 @@ const AWAY_MS = { others: 50, nobody: 250 }
 /** A Redis that takes no writes fails every attempt to get a job, thousands of times a second. */
 const FULL_MS = 1000
 
-export type JobWorker = { readonly concurrency: number; close(): Promise<void> }
+export type JobWorker = {
+  readonly concurrency: number
+  /** Gives up a job that was taken out of the queue; another worker's is passed over. */
+  readonly cancel: (id: string) => void
+  close(): Promise<void>
+}
 
 /** Starts to work, as soon as Redis and a replica are there. */
 export function startJobWorker(options: JobWorkerOptions): JobWorker {
@@ -130,6 +139,8 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     try {
       return await hearOnce(job, token, signal)
     } catch (error) {
+      // There is no such job any more, and nothing to write of it.
+      if (signal.reason === TAKEN_OUT) throw new DelayedError()
       // A line of text is all that stays of an error.
       if (!(error instanceof AppError)) throw error
       throw error.retryable ? new Error(writeFailure(error)) : new UnrecoverableError(writeFailure(error))
@@ -150,7 +161,9 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
         return putBack(job, AWAY_MS.nobody, token)
       })
       if (!form) throw gone(waitMs)
-      const answer = await askReplica(replica.url, data, form, options.limitMs, signal).catch((reason: unknown) => {
+      const headers = { ...data.headers, [PROGRESS_ID_HEADER]: job.id ?? '' }
+      const ask = () => askReplica(replica.url, { path: data.path, headers }, form, options.limitMs, signal)
+      const answer = await withProgress(job, replica.url, ask, options.progressEveryMs).catch((reason: unknown) => {
         if (stop.signal.aborted) return putBack(job, 0, token)
         // Its lock could not be renewed: if nobody else has it by now, it is tried again.
         throw new Error(writeFailure(reason))
@@ -216,11 +229,13 @@ export function startJobWorker(options: JobWorkerOptions): JobWorker {
     get concurrency() {
       return worker.concurrency
     },
+    cancel: (id) => void worker.cancelJob(id, TAKEN_OUT),
     close,
   }
 }
 
 const MAX_REFUSAL_BYTES = 4096
+const TAKEN_OUT = 'the job was taken out of the queue'
 
 const gone = (ageMs: number): AppError =>
   new AppError('deadline_exceeded', `stt: the audio is not kept any more, after ${Math.round(ageMs / 1000)} s`)

@@ -134,7 +134,12 @@ export const TURN_EVENTS = {
 export const JobReply = bodyOf<Omit<JobReport, 'error'>>()({
   id: z.string(),
   status: z.enum(['queued', 'running', 'completed', 'failed']),
-  progress: z.number().describe('0 or 1: a file is heard in one piece.'),
+  progress: z.number().describe('From 0 to 1; of the latest attempt.'),
+  seconds: z
+    .number()
+    .optional()
+    .describe('How much of the recording is heard; only while it is, and from about a second on.'),
+  total_seconds: z.number().optional().describe('How long the recording is; together with `seconds`.'),
   result: z.unknown().describe('When it is completed: what `POST /v1/audio/transcriptions` would have answered.'),
 }).extend({
   error: ErrorReply.shape.error.optional().describe('When it has failed.'),

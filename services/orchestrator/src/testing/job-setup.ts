@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { HearingProgress } from '@hearth/shared/api'
 import { createLogger } from '@hearth/shared/telemetry'
 import { encodeWav } from '@hearth/shared/wav'
 import type { JobReport } from '../jobs/job.ts'
@@ -41,26 +42,30 @@ export function answerOverloaded(response: ServerResponse): void {
   sendJson(response, { error }, 429, { 'retry-after-ms': '10' })
 }
 
-export type FakeReplica = HttpStub & { isReady: boolean }
+export type FakeReplica = HttpStub & { isReady: boolean; progress: HearingProgress | null; progressAsked: number }
 
-/** A stub of the stt service; questions about its readiness are not among what it was `asked`. */
+/** A stub of the stt service; questions about its readiness and its progress are not among what it was `asked`. */
 export async function startReplica(answer: Answer, port = 0): Promise<FakeReplica> {
   const asked: Asked[] = []
   const stub = await startStub((response, question, request) => {
     if (question.path === '/ready') {
       response.writeHead(replica.isReady ? 200 : 503).end()
+    } else if (question.path.startsWith('/v1/audio/progress/')) {
+      replica.progressAsked++
+      sendJson(response, replica.progress ?? {}, replica.progress ? 200 : 404)
     } else {
       asked.push(question)
       answer(response, question, request)
     }
   }, port)
-  const replica = { ...stub, asked, isReady: true }
+  const replica: FakeReplica = { ...stub, asked, isReady: true, progress: null, progressAsked: 0 }
   return replica
 }
 
 export const startEar = (): Promise<FakeReplica> =>
   startReplica((response, { body }) => {
     const text = heardIn(body)
+    if (text === 'stuck') return undefined
     if (text !== 'broken') return answerHeard(response, `I heard ${text}`)
     const error = { message: 'not a sound', type: 'invalid_request_error', param: 'file', code: 'undecodable_audio' }
     return sendJson(response, { error }, 400)
@@ -101,6 +106,7 @@ export async function openJobs(redisUrl: string, options: Partial<JobQueueOption
       const limits = { limitMs: 10_000, windowMs: 0, maxAgeMs: MAX_AGE_MS }
       const worker = startJobWorker({ redisUrl, spool, results, sttUrls, ...limits, log: silent, ...more })
       workers.push(worker)
+      queue.onRemoved(worker.cancel)
       return worker
     },
     async ended(id, signal) {

@@ -6,6 +6,8 @@ const FULL_SEGMENT = 255
 
 type Page = {
   readonly serial: number
+  /** Where in the recording it ends, in the codec's units; -1 when no packet ends on it. */
+  readonly granule: number
   /** Whether its first packet began on the page before. */
   readonly isContinued: boolean
   readonly segments: Uint8Array
@@ -33,6 +35,15 @@ export function* oggPackets(file: Uint8Array): Generator<Uint8Array> {
   }
 }
 
+/** The times at which the first stream's pages end, in order, but for its headers. */
+export function* oggPageTimes(file: Uint8Array): Generator<number> {
+  let serial: number | undefined
+  for (const page of pagesOf(file)) {
+    serial ??= page.serial
+    if (page.serial === serial && page.granule > 0) yield page.granule
+  }
+}
+
 function* pagesOf(file: Uint8Array): Generator<Page> {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.byteLength)
   for (
@@ -46,7 +57,8 @@ function* pagesOf(file: Uint8Array): Generator<Page> {
     const end = start + segments.reduce((sum, length) => sum + length, 0)
     if (end > bytes.length) return
     const isContinued = (bytes.readUInt8(at + 5) & 1) === 1
-    yield { serial: bytes.readUInt32LE(at + 14), isContinued, segments, body: bytes.subarray(start, end) }
+    const granule = Number(bytes.readBigInt64LE(at + 6))
+    yield { serial: bytes.readUInt32LE(at + 14), granule, isContinued, segments, body: bytes.subarray(start, end) }
     at = end
   }
 }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AppError } from '@hearth/shared/errors'
 import { decodeWav, encodeWav } from '@hearth/shared/wav'
-import { beforeEach, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { readAudio } from './read-audio.ts'
 
 const folder = join(import.meta.dirname, '../testing/recordings')
@@ -72,6 +72,65 @@ test('a long recording is resampled in pieces as if it were in one', async () =>
   for (let n = 1000; n < samples.length - 1000; n++)
     worst = Math.max(worst, Math.abs((samples[n] ?? 0) / 32_768 - 0.5 * Math.sin((2 * Math.PI * 440 * n) / 16_000)))
   expect(worst).toBeLessThan(1e-3)
+})
+
+describe('a file that says itself that it is too long', () => {
+  const SHORT = { minSeconds: 0.1, maxSeconds: 2 }
+  const CLAIMS = [
+    'speech.mp3',
+    'speech.flac',
+    'speech.opus.ogg',
+    'speech.vorbis.ogg',
+    'speech.webm',
+    'speech.m4a',
+    'film.mp4',
+  ]
+
+  test.each(CLAIMS)('is refused before anything of it is decoded: %s', async (name) => {
+    const onSeconds = vi.fn<(seconds: number) => void>()
+    await expect(readAudio(recording(name), SHORT, onSeconds)).rejects.toMatchObject({ code: 'audio_too_long' })
+    expect(onSeconds).not.toHaveBeenCalled()
+  })
+
+  test.each(['speech.aac', 'speech.live.webm', 'speech.fragmented.mp4'])(
+    'or says nothing is refused while it is decoded: %s',
+    async (name) => {
+      const onSeconds = vi.fn<(seconds: number) => void>()
+      await expect(readAudio(recording(name), SHORT, onSeconds)).rejects.toMatchObject({ code: 'audio_too_long' })
+      expect(onSeconds).toHaveBeenCalled()
+    },
+  )
+
+  test('or lies is refused while it is decoded', async () => {
+    const flac = recording('speech.flac')
+    // STREAMINFO's number of samples: a tenth of a second.
+    new DataView(flac.buffer).setUint32(22, 2400)
+    expect(await refusal(flac, SHORT)).toBe('audio_too_long')
+    const ogg = recording('speech.opus.ogg')
+    const view = new DataView(ogg.buffer)
+    for (let at = 0; at < ogg.length - 14; at++)
+      if (view.getUint32(at) === 0x4f676753) view.setBigInt64(at + 6, 960n, true)
+    expect(await refusal(ogg, SHORT)).toBe('audio_too_long')
+  })
+
+  test('is not one whose length is unknown, or that was cut out of a longer stream', async () => {
+    const m4a = recording('speech.m4a')
+    const mdhd = Buffer.from(m4a.buffer).indexOf('mdhd')
+    new DataView(m4a.buffer).setUint32(mdhd + 20, 0xffff_ffff)
+    expect((await readAudio(m4a, LIMITS)).seconds).toBeGreaterThan(2)
+    const ogg = recording('speech.opus.ogg')
+    const view = new DataView(ogg.buffer)
+    for (let at = 0; at < ogg.length - 14; at++)
+      if (view.getUint32(at) === 0x4f676753 && view.getBigInt64(at + 6, true) > 0n)
+        view.setBigInt64(at + 6, view.getBigInt64(at + 6, true) + 48_000n * 3600n, true)
+    expect((await readAudio(ogg, LIMITS)).seconds).toBeGreaterThan(2)
+  })
+
+  test('is also one whose few bytes could only be silence', async () => {
+    const flac = recording('speech.flac')
+    new DataView(flac.buffer).setUint32(22, 24_000 * 5000)
+    expect(await refusal(flac, { minSeconds: 0.1, maxSeconds: 7200 })).toBe('audio_too_long')
+  })
 })
 
 test('a file that breaks off is heard to where it does', async () => {

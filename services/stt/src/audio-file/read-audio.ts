@@ -19,6 +19,7 @@ import {
   WEBM,
 } from 'mediabunny'
 import type { InputAudioTrack } from 'mediabunny'
+import { claimedSeconds } from './claimed-length.ts'
 import { createDecoder, createVorbisDecoder } from './codecs.ts'
 import type { Decoded, PacketDecoder } from './codecs.ts'
 import { oggPackets } from './ogg.ts'
@@ -39,6 +40,7 @@ const FORMATS = [MP4, QTFF, MATROSKA, WEBM, OGG, FLAC, MP3, ADTS]
 const WAV_FAMILY = new Set(['RIFF', 'RIFX', 'RF64', 'BW64', 'riff', 'FORM'])
 const PACKETS_AT_ONCE = 64
 const PIECE_BYTES = 16_384
+const PIECE_SAMPLES = 65_536
 /** More than one packet in so many that can't be decoded: that is no recording. */
 const MAX_DAMAGE = 0.1
 
@@ -55,7 +57,9 @@ export async function readAudio(
   const writer = new SamplesWriter(limits)
   if (WAV_FAMILY.has(String.fromCharCode(...bytes.subarray(0, 4)))) {
     const { samples, sampleRateHz } = decodeWav(bytes, limits)
-    writer.add([samples], sampleRateHz, bytes.length)
+    // In one piece it would be held four times over while it is resampled.
+    for (let at = 0; at < samples.length; at += PIECE_SAMPLES)
+      writer.add([samples.subarray(at, at + PIECE_SAMPLES)], sampleRateHz, bytes.length)
     return { seconds: writer.seconds, samples: writer.end(), warnings: [] }
   }
   const warnings = await readTrack(bytes, writer, onSeconds).catch((error: unknown) => {
@@ -72,6 +76,8 @@ async function readTrack(
 ): Promise<string[]> {
   using input = new Input({ source: new BufferSource(bytes), formats: FORMATS })
   const track = await openTrack(input)
+  const container = await input.getFormat()
+  writer.expect(await claimedSeconds(bytes, container, track), bytes.length)
   const codec = await track.getCodec()
   const description = (await track.getDecoderConfig())?.description
   const format = {
@@ -80,7 +86,7 @@ async function readTrack(
     sampleRateHz: await track.getSampleRate(),
     description: description ? bytesOf(description) : null,
   }
-  const isOgg = (await input.getFormat()) === OGG
+  const isOgg = container === OGG
   const isOggVorbis = isOgg && codec === 'vorbis'
   const decoder = isOggVorbis ? await createVorbisDecoder() : await createDecoderFor(format)
   const packets = isOggVorbis

@@ -12,6 +12,8 @@ export type AudioLimits = {
 
 const OUT_RATE_HZ = 16_000
 const BLOCK_SECONDS = 10
+/** What rounding may add. */
+const SPARE_BYTES = 1024
 /** More than the resampler's filter reaches, in output samples. */
 const REACH_SAMPLES = 64
 /**
@@ -23,7 +25,8 @@ const LEAST_BYTES_PER_SECOND = 300
 
 export class SamplesWriter {
   readonly #limits: AudioLimits
-  readonly #blocks: Uint8Array[] = []
+  /** Grows in place: an hour is 115 MB, and is never held twice. */
+  readonly #out: ArrayBuffer
   #waiting: Float32Array[] = []
   #waitingCount = 0
   /** The end of the block before, which the filter still needs. */
@@ -33,6 +36,7 @@ export class SamplesWriter {
 
   constructor(limits: AudioLimits) {
     this.#limits = limits
+    this.#out = new ArrayBuffer(0, { maxByteLength: Math.ceil(limits.maxSeconds * OUT_RATE_HZ) * 2 + SPARE_BYTES })
   }
 
   get seconds(): number {
@@ -50,8 +54,13 @@ export class SamplesWriter {
     this.#waiting.push(mono)
     this.#waitingCount += mono.length
     this.#count += mono.length
-    this.#checkLength(bytesRead)
+    this.#checkLength(this.seconds, bytesRead)
     if (this.#waitingCount >= BLOCK_SECONDS * sampleRateHz) this.#flush(false)
+  }
+
+  /** What a file says of its length before it is decoded, if anything. Throws `audio_too_long`. */
+  expect(seconds: number | null, fileBytes: number): void {
+    this.#checkLength(seconds ?? 0, fileBytes)
   }
 
   /** All samples. Throws `audio_too_short`. */
@@ -60,21 +69,14 @@ export class SamplesWriter {
     if (this.seconds < minSeconds || this.#count === 0)
       throw refuse('audio_too_short', `expected at least ${minSeconds} s of audio, got ${this.seconds.toFixed(3)} s`)
     this.#flush(true)
-    const bytes = new Uint8Array(this.#blocks.reduce((sum, block) => sum + block.length, 0))
-    let at = 0
-    for (const block of this.#blocks.splice(0)) {
-      bytes.set(block, at)
-      at += block.length
-    }
-    return new Int16Array(bytes.buffer)
+    return new Int16Array(this.#out)
   }
 
-  #checkLength(bytesRead: number): void {
-    const { seconds } = this
+  #checkLength(seconds: number, bytes: number): void {
     const { maxSeconds } = this.#limits
     if (seconds > maxSeconds) throw refuse('audio_too_long', `expected at most ${maxSeconds} s of audio, got more`)
-    if (seconds > FREE_SECONDS + bytesRead / LEAST_BYTES_PER_SECOND)
-      throw refuse('audio_too_long', `expected a recording, got ${bytesRead} bytes that unfold into hours`)
+    if (seconds > FREE_SECONDS + bytes / LEAST_BYTES_PER_SECOND)
+      throw refuse('audio_too_long', `expected a recording, got ${bytes} bytes that unfold into hours`)
   }
 
   /** Resamples what waits, all but the end that the filter can't judge yet; as if it were done in one go. */
@@ -89,10 +91,16 @@ export class SamplesWriter {
       { samples: isLast ? all : all.subarray(0, to + context), sampleRateHz: this.#sampleRateHz },
       OUT_RATE_HZ,
     )
-    this.#blocks.push(pcm16(samples.subarray((from * up) / down, isLast ? samples.length : (to * up) / down)))
+    this.#write(pcm16(samples.subarray((from * up) / down, isLast ? samples.length : (to * up) / down)))
     this.#left = all.slice(Math.max(0, to - context), to)
     this.#waiting = [all.slice(to)]
     this.#waitingCount = all.length - to
+  }
+
+  #write(block: Uint8Array): void {
+    const at = this.#out.byteLength
+    this.#out.resize(at + block.length)
+    new Uint8Array(this.#out).set(block, at)
   }
 }
 

@@ -8,7 +8,7 @@ import { JobReply } from '../replies.ts'
 
 const DESCRIPTION = `With Redis (\`REDIS_URL\`; \`npm start\` provides it) recordings go through a queue: \`/generate\`, \`/v1/audio/transcriptions\` and jobs use it. Interactive ones go before jobs; a file that can't be read
 fails alone; a job whose worker dies is done by another. Audio lies in \`HEARTH_HOME/spool\`, or in a bucket of an S3-compatible server (\`SPOOL_S3_URL\` and its kin, for orchestrators on several machines), until the job ends, never in Redis. When Redis is away, the speech service is asked directly, and the reply says so (\`queue\` in \`degraded\`, or
-\`x-degraded: queue\`); jobs get 503 \`dependency_unavailable\`.`
+\`x-degraded: queue\`); jobs get 503 \`dependency_unavailable\`. A client of \`/v1/audio/transcriptions\` that leaves takes its recording out of the queue, also while it is being heard, unless it sent an \`Idempotency-Key\`: then it may come again for the answer.`
 
 export const JOBS: Theme = {
   name: 'Transcription jobs',
@@ -56,6 +56,18 @@ export const JOBS: Theme = {
       description: 'A result is kept for an hour (`JOBS_KEEP_SECONDS`).',
       parameters: { id: 'The job.' },
       replies: { 200: { description: 'The job.', content: { 'application/json': JobReply } } },
+      errors: ['job_not_found', 'dependency_unavailable'],
+      examples: [{ path: { id: '5f0c1c1e-3c0e-4d6c-9b7b-3a3f1c7a9d10' } }],
+    },
+    {
+      method: 'delete',
+      path: '/jobs/{id}',
+      id: 'cancelJob',
+      summary: 'Cancel it',
+      description:
+        'It is taken out of the queue, or given up if it is being heard; its recording and its result are deleted. From then on it is 404, and its webhook is not called.',
+      parameters: { id: 'The job.' },
+      replies: { 204: { description: 'There is no such job any more.' } },
       errors: ['job_not_found', 'dependency_unavailable'],
       examples: [{ path: { id: '5f0c1c1e-3c0e-4d6c-9b7b-3a3f1c7a9d10' } }],
     },
