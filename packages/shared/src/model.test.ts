@@ -131,6 +131,7 @@ describe('loading', () => {
       id: 'demo/fake',
       state: 'ready',
       source: 'demo',
+      revision: null,
       warning: 'only a demo',
       progress: null,
       error: null,
@@ -191,6 +192,25 @@ describe('a request that comes early', () => {
     expect(clock.pending).toEqual([])
   })
 
+  test('is held no longer than its caller wants', async () => {
+    const { clock, model, submit } = setUp({}, { coldHoldMs: 1000, fetch: silent })
+    const held = model.submit(fakeInput(1), never, undefined, 250)
+    const patient = submit(fakeInput(1))
+    clock.advance(250)
+    await expect(held).rejects.toMatchObject({ code: 'model_loading', details: { loading: { state: 'fetching' } } })
+    expect(await Promise.race([patient, Promise.resolve('held')])).toBe('held')
+    const impatient = model.ready(never, 0)
+    clock.advance(0)
+    await expect(impatient).rejects.toMatchObject({ code: 'model_loading' })
+  })
+
+  test('fifty times over loads the model once, and all are served', async () => {
+    const { submit, seen, threads } = setUp({}, { maxQueueSize: 50 })
+    const results = await Promise.all(Array.from({ length: 50 }, (_, value) => submit(fakeInput(value))))
+    expect(results.map((result) => doubled(result)[0])).toEqual(Array.from({ length: 50 }, (_, value) => 2 * value))
+    expect([seen.fetches, threads.seen.created]).toEqual([1, 1])
+  })
+
   test('says in queueMs how long it was held', async () => {
     const fetching = gate<ModelFiles>()
     const { clock, submit } = setUp({}, { fetch: () => fetching.promise })
@@ -234,6 +254,49 @@ describe('a request that comes early', () => {
     await settle()
     await model.close()
     for (const one of held) await expect(one).rejects.toMatchObject({ code: 'draining' })
+  })
+})
+
+describe('a policy', () => {
+  test.each(['eager', 'background'] as const)('%s begins at once', (preload) => {
+    const { model } = setUp({}, { preload, fetch: silent })
+    model.preload()
+    expect(model.status).toMatchObject({ state: 'fetching', preload })
+  })
+
+  test('lazy leaves it to the first request', async () => {
+    const { model, submit } = setUp({}, { preload: 'lazy' })
+    model.preload()
+    expect(model.status).toMatchObject({ state: 'idle', preload: 'lazy' })
+    expect(doubled(await submit(fakeInput(1)))).toEqual([2])
+  })
+
+  test('eager becomes background when the load fails, and says why and when it is tried again', async () => {
+    let isAway = true
+    const fetch = async () => {
+      if (isAway) throw away
+      return FILES
+    }
+    const { model, clock, until, logged } = setUp({}, { preload: 'eager', fetch })
+    model.preload()
+    await until('failed')
+    expect(model.status).toMatchObject({ preload: 'background', error: 'the hub is away', retryInMs: 100 })
+    expect(logged).toContainEqual(expect.objectContaining({ preload: 'background', retryInMs: 100 }))
+    clock.advance(60)
+    expect(model.status.retryInMs).toBe(40)
+    isAway = false
+    clock.advance(40)
+    expect(model.status).toMatchObject({ state: 'fetching', error: 'the hub is away', preload: 'background' })
+    await until('ready')
+    expect(model.status).toMatchObject({ preload: 'eager', error: null })
+    expect(model.status).not.toHaveProperty('retryInMs')
+  })
+
+  test('of who listens hears of every change', async () => {
+    const states: string[] = []
+    const { model } = setUp({}, { onStatus: () => states.push(model.status.state) })
+    await model.ready(never)
+    expect(states).toEqual(['fetching', 'loading', 'warming', 'ready'])
   })
 })
 
@@ -317,7 +380,9 @@ describe('failing', () => {
     model.start()
     await until('failed')
     expect(model.status.error).toBe('internal error')
-    expect(logged).toContainEqual({ model: 'fake', code: 'internal_error', err: new TypeError('secret detail') })
+    expect(logged).toContainEqual(
+      expect.objectContaining({ model: 'fake', code: 'internal_error', err: new TypeError('secret detail') }),
+    )
   })
 })
 
