@@ -12,8 +12,6 @@ export type EventSource = {
   readonly watch: (listener: () => void) => () => void
 }
 
-type Clock = { now?: () => number; setTimer?: SetTimer }
-
 const HEARTBEAT_MS = 15_000
 const LONGEST_MS = 3_600_000
 /** Between two events that tell nothing but progress. */
@@ -23,18 +21,15 @@ const PROGRESS_EVERY_MS = 250
 export async function* modelEvents(
   { status, watch }: EventSource,
   draining: AbortSignal,
-  { now = () => performance.now(), setTimer = systemTimer }: Clock = {},
+  setTimer: SetTimer = systemTimer,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const news = new Newest<ModelStatus>(setTimer)
+  const news = new Newest<ModelStatus>(PROGRESS_EVERY_MS, { setTimer })
   const end = () => news.end()
-  let toldState: string | undefined
-  let toldAtMs = -Infinity
+  let state: string | undefined
   const tell = () => {
     const latest = status()
-    if (latest.state === toldState && now() - toldAtMs < PROGRESS_EVERY_MS) return
-    toldState = latest.state
-    toldAtMs = now()
-    news.push(latest)
+    news.push(latest, latest.state !== state)
+    state = latest.state
   }
   const unwatch = watch(tell)
   const cancel = setTimer(end, LONGEST_MS)

@@ -24,25 +24,12 @@ export async function* pullLines(
   choice: ModelChoice,
   pull: Pull,
   signal: AbortSignal,
-  now: () => number = () => performance.now(),
 ): AsyncGenerator<Uint8Array, void, void> {
   yield line({ status: 'pulling manifest' })
-  const news = new Newest<DownloadProgress>()
+  const news = new Newest<DownloadProgress>(EVERY_MS)
   const leaving = new AbortController()
-  let toldAtMs = -Infinity
-  let latest: DownloadProgress | undefined
-  const done = pull(
-    (progress) => {
-      latest = progress
-      if (now() - toldAtMs < EVERY_MS) return
-      toldAtMs = now()
-      news.push(progress)
-    },
-    AbortSignal.any([signal, leaving.signal]),
-  ).finally(() => {
-    if (latest) news.push(latest)
-    news.end()
-  })
+  const until = AbortSignal.any([signal, leaving.signal])
+  const done = pull((progress) => news.push(progress), until).finally(() => news.end())
   done.catch(() => undefined)
   try {
     for (let read = await news.next(QUIET_MS); read !== 'ended'; read = await news.next(QUIET_MS))

@@ -73,6 +73,7 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   const { port, host: hostname } = settings
   const onDrain = () => {
     drain.abort()
+    slot.drain()
     service.onDrain?.()
   }
   const close = [() => slot.close(), ...(service.close ?? [])]

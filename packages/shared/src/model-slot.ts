@@ -167,12 +167,17 @@ export class ModelSlot<In, Out, Prepared> {
     return () => this.#watchers.delete(listener)
   }
 
+  /** The service stops: what still comes is given up at once, and who waits for it told so. What is ready serves those it has. */
+  drain(): void {
+    this.#closing.abort(new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 }))
+    this.#cancelExpiry?.()
+    for (const { model, status } of this.#seats) if (status.state !== 'ready') void model.close()
+  }
+
   /** Ends every model. Within limits; never rejects. */
   async close(): Promise<void> {
-    const draining = new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 })
-    this.#closing.abort(draining)
-    this.#cancelExpiry?.()
-    await Promise.all(this.#seats.map(({ model }) => model.close(draining)))
+    this.drain()
+    await Promise.all(this.#seats.map(({ model }) => model.close()))
   }
 
   get #seats(): ModelSeat<In, Out, Prepared>[] {

@@ -1,3 +1,4 @@
+import type { ResourceLimits } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
@@ -15,10 +16,10 @@ const silent = () => new Promise<never>(() => undefined)
 const away = new AppError('dependency_unavailable', 'the hub is away')
 
 /** A model on real engine threads; its timers fire when the test says so. */
-function setUp(engine: FakeOptions = {}, options: Options = {}) {
+function setUp(engine: FakeOptions = {}, options: Options = {}, resourceLimits: ResourceLimits = {}) {
   const clock = new ManualClock()
   const control = new FakeControl()
-  const threads = watchThreads({ shared: control.shared, ...engine })
+  const threads = watchThreads({ shared: control.shared, ...engine }, resourceLimits)
   const transitions: string[] = []
   const logged: object[] = []
   const seen = { fetches: 0 }
@@ -57,11 +58,17 @@ function setUp(engine: FakeOptions = {}, options: Options = {}) {
 }
 
 /** Creates engine threads, and counts how many live at a time. */
-function watchThreads(options: FakeOptions) {
+function watchThreads(options: FakeOptions, resourceLimits: ResourceLimits) {
   const seen = { created: 0, alive: 0, most: 0 }
   const create = () => {
     const module = new URL('./testing/fake-engine.ts', import.meta.url)
-    const thread = new EngineThread<FakeInput, FakeOutput, number>({ module, options, name: 'fake', closeMs: 500 })
+    const thread = new EngineThread<FakeInput, FakeOutput, number>({
+      module,
+      options,
+      name: 'fake',
+      closeMs: 500,
+      resourceLimits,
+    })
     seen.created++
     seen.most = Math.max(seen.most, ++seen.alive)
     let isAlive = true
@@ -513,6 +520,34 @@ describe('a crash', () => {
     clock.advance(100)
     await Promise.all(others)
     expect(order).toEqual([6, 8])
+  })
+
+  test.each(['exit', 'out-of-memory'] as const)(
+    'while loading (%s) leaves the process alive: the next engine serves what was held',
+    async (load) => {
+      const loadFailures = new SharedArrayBuffer(4)
+      new Int32Array(loadFailures)[0] = 1
+      const limits = { maxOldGenerationSizeMb: 24 }
+      const { model, clock, submit, threads, until } = setUp({ load, loadFailures }, {}, limits)
+      const held = submit(fakeInput(1))
+      await until('failed')
+      expect(model.status.error).toContain('ended unexpectedly')
+      clock.advance(100)
+      expect(doubled(await held)).toEqual([2])
+      expect(threads.seen).toMatchObject({ created: 2, most: 1, alive: 1 })
+    },
+  )
+
+  test('by running out of memory costs the batch, not the process', async () => {
+    const { model, clock, submit, until } = setUp({}, {}, { maxOldGenerationSizeMb: 24 })
+    await model.ready(never)
+    await expect(submit({ ...fakeInput(1), do: 'out-of-memory' })).rejects.toMatchObject({
+      code: 'engine_failed',
+      details: { crashed: true },
+    })
+    await until('failed')
+    clock.advance(100)
+    expect(doubled(await submit(fakeInput(2)))).toEqual([4])
   })
 
   test('while loading is a failure like others', async () => {

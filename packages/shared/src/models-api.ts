@@ -75,8 +75,9 @@ async function pull(c: Context<AppEnv>, { slot, choiceOf, log }: ModelsApi): Pro
 
 function addEvents(app: Hono<AppEnv>, { slot, statusOf, draining, log }: ModelsApi): void {
   let listeners = 0
-  app.get('/v1/models/:id{.+}/events', (c) => {
-    const id = c.req.param('id')
+  // An id has a slash of its own, so only the whole rest of the path can be one parameter.
+  app.get('/v1/models/:id{.+/events}', (c) => {
+    const id = c.req.param('id').slice(0, -'/events'.length)
     statusOf(id)
     if (listeners >= MOST_LISTENERS)
       throw new AppError('overloaded', `${MOST_LISTENERS} clients are being told already`, { retryAfterMs: 10_000 })
