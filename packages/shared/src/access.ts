@@ -3,8 +3,9 @@
  * everybody who reaches the port may, and no page of another origin can read an answer.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import { cors } from 'hono/cors'
+import type { HttpBindings } from '@hono/node-server'
 import type { Secret } from './config.ts'
 import { AppError } from './errors.ts'
 
@@ -35,10 +36,45 @@ export function allowOrigins({ allowedOrigins = [] }: AccessOptions): Middleware
   if (allowedOrigins.length === 0) return (_c, next) => next()
   return cors({
     origin: [...allowedOrigins],
-    allowHeaders: ['authorization', 'content-type', 'x-request-id', 'idempotency-key'],
+    allowHeaders: ['authorization', 'content-type', 'x-request-id', 'idempotency-key', 'prefer'],
     exposeHeaders: ['*'],
     maxAge: 600,
   })
+}
+
+/**
+ * For what changes a service for everybody: with the key when there is one, else from this machine alone, and never by a page or through a
+ * proxy. Throws `origin_not_allowed`, `unauthorized`.
+ */
+export function requireManager(apiKey: Secret | undefined): MiddlewareHandler {
+  return async function requireManagement(c, next) {
+    if (c.req.header('origin') !== undefined)
+      throw new AppError('origin_not_allowed', 'pages may not change what this service holds')
+    if (!mayManage(c, apiKey))
+      throw new AppError(
+        'unauthorized',
+        apiKey
+          ? 'expected the API key as `Authorization: Bearer <key>`'
+          : 'expected a call from the machine itself; with HEARTH_API_KEY set, others may call with that key',
+      )
+    await next()
+  }
+}
+
+/** Whether this request may change what the service holds, as `requireManager` asks. */
+export function mayManage(c: Context, apiKey: Secret | undefined): boolean {
+  if (c.req.header('origin') !== undefined) return false
+  return apiKey ? isKey(c.req.header('authorization'), digest(apiKey.reveal())) : isLocal(c)
+}
+
+const LOOPBACK = /^(?:127\.|::ffff:127\.|::1$)/
+/** What proxies add: the caller is then somebody else than who connects. */
+const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-real-ip', 'via']
+
+function isLocal(c: Context): boolean {
+  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>
+  const address = incoming?.socket.remoteAddress ?? ''
+  return LOOPBACK.test(address) && PROXY_HEADERS.every((name) => c.req.header(name) === undefined)
 }
 
 /** Digests have one length and tell nothing of the key, so comparing them takes the same time for each wrong key. */

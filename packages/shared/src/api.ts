@@ -15,22 +15,43 @@ export type ModelSource = z.infer<typeof ModelSource>
 export const ModelState = z.enum(['idle', 'fetching', 'loading', 'warming', 'ready', 'failed', 'draining', 'stopped'])
 export type ModelState = z.infer<typeof ModelState>
 
+/** When a model is loaded: before the service says that it is ready, behind its back, or with the first request. */
+export const Preload = z.enum(['eager', 'background', 'lazy'])
+export type Preload = z.infer<typeof Preload>
+
+/** How far a download is. What is not known yet is left out. */
+export const DownloadProgress = z.object({
+  bytes: z.number().describe('Of all files together, those of an earlier attempt included.'),
+  totalBytes: z.number(),
+  fileIndex: z.number().optional().describe('Which file of `totalFiles` is coming; the first is 1.'),
+  totalFiles: z.number().optional(),
+  bytesPerSecond: z.number().optional(),
+  secondsLeft: z.number().optional(),
+})
+export type DownloadProgress = z.infer<typeof DownloadProgress>
+
 /** One model as `/ready` tells it. Times are null until they are known. */
 export const ModelStatus = z.object({
   id: z.string(),
   source: ModelSource.nullable(),
+  revision: z.string().nullable().optional().describe('The commit at the hub, where there is one.'),
+  sizeBytes: z.number().optional().describe('Of its files, once they are there.'),
   state: ModelState,
-  progress: z.object({ bytes: z.number(), totalBytes: z.number() }).nullable(),
+  preload: Preload.optional().describe(
+    'In effect: an `eager` load that failed goes on as `background`, and an unloaded model is `lazy`.',
+  ),
+  progress: DownloadProgress.nullable(),
   loadMs: z.number().nullable(),
   firstInferenceMs: z.number().nullable().describe('Of the warm-up: what a cold request would have paid.'),
   secondInferenceMs: z.number().nullable().describe('What a warm request pays.'),
   warning: z.string().nullable(),
-  error: z.string().nullable(),
+  error: z.string().nullable().describe('Of the last attempt; it stays until the model is ready.'),
+  retryInMs: z.number().optional().describe('After a failure: until the next attempt begins.'),
   optional: z.boolean().optional().describe('The service is ready without it.'),
 })
 export type ModelStatus = z.infer<typeof ModelStatus>
 
-/** `GET /ready`: 200 when every model is ready, else 503 with the same body. */
+/** `GET /ready`: 200 when requests may come (each model is warm, or is to come with them), else 503 with the same body. */
 export const ReadyReport = z.object({
   service: z.string(),
   ready: z.boolean(),

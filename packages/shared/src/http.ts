@@ -10,6 +10,7 @@ import type { ModelStatus } from './api.ts'
 import { HEADERS } from './api.ts'
 import { errorResponse } from './error-response.ts'
 import { AppError, toAppError } from './errors.ts'
+import { isServing } from './model-status.ts'
 import { guard, type GuardOptions, nodeOf } from './request-guard.ts'
 import type { Log, Metrics } from './telemetry.ts'
 
@@ -21,7 +22,7 @@ export type AppEnv = {
 export type AppOptions = GuardOptions & {
   access?: AccessOptions
   service: string
-  /** For `/ready`: ready when every one of them is that is not optional. */
+  /** For `/ready`: ready when every one of them may be sent requests. */
   models: () => readonly ModelStatus[]
   /** True from the first SIGTERM: `/ready` then answers 503, so that nobody sends more. */
   isDraining?: () => boolean
@@ -42,7 +43,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   app.get('/health', (c) => c.json({ status: 'ok' }))
   app.get('/ready', (c) => {
     const models = options.models()
-    const ready = !options.isDraining?.() && models.every((model) => model.state === 'ready' || model.optional)
+    const ready = !options.isDraining?.() && models.every(isServing)
     return c.json({ service: options.service, ready, models }, ready ? 200 : 503)
   })
   app.get('/metrics', async (c) => {
@@ -83,6 +84,24 @@ export function requestSignal(c: Context<AppEnv>): AbortSignal {
   else signal.addEventListener('abort', leave, { once: true })
   c.set('signal', controller.signal)
   return controller.signal
+}
+
+/** Calls `done` once the reply has gone out whole, or nobody is there to read it any more. Without a server (a test's request) at once. */
+export function onceReplied(c: Context<AppEnv>, done: () => void): void {
+  const { outgoing } = nodeOf(c)
+  if (!outgoing || outgoing.destroyed) done()
+  else outgoing.once('close', done)
+}
+
+/**
+ * How long the client wants to be held while a model loads, from `Prefer: wait=<seconds>` (RFC 7240); undefined when it doesn't say. What was
+ * understood is told in `Preference-Applied`.
+ */
+export function holdMsOf(c: Context<AppEnv>): number | undefined {
+  const [, seconds] = /(?:^|,)\s*wait\s*=\s*"?(\d{1,9})"?\s*(?:[;,]|$)/i.exec(c.req.header('prefer') ?? '') ?? []
+  if (seconds === undefined) return undefined
+  c.header('preference-applied', `wait=${seconds}`)
+  return 1000 * Number(seconds)
 }
 
 /**

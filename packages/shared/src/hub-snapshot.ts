@@ -8,7 +8,13 @@ import { fileSize, linkFile, snapshotFolder, writeRef, type FileFacts } from './
 import { contactHub, describeFile, notFound } from './hub-client.ts'
 import { fetchBlob } from './hub-download.ts'
 
-export type Progress = { readonly bytes: number; readonly totalBytes: number }
+export type Progress = {
+  readonly bytes: number
+  readonly totalBytes: number
+  /** Which file of `totalFiles` is coming; the first is 1. */
+  readonly fileIndex?: number
+  readonly totalFiles?: number
+}
 
 type Wanted = {
   readonly id: string
@@ -82,7 +88,10 @@ function trackProgress(
   return (one) => (fileBytes) => {
     present.set(one, fileBytes)
     const bytes = sum(present.values())
-    report({ bytes, totalBytes: Math.max(knownBytes, bytes) })
+    const whole = [...present].filter(([{ facts }, got]) => facts.size !== null && got >= facts.size).length
+    const totalFiles = described.length
+    const fileIndex = Math.min(whole + 1, totalFiles)
+    report({ bytes, totalBytes: Math.max(knownBytes, bytes), fileIndex, totalFiles })
   }
 }
 

@@ -1,24 +1,31 @@
 /**
- * What every model service's app has beyond `createApp`: its one model in `/ready`, `GET /v1/models` and `GET /v1/models/{id}` (OpenAI), and
- * the check of a request's `model`.
+ * What every model service's app has beyond `createApp`: its model in `/ready`, `GET /v1/models` and `GET /v1/models/{id}` (OpenAI), the lease of
+ * a model for each request by the name it gives, and the routes that manage models (models-api.ts).
  */
-import type { Hono } from 'hono'
-import { AppError } from './errors.ts'
-import { type AppEnv, createApp } from './http.ts'
+import type { Context, Hono } from 'hono'
+import type { ModelStatus } from './api.ts'
+import type { Secret } from './config.ts'
+import { type AppEnv, createApp, holdMsOf, onceReplied, requestSignal } from './http.ts'
 import type { ModelEntry, ModelList } from './model-api.ts'
+import { keyOf, type ModelChoice, unknownModel } from './model-choice.ts'
+import type { ModelLease } from './model-seat.ts'
+import type { ModelSlot } from './model-slot.ts'
 import type { Model } from './model.ts'
+import { addModelsApi } from './models-api.ts'
 import type { Log, Metrics } from './telemetry.ts'
 
-/** What a service's app needs of its `Model`. */
+/** What speaks or hears for a service, as far as an app needs it. */
 export type ServedModel<In, Out> = Pick<Model<In, Out>, 'status' | 'ready' | 'submit'>
 
 /** What a service's app is made of; each service adds its own. */
-export type ModelAppOptions<In, Out> = {
-  readonly model: ServedModel<In, Out>
-  /** Names a request may use for the model, beside the aliases: the hub's and the demo's. */
-  readonly modelIds: readonly string[]
-  /** True from the first signal to stop: `/ready` then says so. */
-  readonly isDraining?: () => boolean
+export type ModelAppOptions<In, Out, Prepared> = {
+  readonly slot: ModelSlot<In, Out, Prepared>
+  /** What `/ready` and the lists say of the model that sits in the slot; its own status unless told. */
+  readonly status?: () => ModelStatus
+  /** Aborts at the first signal to stop: `/ready` then says so, and replies without an end of their own end. */
+  readonly draining?: AbortSignal
+  /** Asked of whoever loads and unloads models, once it is set. */
+  readonly apiKey?: Secret | undefined
   readonly log: Log
   readonly metrics: Metrics
   readonly now?: () => number
@@ -27,61 +34,102 @@ export type ModelAppOptions<In, Out> = {
 type ModelAppKind = {
   service: string
   maxBodyBytes: number
-  /** Names of others' models that clients send and that this one answers to. */
+  /** Names of others' models that clients send and that whatever model sits here answers to. */
   aliases: readonly string[]
   /** The hub's word for what the model does, such as `automatic-speech-recognition`. */
   task: string
+  /** Ollama's word for the kind of model, such as `bert`. */
+  family: string
 }
 
-/** The app, and the check, which throws `model_not_found` unless the name is known or left out. */
-export function createModelApp<In, Out>(options: ModelAppOptions<In, Out>, kind: ModelAppKind) {
-  const { model, modelIds, isDraining, log, metrics, now } = options
-  const { service, maxBodyBytes, aliases, task } = kind
+/** The app, and `use`: the model that a request's `model` means, leased until the reply is out. Throws `model_not_found` for unknown names. */
+export function createModelApp<In, Out, Prepared>(
+  options: ModelAppOptions<In, Out, Prepared>,
+  { service, maxBodyBytes, aliases, task, family }: ModelAppKind,
+) {
+  const {
+    slot,
+    log,
+    metrics,
+    now,
+    apiKey,
+    status = () => slot.status,
+    draining = new AbortController().signal,
+  } = options
   const app = createApp({
     service,
-    models: () => [model.status],
+    models: () => [status()],
     log,
     metrics,
     maxBodyBytes,
-    ...(isDraining && { isDraining }),
+    isDraining: () => draining.aborted,
     ...(now && { now }),
   })
-  const requireModel = checkOf(new Set([...modelIds, ...aliases]))
-  addModelRoutes(app, {
-    requireModel,
-    names: () => [model.status.id, ...aliases],
-    task,
-    state: () => model.status.state,
+  const names = new Names(slot, status, aliases)
+  addModelsApi(app, {
+    slot,
+    choiceOf: (name) => names.choiceOf(name) ?? slot.choice,
+    statusOf: (name) => names.statusOf(name),
+    family,
+    draining,
+    apiKey,
+    log,
   })
-  return { app, requireModel }
+  addModelLists(app, names, task)
+
+  async function use(c: Context<AppEnv>, name: string | undefined): Promise<ModelLease<In, Out, Prepared>> {
+    const choice = name === undefined ? undefined : names.choiceOf(name)
+    const lease = await slot.lease({ choice, holdMs: holdMsOf(c) }, requestSignal(c))
+    onceReplied(c, lease.release)
+    return lease
+  }
+  return { app, use }
 }
 
-const checkOf = (known: ReadonlySet<string>) => (name: string | undefined) => {
-  if (name === undefined || known.has(name)) return
-  const shown = /^[\w./:-]{1,100}$/.test(name) ? `\`${name}\`` : 'of that name'
-  throw new AppError('model_not_found', `The model ${shown} does not exist`, { param: 'model' })
+/** What the names in requests mean. */
+class Names {
+  readonly #slot: ModelSlot<never, unknown, unknown>
+  readonly #status: () => ModelStatus
+  readonly #aliases: readonly string[]
+
+  constructor(slot: ModelSlot<never, unknown, unknown>, status: () => ModelStatus, aliases: readonly string[]) {
+    this.#slot = slot
+    this.#status = status
+    this.#aliases = aliases
+  }
+
+  /** Undefined for an alias: whatever sits here. Throws `model_not_found`. */
+  choiceOf(name: string): ModelChoice | undefined {
+    if (this.#aliases.includes(name)) return undefined
+    const choice = this.#slot.choices.find(name)
+    if (!choice) throw unknownModel(name)
+    return choice
+  }
+
+  statusOf(name: string): ModelStatus {
+    const current = this.#status()
+    const choice = name === current.id ? undefined : this.choiceOf(name)
+    return choice && keyOf(choice) !== keyOf(this.#slot.choice) ? this.#slot.statusOf(choice) : current
+  }
+
+  /** The model that sits here, the others that requests may bring, the aliases. */
+  get all(): readonly string[] {
+    const others = this.#slot.choices.all.filter(
+      (choice) => choice.mayTakeTurns && keyOf(choice) !== keyOf(this.#slot.choice),
+    )
+    return [this.#status().id, ...others.map(({ id }) => id), ...this.#aliases]
+  }
 }
 
-type Routes = {
-  requireModel: (name: string) => void
-  names: () => readonly string[]
-  task: string
-  state: () => string
-}
-
-function addModelRoutes(app: Hono<AppEnv>, { requireModel, names, task, state }: Routes): void {
+function addModelLists(app: Hono<AppEnv>, names: Names, task: string): void {
   const describe = (id: string): ModelEntry => ({
     id,
     object: 'model',
     created: 0,
     owned_by: 'hearth',
     task,
-    state: state(),
+    state: names.statusOf(id).state,
   })
-  app.get('/v1/models', (c) => c.json({ object: 'list', data: names().map(describe) } satisfies ModelList))
-  app.get('/v1/models/:id{.+}', (c) => {
-    const id = c.req.param('id')
-    requireModel(id)
-    return c.json(describe(id))
-  })
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: names.all.map(describe) } satisfies ModelList))
+  app.get('/v1/models/:id{.+}', (c) => c.json(describe(c.req.param('id'))))
 }

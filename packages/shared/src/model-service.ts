@@ -9,11 +9,19 @@ import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
 import type { ModelAppOptions } from './model-app.ts'
-import { Model } from './model.ts'
+import type { ModelChoice } from './model-choice.ts'
+import { ModelSlot } from './model-slot.ts'
+import { Model, type ModelOptions } from './model.ts'
 import { stillWarming } from './model-status.ts'
-import { discardModel, fetchModel, type ModelFiles, type ModelSpec } from './model-store.ts'
+import { demoModel, discardModel, fetchModel, type ModelFiles, type ModelSpec, sizeOf } from './model-store.ts'
 import { type Served, serve, type ServeOptions } from './serve.ts'
-import { chooseSpec, type COMMON_SECTIONS, type ModelServiceSettings, storeOptions } from './service-settings.ts'
+import {
+  chooseModels,
+  type COMMON_SECTIONS,
+  type ModelServiceSettings,
+  specOf,
+  storeOptions,
+} from './service-settings.ts'
 import { createLogger, createMetrics, type Log, type Metrics } from './telemetry.ts'
 
 export type ModelService<In, Out, Prepared> = Pick<
@@ -29,8 +37,7 @@ export type ModelService<In, Out, Prepared> = Pick<
   engineOptions: (files: ModelFiles) => unknown
   /** Reads what the HTTP side needs of the model's files: a tokenizer, a list of voices. */
   prepare: (files: ModelFiles) => Promise<Prepared> | Prepared
-  /** `prepared` gives what `prepare` gave; null until the model's files are there. */
-  createApp: (options: ModelAppOptions<In, Out>, prepared: () => Prepared | null) => Hono<AppEnv>
+  createApp: (options: ModelAppOptions<In, Out, Prepared>) => Hono<AppEnv>
   /** Connections that ask for another protocol; `onDrain` tells them that the service goes. */
   upgrade?: ServeOptions['upgrade']
   onDrain?: () => void
@@ -47,69 +54,88 @@ const REHEARSAL_MS = 2000
 const REHEARSAL_LIMIT_MS = 20_000
 
 /**
- * Starts the service. The port answers at once; `/ready` says 200 once the model is warm and the service has answered a few requests of its
- * own, so that nobody's request is the first.
+ * Starts the service. The port answers at once; with the policy `eager`, `/ready` says 200 once the model is warm and the service has answered a
+ * few requests of its own, so that nobody's request is the first.
  */
 export async function startModelService<In, Out, Prepared>(service: ModelService<In, Out, Prepared>): Promise<void> {
   const { name, config, settings } = service
   const log = createLogger({ service: name, level: config.log.level })
   log.info({ config: describeConfig(config) }, 'starting')
   const metrics = createMetrics(name)
-  const spec = chooseSpec(service.spec, settings)
-  const state = { prepared: null as Prepared | null, isDraining: false, isRehearsed: false }
   const firstReady = Promise.withResolvers<void>()
-  const onPrepared = (prepared: Prepared) => (state.prepared = prepared)
-  const model = createModel({ ...service, spec }, { log, metrics, onPrepared, onReady: firstReady.resolve })
-  model.start()
-  const served = {
-    ready: (signal: AbortSignal) => model.ready(signal),
-    submit: (input: In, signal: AbortSignal) => model.submit(input, signal),
-    get status() {
-      return state.isRehearsed ? model.status : stillWarming(model.status)
-    },
-  }
-  const modelIds = [spec.id, `demo/${spec.demo}`]
-  const isDraining = () => state.isDraining
-  const app = service.createApp({ model: served, modelIds, isDraining, log, metrics }, () => state.prepared)
+  const slot = createSlot(service, { log, metrics, onReady: firstReady.resolve })
+  slot.preload()
+  let isRehearsed = false
+  const status = () => (isRehearsed ? slot.status : stillWarming(slot.status))
+  const drain = new AbortController()
+  const { apiKey } = config.hearth
+  const app = service.createApp({ slot, status, draining: drain.signal, apiKey, log, metrics })
   const { port, host: hostname } = settings
   const onDrain = () => {
-    state.isDraining = true
+    drain.abort()
+    slot.drain()
     service.onDrain?.()
   }
-  const close = [() => model.close(), ...(service.close ?? [])]
+  const close = [() => slot.close(), ...(service.close ?? [])]
   const { upgrade } = service
   const server = await serve({ app, port, hostname, log, onDrain, close, ...(upgrade && { upgrade }) })
   await firstReady.promise
   await rehearse(service, server, log)
-  state.isRehearsed = true
+  isRehearsed = true
 }
 
-function createModel<In, Out, Prepared>(
+type Parts = { log: Log; metrics: Metrics; onReady: () => void }
+
+/** The place of the service's model: what it may hold, where that is looked for, and how it is made. */
+function createSlot<In, Out, Prepared>(
   service: ModelService<In, Out, Prepared>,
-  {
-    onPrepared,
-    ...parts
-  }: { log: Log; metrics: Metrics; onPrepared: (prepared: Prepared) => void; onReady: () => void },
-): Model<In, Out> {
-  const { name, config, settings, spec, engine } = service
+  parts: Parts,
+): ModelSlot<In, Out, Prepared> {
+  const { name, config, settings, engine } = service
   const store = storeOptions(config, settings, parts.log)
-  return new Model<In, Out>({
-    name,
-    id: spec.id,
-    maxBatchSize: service.maxBatchSize,
-    ...(service.cost && { cost: service.cost }),
-    ...(service.maxCost !== undefined && { maxCost: service.maxCost }),
-    ...(service.maxPadding !== undefined && { maxPadding: service.maxPadding }),
-    ...(service.windowMs !== undefined && { windowMs: service.windowMs }),
-    maxQueueSize: settings.maxQueueSize,
+  const choices = chooseModels(service.spec, settings)
+  const fetch = async (choice: ModelChoice, allowDemo: boolean, ...[onProgress, signal]: FetchArguments) => {
+    const spec = specOf(service.spec, choice)
+    // The folder of the settings has the model of the settings.
+    const localDir = choice === choices.configured ? store.localDir : undefined
+    const files = choice.isDemo
+      ? await demoModel(spec, store.demoDir)
+      : await fetchModel(spec, { ...store, localDir, allowDemo }, onProgress, signal)
+    return { ...files, sizeBytes: await sizeOf(files.dir, spec.files) }
+  }
+  return new ModelSlot<In, Out, Prepared>({
+    choices,
+    preload: settings.preload,
+    keepAliveMs: settings.keepAlive,
     coldHoldMs: settings.coldHoldMs,
-    fetch: (onProgress, signal) => fetchModel(spec, store, onProgress, signal),
-    prepare: async (files) => onPrepared(await service.prepare(files)),
-    createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
-    onDamaged: (files) => discardModel(files, store.cacheDir),
-    ...parts,
+    pull: (choice, onProgress, signal) => fetch(choice, false, onProgress, signal),
+    create: (choice, hooks, { preload, isReplacement }) =>
+      new Model<In, Out>({
+        name,
+        id: choice.id,
+        preload,
+        ...batchOptions(service),
+        maxQueueSize: settings.maxQueueSize,
+        coldHoldMs: settings.coldHoldMs,
+        fetch: (onProgress, signal) => fetch(choice, !isReplacement, onProgress, signal),
+        prepare: async (files) => hooks.onPrepared(await service.prepare(files)),
+        createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
+        onDamaged: (files) => discardModel(files, store.cacheDir),
+        onStatus: () => hooks.onStatus(),
+        ...parts,
+      }),
   })
 }
+
+type FetchArguments = Parameters<ModelOptions<never, never, never>['fetch']>
+
+const batchOptions = <In, Out, Prepared>(service: ModelService<In, Out, Prepared>) => ({
+  maxBatchSize: service.maxBatchSize,
+  ...(service.cost && { cost: service.cost }),
+  ...(service.maxCost !== undefined && { maxCost: service.maxCost }),
+  ...(service.maxPadding !== undefined && { maxPadding: service.maxPadding }),
+  ...(service.windowMs !== undefined && { windowMs: service.windowMs }),
+})
 
 /** A rehearsal that fails is told, and the service opens all the same. */
 async function rehearse<In, Out, Prepared>(

@@ -1,8 +1,17 @@
 import { describe, expect, test } from 'vitest'
-import { ModelState } from './api.ts'
-import { idleStatus, keepsFailing, NEXT, remainingMs, stillLoading } from './model-status.ts'
+import { type DownloadProgress, ModelState } from './api.ts'
+import {
+  idleStatus,
+  isServing,
+  keepsFailing,
+  loadingOf,
+  NEXT,
+  remainingMs,
+  stillLoading,
+  withRate,
+} from './model-status.ts'
 
-const status = (progress: { bytes: number; totalBytes: number } | null) =>
+const status = (progress: DownloadProgress | null) =>
   ({ ...idleStatus('whisper-base'), state: 'fetching', progress }) as const
 
 describe('the table of states', () => {
@@ -29,6 +38,57 @@ describe('the time that is left', () => {
 
   test('is never negative, whatever the hub said about sizes', () => {
     expect(remainingMs({ bytes: 200, totalBytes: 100 }, { bytes: 0, atMs: 0 }, 1000)).toBe(0)
+  })
+})
+
+describe('requests may be sent', () => {
+  const serving = (change: object) => isServing({ ...idleStatus('stt'), ...change })
+
+  test('to a warm model, whatever the policy', () => {
+    expect(['eager', 'background', 'lazy', undefined].map((preload) => serving({ state: 'ready', preload }))).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ])
+  })
+
+  test('to one that comes behind them, but not to one that they would have to wait for', () => {
+    const states = ['idle', 'fetching', 'loading', 'warming'] as const
+    for (const state of states) {
+      expect(serving({ state, preload: 'background' })).toBe(true)
+      expect(serving({ state, preload: 'lazy' })).toBe(true)
+      expect(serving({ state, preload: 'eager' })).toBe(false)
+    }
+  })
+
+  test('not after a failure until it is mended, nor at the end', () => {
+    for (const preload of ['background', 'lazy'])
+      for (const change of [
+        { state: 'failed', error: 'away' },
+        { state: 'fetching', error: 'away' },
+        { state: 'draining' },
+        { state: 'stopped' },
+      ])
+        expect(serving({ preload, ...change })).toBe(false)
+  })
+})
+
+test('a download tells its speed and its end once something has moved', () => {
+  const progress = { bytes: 150, totalBytes: 300, fileIndex: 2, totalFiles: 3 }
+  const first = { bytes: 100, atMs: 1000 }
+  expect(withRate(progress, first, 3000)).toEqual({ ...progress, bytesPerSecond: 25, secondsLeft: 6 })
+  expect(withRate(progress, { bytes: 150, atMs: 1000 }, 3000)).toEqual(progress)
+  expect(loadingOf(status(withRate(progress, first, 3000)))).toEqual({
+    model: 'whisper-base',
+    state: 'fetching',
+    progress: 50,
+    bytes_sent: 150,
+    total_bytes: 300,
+    file_index: 2,
+    total_files: 3,
+    bytes_per_second: 25,
+    eta_seconds: 6,
   })
 })
 
@@ -64,6 +124,10 @@ describe('the refusal while loading', () => {
     })
   })
 
+  test('comes with the time of the next attempt after a failure', () => {
+    expect(stillLoading({ ...status(null), state: 'failed', retryInMs: 2345 }, null).retryAfterMs).toBe(2345)
+  })
+
   test('asks nobody back at once, or only after an hour', () => {
     const waits = [0, 3_600_000].map((ms) => stillLoading(status(null), ms).retryAfterMs)
     expect(waits).toEqual([1000, 30_000])
@@ -71,7 +135,7 @@ describe('the refusal while loading', () => {
 })
 
 test('a model that keeps failing tells the last error, and that it is tried again', () => {
-  const error = keepsFailing({ ...idleStatus('stt'), state: 'failed', error: 'no space' }, 400)
-  expect(error).toMatchObject({ code: 'model_failed', status: 503, retryAfterMs: 1000 })
+  const error = keepsFailing({ ...idleStatus('stt'), state: 'failed', error: 'no space', retryInMs: 7400 })
+  expect(error).toMatchObject({ code: 'model_failed', status: 503, retryAfterMs: 7400 })
   expect(error.message).toBe("stt can't be used: no space; it is tried again")
 })

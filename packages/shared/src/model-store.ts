@@ -7,9 +7,10 @@ import { stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ModelSource } from './api.ts'
-import { AppError } from './errors.ts'
+import { AppError, toAppError } from './errors.ts'
 import { HubUnreachable, type HubOptions } from './hub-attempts.ts'
 import {
+  fileSize,
   findSnapshot,
   firstMissing,
   isDiskFull,
@@ -31,6 +32,7 @@ export type ModelFiles = {
   /** As the hub names it; `demo/<name>` for a demo model. */
   readonly id: string
   readonly warning: string | null
+  readonly sizeBytes?: number
 }
 
 export type ModelSpec = {
@@ -52,6 +54,8 @@ export type StoreOptions = {
   readonly offline: boolean
   readonly demoDir: string
   readonly localDir?: string | undefined
+  /** Whether the demo model may stand in where the one that is wanted can't be had; true unless told. */
+  readonly allowDemo?: boolean
   readonly fetch?: typeof fetch
   readonly connectTimeoutMs?: number
   readonly stallTimeoutMs?: number
@@ -69,7 +73,8 @@ const flights = new SingleFlight<ModelFiles, Progress>()
  * Finds or fetches the files of `spec`; progress counts the bytes of all its files, with those of an earlier attempt as
  * present. Callers that want the same share one download, which stops when all their signals have aborted. Throws AppError:
  * `model_not_found` (not in the local folder, not at the hub, no access), `model_failed` (wrong content, cache not writable),
- * `storage_full`, `dependency_unavailable` (the hub failed throughout), `invalid_config` (names or settings no hub can have).
+ * `storage_full`, `dependency_unavailable` (the hub failed throughout, or no demo may stand in), `invalid_config` (names or settings no hub
+ * can have).
  */
 export async function fetchModel(
   spec: ModelSpec,
@@ -81,10 +86,28 @@ export async function fetchModel(
   checkSpec(spec)
   if (options.localDir !== undefined) return fromLocalFolder(spec, options.localDir, options.log)
   const hub = hubOptions(options)
-  const key = JSON.stringify([resolve(options.cacheDir), spec, hub.endpoint, options.offline, options.demoDir])
+  const key = JSON.stringify([resolve(options.cacheDir), spec, hub.endpoint, options.offline])
   const work = (report: (progress: Progress) => void, stop: AbortSignal): Promise<ModelFiles> =>
     fromCacheOrHub(spec, options, hub, report, stop)
-  return flights.join(key, work, onProgress, signal)
+  try {
+    return await flights.join(key, work, onProgress, signal)
+  } catch (error) {
+    // Each caller's own to decide: one may want the model itself or nothing.
+    if (error instanceof OutOfReach) return fromDemo(spec, options, error.message)
+    throw error
+  }
+}
+
+/** The model is not here, and the hub can't be asked. */
+class OutOfReach extends Error {}
+
+/** The demo model itself, for who asks for it. Throws `model_not_found` when it is not there. */
+export async function demoModel({ demo }: Pick<ModelSpec, 'demo'>, demoDir: string): Promise<ModelFiles> {
+  const dir = join(demoDir, demo)
+  const id = `demo/${demo}`
+  const found = await stat(dir).catch(() => null)
+  if (!found?.isDirectory()) throw new AppError('model_not_found', `there is no demo model "${demo}"`)
+  return { dir, source: 'demo', revision: null, id, warning: `${id} is a stand-in of very limited skill` }
 }
 
 async function fromLocalFolder(spec: ModelSpec, dir: string, log: StoreOptions['log']): Promise<ModelFiles> {
@@ -105,28 +128,34 @@ async function fromCacheOrHub(
   const { id, revision, files } = spec
   const cached = await findSnapshot(options.cacheDir, id, revision, files)
   if (cached !== null) return { dir: cached.dir, source: 'cache', revision: cached.commit, id, warning: null }
-  if (options.offline) return fromDemo(spec, options, 'HF_HUB_OFFLINE is set')
+  if (options.offline) throw new OutOfReach('HF_HUB_OFFLINE is set')
   try {
     const { dir, commit } = await fetchSnapshot(spec, options.cacheDir, hub, report, signal)
     options.log.info({ id, revision: commit }, 'model fetched from the hub')
     return { dir, source: 'hub', revision: commit, id, warning: null }
   } catch (error) {
     if (!(error instanceof HubUnreachable)) throw storageError(error, id)
-    return fromDemo(spec, options, `${new URL(hub.endpoint).host} can't be reached (${error.message})`)
+    throw new OutOfReach(`${new URL(hub.endpoint).host} can't be reached (${error.message})`, { cause: error })
   }
 }
 
 async function fromDemo(spec: ModelSpec, options: StoreOptions, reason: string): Promise<ModelFiles> {
-  const dir = join(options.demoDir, spec.demo)
-  const found = await stat(dir).catch(() => null)
-  if (!found?.isDirectory()) {
-    const tried = `${reason}, the cache does not have all of ${spec.id} at revision ${spec.revision}`
-    throw new AppError('model_not_found', `${tried}, and there is no demo model "${spec.demo}"`)
-  }
-  const id = `demo/${spec.demo}`
+  const lacking = `${reason}, the cache does not have all of ${spec.id} at revision ${spec.revision}`
+  if (options.allowDemo === false) throw new AppError('dependency_unavailable', lacking, { retryAfterMs: 5000 })
+  const demo = await demoModel(spec, options.demoDir).catch((error: unknown) => {
+    const { message } = toAppError(error)
+    throw new AppError('model_not_found', `${lacking}, and ${message}`)
+  })
+  const { id } = demo
   const warning = `${reason} and the cache does not have all of ${spec.id}: using ${id}, a stand-in of very limited skill`
   options.log.warn({ id, wanted: spec.id }, warning)
-  return { dir, source: 'demo', revision: null, id, warning }
+  return { ...demo, warning }
+}
+
+/** Bytes of those `files` of a model that are in its folder. */
+export async function sizeOf(dir: string, files: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(files.map((file) => fileSize(join(dir, file))))
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
 }
 
 /** Every file of a cached model against the hash its blob is named by, by file name; empty for other sources. Reads it all. */

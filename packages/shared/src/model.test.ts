@@ -1,3 +1,4 @@
+import type { ResourceLimits } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
@@ -15,10 +16,10 @@ const silent = () => new Promise<never>(() => undefined)
 const away = new AppError('dependency_unavailable', 'the hub is away')
 
 /** A model on real engine threads; its timers fire when the test says so. */
-function setUp(engine: FakeOptions = {}, options: Options = {}) {
+function setUp(engine: FakeOptions = {}, options: Options = {}, resourceLimits: ResourceLimits = {}) {
   const clock = new ManualClock()
   const control = new FakeControl()
-  const threads = watchThreads({ shared: control.shared, ...engine })
+  const threads = watchThreads({ shared: control.shared, ...engine }, resourceLimits)
   const transitions: string[] = []
   const logged: object[] = []
   const seen = { fetches: 0 }
@@ -57,11 +58,17 @@ function setUp(engine: FakeOptions = {}, options: Options = {}) {
 }
 
 /** Creates engine threads, and counts how many live at a time. */
-function watchThreads(options: FakeOptions) {
+function watchThreads(options: FakeOptions, resourceLimits: ResourceLimits) {
   const seen = { created: 0, alive: 0, most: 0 }
   const create = () => {
     const module = new URL('./testing/fake-engine.ts', import.meta.url)
-    const thread = new EngineThread<FakeInput, FakeOutput, number>({ module, options, name: 'fake', closeMs: 500 })
+    const thread = new EngineThread<FakeInput, FakeOutput, number>({
+      module,
+      options,
+      name: 'fake',
+      closeMs: 500,
+      resourceLimits,
+    })
     seen.created++
     seen.most = Math.max(seen.most, ++seen.alive)
     let isAlive = true
@@ -131,6 +138,7 @@ describe('loading', () => {
       id: 'demo/fake',
       state: 'ready',
       source: 'demo',
+      revision: null,
       warning: 'only a demo',
       progress: null,
       error: null,
@@ -191,6 +199,25 @@ describe('a request that comes early', () => {
     expect(clock.pending).toEqual([])
   })
 
+  test('is held no longer than its caller wants', async () => {
+    const { clock, model, submit } = setUp({}, { coldHoldMs: 1000, fetch: silent })
+    const held = model.submit(fakeInput(1), never, undefined, 250)
+    const patient = submit(fakeInput(1))
+    clock.advance(250)
+    await expect(held).rejects.toMatchObject({ code: 'model_loading', details: { loading: { state: 'fetching' } } })
+    expect(await Promise.race([patient, Promise.resolve('held')])).toBe('held')
+    const impatient = model.ready(never, 0)
+    clock.advance(0)
+    await expect(impatient).rejects.toMatchObject({ code: 'model_loading' })
+  })
+
+  test('fifty times over loads the model once, and all are served', async () => {
+    const { submit, seen, threads } = setUp({}, { maxQueueSize: 50 })
+    const results = await Promise.all(Array.from({ length: 50 }, (_, value) => submit(fakeInput(value))))
+    expect(results.map((result) => doubled(result)[0])).toEqual(Array.from({ length: 50 }, (_, value) => 2 * value))
+    expect([seen.fetches, threads.seen.created]).toEqual([1, 1])
+  })
+
   test('says in queueMs how long it was held', async () => {
     const fetching = gate<ModelFiles>()
     const { clock, submit } = setUp({}, { fetch: () => fetching.promise })
@@ -234,6 +261,49 @@ describe('a request that comes early', () => {
     await settle()
     await model.close()
     for (const one of held) await expect(one).rejects.toMatchObject({ code: 'draining' })
+  })
+})
+
+describe('a policy', () => {
+  test.each(['eager', 'background'] as const)('%s begins at once', (preload) => {
+    const { model } = setUp({}, { preload, fetch: silent })
+    model.preload()
+    expect(model.status).toMatchObject({ state: 'fetching', preload })
+  })
+
+  test('lazy leaves it to the first request', async () => {
+    const { model, submit } = setUp({}, { preload: 'lazy' })
+    model.preload()
+    expect(model.status).toMatchObject({ state: 'idle', preload: 'lazy' })
+    expect(doubled(await submit(fakeInput(1)))).toEqual([2])
+  })
+
+  test('eager becomes background when the load fails, and says why and when it is tried again', async () => {
+    let isAway = true
+    const fetch = async () => {
+      if (isAway) throw away
+      return FILES
+    }
+    const { model, clock, until, logged } = setUp({}, { preload: 'eager', fetch })
+    model.preload()
+    await until('failed')
+    expect(model.status).toMatchObject({ preload: 'background', error: 'the hub is away', retryInMs: 100 })
+    expect(logged).toContainEqual(expect.objectContaining({ preload: 'background', retryInMs: 100 }))
+    clock.advance(60)
+    expect(model.status.retryInMs).toBe(40)
+    isAway = false
+    clock.advance(40)
+    expect(model.status).toMatchObject({ state: 'fetching', error: 'the hub is away', preload: 'background' })
+    await until('ready')
+    expect(model.status).toMatchObject({ preload: 'eager', error: null })
+    expect(model.status).not.toHaveProperty('retryInMs')
+  })
+
+  test('of who listens hears of every change', async () => {
+    const states: string[] = []
+    const { model } = setUp({}, { onStatus: () => states.push(model.status.state) })
+    await model.ready(never)
+    expect(states).toEqual(['fetching', 'loading', 'warming', 'ready'])
   })
 })
 
@@ -317,7 +387,9 @@ describe('failing', () => {
     model.start()
     await until('failed')
     expect(model.status.error).toBe('internal error')
-    expect(logged).toContainEqual({ model: 'fake', code: 'internal_error', err: new TypeError('secret detail') })
+    expect(logged).toContainEqual(
+      expect.objectContaining({ model: 'fake', code: 'internal_error', err: new TypeError('secret detail') }),
+    )
   })
 })
 
@@ -448,6 +520,34 @@ describe('a crash', () => {
     clock.advance(100)
     await Promise.all(others)
     expect(order).toEqual([6, 8])
+  })
+
+  test.each(['exit', 'out-of-memory'] as const)(
+    'while loading (%s) leaves the process alive: the next engine serves what was held',
+    async (load) => {
+      const loadFailures = new SharedArrayBuffer(4)
+      new Int32Array(loadFailures)[0] = 1
+      const limits = { maxOldGenerationSizeMb: 24 }
+      const { model, clock, submit, threads, until } = setUp({ load, loadFailures }, {}, limits)
+      const held = submit(fakeInput(1))
+      await until('failed')
+      expect(model.status.error).toContain('ended unexpectedly')
+      clock.advance(100)
+      expect(doubled(await held)).toEqual([2])
+      expect(threads.seen).toMatchObject({ created: 2, most: 1, alive: 1 })
+    },
+  )
+
+  test('by running out of memory costs the batch, not the process', async () => {
+    const { model, clock, submit, until } = setUp({}, {}, { maxOldGenerationSizeMb: 24 })
+    await model.ready(never)
+    await expect(submit({ ...fakeInput(1), do: 'out-of-memory' })).rejects.toMatchObject({
+      code: 'engine_failed',
+      details: { crashed: true },
+    })
+    await until('failed')
+    clock.advance(100)
+    expect(doubled(await submit(fakeInput(2)))).toEqual([4])
   })
 
   test('while loading is a failure like others', async () => {

@@ -2,7 +2,7 @@
  * One model's life: fetched, loaded and warmed once, then shared by every request until it is closed. Requests that come early are held, a
  * crashed engine is loaded again by itself, and every change of state goes through one function.
  */
-import type { ModelStatus } from './api.ts'
+import type { DownloadProgress, ModelStatus, Preload } from './api.ts'
 import { Batcher, type BatcherOptions, type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
 import type { EngineThread } from './engine-thread.ts'
 import { AppError, toAppError } from './errors.ts'
@@ -14,6 +14,7 @@ import {
   remainingMs,
   type State,
   stillLoading,
+  withRate,
 } from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
 import type { Log, Metrics } from './telemetry.ts'
@@ -33,10 +34,9 @@ export type ModelOptions<In, Out, Piece> = Pick<
   name: string
   /** What the model is called until its files say so: it may turn out to be the demo. The service's name unless told. */
   id?: string
-  fetch: (
-    onProgress: (progress: { bytes: number; totalBytes: number }) => void,
-    signal: AbortSignal,
-  ) => Promise<ModelFiles>
+  /** When `preload` begins, and what `/ready` says meanwhile. Unless told, the model is nobody's to wait for. */
+  preload?: Preload
+  fetch: (onProgress: (progress: DownloadProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
   /** Reads what the serving side needs of the files, before the engine loads them. That it fails may be the files' fault too. */
   prepare?: (files: ModelFiles) => Promise<unknown>
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
@@ -44,6 +44,8 @@ export type ModelOptions<In, Out, Piece> = Pick<
   onDamaged?: (files: ModelFiles) => Promise<unknown>
   /** Called each time the model becomes ready. */
   onReady?: () => void
+  /** Called at each change of the status. */
+  onStatus?: () => void
   /** How long a request waits for a model that is on its way. 120 s unless told. */
   coldHoldMs?: number
   /** How long `close` waits for the running batch. 10 s unless told. */
@@ -71,7 +73,7 @@ export class Model<In, Out, Piece = never> {
   #failures = 0
   #triedRepair = false
   #fetchedFrom: Milestone | null = null
-  #cancelRetry: (() => void) | undefined
+  #retry: { readonly atMs: number; cancel(): void } | undefined
   #cycle: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
@@ -84,7 +86,18 @@ export class Model<In, Out, Piece = never> {
   }
 
   get status(): ModelStatus {
-    return this.#status
+    const { preload } = this.#options
+    const effective = preload === 'eager' && this.#status.error !== null ? 'background' : preload
+    return {
+      ...this.#status,
+      ...(effective && { preload: effective }),
+      ...(this.#retry && { retryInMs: Math.max(0, this.#retry.atMs - this.#now()) }),
+    }
+  }
+
+  /** Begins at once, unless the policy leaves that to the first request. */
+  preload(): void {
+    if (this.#options.preload !== 'lazy') this.start()
   }
 
   /** Begins fetching, loading and warming, unless that has begun. */
@@ -93,17 +106,17 @@ export class Model<In, Out, Piece = never> {
   }
 
   /**
-   * Waits until the model is ready; starts it when idle. Rejects with `model_loading` after `coldHoldMs`, or at once when as many wait as the
+   * Waits until the model is ready; starts it when idle. Rejects with `model_loading` after `holdMs`, or at once when as many wait as the
    * queue may hold; with `model_failed` once it failed three times in a row; with `draining` once closed; with the signal's reason.
    */
-  async ready(signal: AbortSignal): Promise<void> {
+  async ready(signal: AbortSignal, holdMs = this.#options.coldHoldMs ?? 120_000): Promise<void> {
     signal.throwIfAborted()
     this.#closing.signal.throwIfAborted()
     if (this.#status.state === 'ready') return
     this.start()
     const isCrowded = this.#held.size >= (this.#options.maxQueueSize ?? MAX_QUEUE_SIZE)
     if (isCrowded || this.#failures >= PATIENCE) throw this.#refusal()
-    await this.#held.wait(this.#options.coldHoldMs ?? 120_000, () => this.#refusal(), signal)
+    await this.#held.wait(holdMs, () => this.#refusal(), signal)
   }
 
   /**
@@ -114,10 +127,11 @@ export class Model<In, Out, Piece = never> {
     input: In,
     signal: AbortSignal,
     onPiece?: (piece: Piece) => void,
+    holdMs?: number,
   ): Promise<BatchResult<Out> & { model: string }> {
     const arrivedAt = this.#now()
     for (;;) {
-      await this.ready(signal)
+      await this.ready(signal, holdMs)
       const live = this.#live
       if (!live) throw new AppError('internal_error', 'this is a bug: ready without an engine')
       const heldMs = this.#now() - arrivedAt
@@ -130,16 +144,15 @@ export class Model<In, Out, Piece = never> {
     }
   }
 
-  /** Refuses what waits, lets the running batch end, ends the thread. Within limits; never rejects. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
+  /** Refuses what waits (with `reason`), lets the running batch end, ends the thread. Within limits; never rejects. */
+  close(reason = new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 })): Promise<void> {
+    this.#closed ??= this.#close(reason)
     return this.#closed
   }
 
-  async #close(): Promise<void> {
-    const draining = new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 })
+  async #close(draining: AppError): Promise<void> {
     this.#closing.abort(draining)
-    this.#cancelRetry?.()
+    this.#cancelRetry()
     this.#held.dismiss(draining)
     this.#to('draining')
     const { drainMs = 10_000 } = this.#options
@@ -150,8 +163,8 @@ export class Model<In, Out, Piece = never> {
   }
 
   #refusal(): AppError {
-    if (this.#failures >= PATIENCE) return keepsFailing(this.#status, this.#backOffMs())
-    return stillLoading(this.#status, remainingMs(this.#status.progress, this.#fetchedFrom, this.#now()))
+    if (this.#failures >= PATIENCE) return keepsFailing(this.status)
+    return stillLoading(this.status, remainingMs(this.#status.progress, this.#fetchedFrom, this.#now()))
   }
 
   async #bringUp(): Promise<void> {
@@ -159,12 +172,14 @@ export class Model<In, Out, Piece = never> {
     let files: ModelFiles | undefined
     let thread: Thread<In, Out, Piece> | undefined
     try {
-      this.#to('fetching', { progress: null, error: null })
+      this.#to('fetching', { progress: null })
       files = await orAborted(
         this.#options.fetch((progress) => this.#progressed(progress), signal),
         signal,
       )
-      this.#to('loading', { id: files.id, source: files.source, warning: files.warning, progress: null })
+      const { id, source, revision, warning, sizeBytes } = files
+      const facts = { id, source, revision, warning, ...(sizeBytes !== undefined && { sizeBytes }) }
+      this.#to('loading', { ...facts, progress: null })
       await orAborted(this.#options.prepare?.(files) ?? Promise.resolve(), signal)
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
@@ -178,10 +193,11 @@ export class Model<In, Out, Piece = never> {
     }
   }
 
-  #progressed(progress: { bytes: number; totalBytes: number }): void {
+  #progressed(progress: DownloadProgress): void {
     if (this.#status.state !== 'fetching') return
     this.#fetchedFrom ??= { bytes: progress.bytes, atMs: this.#now() }
-    this.#status = { ...this.#status, progress }
+    this.#status = { ...this.#status, progress: withRate(progress, this.#fetchedFrom, this.#now()) }
+    this.#options.onStatus?.()
   }
 
   #goLive(
@@ -199,7 +215,7 @@ export class Model<In, Out, Piece = never> {
     const unserved = new AppError('engine_failed', 'the engine crashed before this request began')
     const live = { id: this.#status.id, thread, batcher, unserved }
     void thread.crashed.then((error) => this.#crashed(error, live))
-    this.#to('ready', times)
+    this.#to('ready', { ...times, error: null })
     this.#live = live
     this.#failures = 0
     this.#triedRepair = false
@@ -219,16 +235,29 @@ export class Model<In, Out, Piece = never> {
     if (this.#closing.signal.aborted) return
     const { code, message, cause } = toAppError(error)
     this.#fetchedFrom = null
-    this.#to('failed', { error: message, progress: null })
-    this.#options.log.error({ model: this.#status.id, code, err: cause ?? error }, 'model failed')
     const waitMs = this.#backOffMs()
     this.#failures++
-    if (this.#failures >= PATIENCE) this.#held.dismiss(this.#refusal())
+    this.#to('failed', { error: message, progress: null })
+    const { id, preload } = this.status
+    this.#options.log.error({ model: id, code, preload, retryInMs: waitMs, err: cause ?? error }, 'model failed')
     if (suspect) await this.#repair(suspect)
     if (this.#closing.signal.aborted) return
-    this.#cancelRetry = this.#setTimer(() => {
+    this.#tryAgainIn(waitMs)
+    if (this.#failures >= PATIENCE) this.#held.dismiss(this.#refusal())
+  }
+
+  #tryAgainIn(waitMs: number): void {
+    const again = () => {
+      this.#retry = undefined
       this.#cycle = this.#bringUp()
-    }, waitMs)
+    }
+    this.#retry = { atMs: this.#now() + waitMs, cancel: this.#setTimer(again, waitMs) }
+    this.#options.onStatus?.()
+  }
+
+  #cancelRetry(): void {
+    this.#retry?.cancel()
+    this.#retry = undefined
   }
 
   async #repair(files: ModelFiles): Promise<void> {
@@ -254,5 +283,6 @@ export class Model<In, Out, Piece = never> {
     this.#options.metrics?.setModelState(this.#options.name, from, state)
     const { id, source } = this.#status
     this.#options.log.info({ ...change, model: id, source, from, to: state }, 'model state')
+    this.#options.onStatus?.()
   }
 }

@@ -3,7 +3,10 @@ import { availableParallelism, homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
-import { bool, type ConfigOf, int, port, secret, text, url } from './config.ts'
+import { Preload } from './api.ts'
+import { bool, type ConfigOf, int, list, port, secret, text, url } from './config.ts'
+import { KeepAlive } from './keep-alive.ts'
+import { type ModelChoice, ModelChoices, ModelReference } from './model-choice.ts'
 import type { ModelSpec, StoreOptions } from './model-store.ts'
 import type { Log } from './telemetry.ts'
 
@@ -17,6 +20,10 @@ export const COMMON_SECTIONS = {
     token: secret().optional(),
     hubOffline: bool().default(false),
   }),
+  hearth: z.object({
+    /** Asked of every caller of the orchestrator, and of whoever loads and unloads models, once it is set. */
+    apiKey: secret({ minLength: 16 }).optional(),
+  }),
   log: z.object({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info') }),
 }
 
@@ -29,6 +36,12 @@ export const modelServiceSettings = (defaults: { port: number }) => ({
   revision: text().optional(),
   /** A folder with the model's files, instead of the cache and the hub. */
   modelDir: text().optional(),
+  /** When the model is loaded: before the service says that it is ready, behind its back, or with the first request. */
+  preload: Preload.default('eager'),
+  /** Other models of the same kind that may take its place, as `org/name` or `org/name@revision`. */
+  models: list().pipe(z.array(ModelReference).max(100)).default([]),
+  /** How long a model that nobody uses stays in memory: `30m`, seconds, -1 for ever. */
+  keepAlive: KeepAlive.default(Infinity),
   /** Threads of one inference. More than four gain little, and the cores are shared with the other services. */
   threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
   maxQueueSize: int({ min: 1, max: 100_000 }).default(256),
@@ -37,6 +50,17 @@ export const modelServiceSettings = (defaults: { port: number }) => ({
 })
 
 export type ModelServiceSettings = z.infer<z.ZodObject<ReturnType<typeof modelServiceSettings>>>
+
+/** The models that a service with this spec may hold. */
+export const chooseModels = (spec: ModelSpec, settings: ModelServiceSettings): ModelChoices =>
+  new ModelChoices(chooseSpec(spec, settings), settings.models)
+
+/** The spec of one of them. */
+export const specOf = <Spec extends ModelSpec>(spec: Spec, { id, revision }: ModelChoice): Spec => ({
+  ...spec,
+  id,
+  revision,
+})
 
 type ModelSettings = { model?: string | undefined; revision?: string | undefined; modelDir?: string | undefined }
 

@@ -2,6 +2,7 @@ import { EmbeddingsReply, ErrorBody } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { readyModel } from '@hearth/shared/testing/model-status'
+import { slotOf } from '@hearth/shared/testing/slot'
 import { describe, expect, test } from 'vitest'
 import { createEmbeddingsApp } from './app.ts'
 import type { EmbeddingsAppOptions } from './embed-input.ts'
@@ -28,19 +29,20 @@ const embedded = (ids: Int32Array): Awaited<ReturnType<Submit>> => ({
   model: 'demo/minilm',
 })
 
+const MODEL = { id: 'Xenova/all-MiniLM-L6-v2', demo: 'minilm' }
+
 function setUp(submit: Submit = async (ids) => embedded(ids), overrides: Partial<EmbeddingsAppOptions> = {}) {
   const rows: Int32Array[] = []
-  const app = createEmbeddingsApp({
-    model: {
-      status: STATUS,
-      ready: async () => {},
-      submit: (ids, signal) => {
-        rows.push(ids)
-        return submit(ids, signal)
-      },
+  const model = {
+    status: STATUS,
+    ready: async () => {},
+    submit: (ids: Int32Array, signal: AbortSignal) => {
+      rows.push(ids)
+      return submit(ids, signal)
     },
-    modelIds: ['Xenova/all-MiniLM-L6-v2', 'demo/minilm'],
-    tokenizer: () => TOKENIZER,
+  }
+  const app = createEmbeddingsApp({
+    slot: slotOf({ ...MODEL, model, prepared: () => TOKENIZER }),
     maxTexts: 40,
     log: createLogger({ service: 'embeddings', level: 'silent' }),
     metrics: createMetrics('embeddings'),
@@ -151,7 +153,7 @@ describe('a good request', () => {
       submit: async (ids: Int32Array) => embedded(ids),
       ready: async () => void (tokenizer = TOKENIZER),
     }
-    const { app } = setUp(undefined, { model, tokenizer: () => tokenizer })
+    const { app } = setUp(undefined, { slot: slotOf({ ...MODEL, model, prepared: () => tokenizer }) })
     expect((await post(app, { input: 'a' })).status).toBe(200)
   })
 })

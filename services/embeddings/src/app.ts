@@ -13,19 +13,20 @@ import { addOllamaRoutes } from './ollama.ts'
 const BYTES_PER_TEXT = 32_768
 const LEAST_BODY_BYTES = 2_097_152
 
-/** The service as a Hono app, without a server: POST /v1/embeddings, GET /v1/models, /v1/models/:id, and Ollama's (ollama.ts). */
+/** The service as a Hono app, without a server: POST /v1/embeddings, Ollama's (ollama.ts), and what every model service has. */
 export function createEmbeddingsApp(options: EmbeddingsAppOptions): Hono<AppEnv> {
-  const { app, requireModel } = createModelApp(options, {
+  const { app, use } = createModelApp(options, {
     service: 'embeddings',
     maxBodyBytes: Math.max(LEAST_BODY_BYTES, options.maxTexts * BYTES_PER_TEXT),
     aliases: MODEL_ALIASES,
     task: 'feature-extraction',
+    family: 'bert',
   })
 
   app.post('/v1/embeddings', async (c) => {
     const request = await readJson(c, EmbeddingRequest)
-    requireModel(request.model)
-    const { vectors, tokens, model } = await embedInput(c, request, options)
+    const lease = () => use(c, request.model)
+    const { vectors, tokens, model } = await embedInput(c, request, { ...options, lease })
     const written = request.encoding_format === 'base64' ? toBase64 : (vector: Float32Array) => Array.from(vector)
     return c.json({
       object: 'list',
@@ -34,7 +35,7 @@ export function createEmbeddingsApp(options: EmbeddingsAppOptions): Hono<AppEnv>
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     })
   })
-  addOllamaRoutes(app, options, requireModel)
+  addOllamaRoutes(app, options, use)
 
   return app
 }

@@ -4,6 +4,7 @@ import type { EmbeddingInput } from '@hearth/shared/model-api'
 import { requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
+import type { ModelLease } from '@hearth/shared/model-seat'
 import type { Context } from 'hono'
 import { checkDimensions, shortened } from './dimensions.ts'
 import { embed } from './embed.ts'
@@ -12,9 +13,12 @@ import type { TokenIds } from './padding.ts'
 import { checkTexts, tokenizeTexts } from './texts.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
-export type EmbeddingsAppOptions = ModelAppOptions<TokenIds, Float32Array> & {
-  /** Null until the model's files are there. */
-  readonly tokenizer: () => (Tokenizer & Partial<ModelIdentity>) | null
+/** What the serving side reads of a model's files. */
+export type TextModel = Tokenizer & Partial<ModelIdentity>
+
+export type EmbeddingModel = ModelLease<TokenIds, Float32Array, TextModel>
+
+export type EmbeddingsAppOptions = ModelAppOptions<TokenIds, Float32Array, TextModel> & {
   /** Texts of one request. */
   readonly maxTexts: number
 }
@@ -32,16 +36,16 @@ export type EmbeddedInput = {
   readonly model: string
 }
 
-/** Also sets the reply's headers: times, the model's revision, and the places of texts that were cut (`x-truncated`). */
+/** `lease` gives the model once the texts are known to be in order. Also sets the reply's headers: times, the model's revision, and the places of texts that were cut (`x-truncated`). */
 export async function embedInput(
   c: Context<AppEnv>,
   { input, truncate, dimensions }: Wanted,
-  options: EmbeddingsAppOptions,
+  { lease, maxTexts }: { lease: () => Promise<EmbeddingModel>; maxTexts: number },
 ): Promise<EmbeddedInput> {
-  const { model, maxTexts } = options
   checkTexts(input, maxTexts)
   const signal = requestSignal(c)
-  const tokenizer = await knownTokenizer(options, signal)
+  const model = await lease()
+  const tokenizer = await knownTokenizer(model, signal)
   checkDimensions(dimensions, tokenizer)
   const { rows, truncated } = await tokenizeTexts(input, { tokenizer, truncate }, signal)
   const tokens = rows.reduce((sum, ids) => sum + ids.length, 0)
@@ -52,9 +56,9 @@ export async function embedInput(
   return { vectors: embedded.vectors.map((vector) => shortened(vector, dimensions)), tokens, model: embedded.model }
 }
 
-async function knownTokenizer({ model, tokenizer }: EmbeddingsAppOptions, signal: AbortSignal) {
-  if (tokenizer() === null) await model.ready(signal)
-  const known = tokenizer()
-  if (known === null) throw new AppError('internal_error', 'this is a bug: a model is ready without its tokenizer')
-  return known
+async function knownTokenizer(model: EmbeddingModel, signal: AbortSignal): Promise<TextModel> {
+  if (model.prepared === null) await model.ready(signal)
+  if (model.prepared === null)
+    throw new AppError('internal_error', 'this is a bug: a model is ready without its tokenizer')
+  return model.prepared
 }

@@ -1,15 +1,14 @@
 /** Starts the embeddings service. */
 import { runService, startModelService } from '@hearth/shared/model-service'
 import { createEmbeddingsApp } from './app.ts'
+import type { TextModel } from './embed-input.ts'
 import { readEmbeddingsConfig } from './config.ts'
 import type { EngineOptions } from './engine.ts'
 import { identify } from './model-identity.ts'
-import type { ModelIdentity } from './model-identity.ts'
 import modelJson from './model.json' with { type: 'json' }
 import { paddedTokens } from './padding.ts'
 import type { TokenIds } from './padding.ts'
 import { loadTokenizer } from './tokenizer.ts'
-import type { Tokenizer } from './tokenizer.ts'
 
 const { weights, files, ...rest } = modelJson
 
@@ -20,7 +19,7 @@ runService('embeddings', async () => {
   const config = readEmbeddingsConfig()
   const settings = config.embeddings
   const { dtype, threads, maxBatchSize, maxBatchTokens, batchWindowMs } = settings
-  await startModelService<TokenIds, Float32Array, Tokenizer & ModelIdentity>({
+  await startModelService<TokenIds, Float32Array, TextModel>({
     name: 'embeddings',
     config,
     settings,
@@ -36,7 +35,7 @@ runService('embeddings', async () => {
       ...(await loadTokenizer(found.dir)),
       ...(await identify(found, weights[dtype][0] ?? '', dtype)),
     }),
-    createApp: (parts, prepared) => createEmbeddingsApp({ ...settings, ...parts, tokenizer: prepared }),
+    createApp: (parts) => createEmbeddingsApp({ ...settings, ...parts }),
     rehearse: (base, signal) =>
       fetch(`${base}/v1/embeddings`, {
         method: 'POST',

@@ -1,6 +1,7 @@
 import type { ModelStatus } from '@hearth/shared/api'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { readyModel } from '@hearth/shared/testing/model-status'
+import { slotOf } from '@hearth/shared/testing/slot'
 import { describe, expect, test } from 'vitest'
 import { createEmbeddingsApp } from './app.ts'
 
@@ -30,7 +31,8 @@ function setUp(status: Partial<ModelStatus> = {}) {
     }),
   }
   const metrics = createMetrics('embeddings')
-  const options = { model, modelIds: ['demo/minilm'], tokenizer: () => TOKENIZER, maxTexts: 4, log, metrics }
+  const slot = slotOf({ demo: 'minilm', model, prepared: () => TOKENIZER })
+  const options = { slot, maxTexts: 4, log, metrics }
   const app = createEmbeddingsApp({ ...options, now: () => 0 })
   const post = async (path: string, body: unknown) => {
     const headers = { 'content-type': 'application/json' }
@@ -92,18 +94,14 @@ test('POST /api/embeddings gives one vector for its prompt, and none for none', 
   expect(await post('/api/embeddings', { model: 'x', prompt: 'a' })).toMatchObject({ status: 404 })
 })
 
-test('GET /api/ps lists the model once it is in memory', async () => {
-  const ready = await setUp().app.request('/api/ps')
-  expect(await ready.json()).toMatchObject({
-    models: [
-      {
-        name: 'demo/minilm',
-        size: 1234,
-        digest: '0123456789ab-fp32',
-        details: { quantization_level: 'fp32' },
-        size_vram: 0,
-      },
-    ],
-  })
-  expect(await (await setUp({ state: 'loading' }).app.request('/api/ps')).json()).toEqual({ models: [] })
+test('keep_alive from elsewhere is taken without effect, and from the machine itself obeyed', async () => {
+  const { app, post } = setUp()
+  const body = { model: 'all-minilm', input: 'a', keep_alive: '5m' }
+  expect((await post('/api/embed', body)).headers.get('x-ignored')).toBe('keep_alive')
+  const local = { incoming: { socket: { remoteAddress: '127.0.0.1' }, url: '/api/embed', rawHeaders: [] } }
+  const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
+  const reply = await app.request('/api/embed', init, local)
+  expect([reply.status, reply.headers.get('x-ignored')]).toEqual([200, null])
+  const wrong = await post('/api/embed', { ...body, keep_alive: 'soon' })
+  expect(wrong).toMatchObject({ status: 400, body: { error: expect.stringContaining('duration') } })
 })

@@ -1,7 +1,7 @@
 /** The orchestrator's settings, each one environment variable: `ollama.model` is OLLAMA_MODEL. */
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { PORTS } from '@hearth/shared/api'
+import { PORTS, Preload } from '@hearth/shared/api'
 import { bool, int, list, number, port, readConfig, secret, text, url } from '@hearth/shared/config'
 import { COMMON_SECTIONS } from '@hearth/shared/service-settings'
 import * as z from 'zod'
@@ -115,6 +115,8 @@ export const SECTIONS = {
     revision: text().optional(),
     /** A folder with the model's files, instead of the cache and the hub. */
     modelDir: text().optional(),
+    /** Once no server answers: loaded at once, and `/ready` waits for it (`eager`) or not; or with the first reply it has to write (`lazy`). */
+    preload: Preload.default('eager'),
     maxTokens: int({ min: 1, max: 4096 }).default(160),
     threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
   }),

@@ -43,9 +43,11 @@ const ROUTES = [
 ] as const
 
 /** All others stay here: cookies and keys are between the client and this address, hop-by-hop headers are this connection's. */
-const REQUEST_HEADERS = ['accept', 'content-type', 'content-length', 'idempotency-key', 'traceparent', 'tracestate']
+const REQUEST_HEADERS = 'accept content-type content-length idempotency-key prefer traceparent tracestate'.split(' ')
 const REPLY_HEADERS = new Set(
-  'content-type content-length content-disposition cache-control retry-after retry-after-ms allow'.split(' '),
+  'content-type content-length content-disposition cache-control retry-after retry-after-ms preference-applied allow'.split(
+    ' ',
+  ),
 )
 /** This service sets its own. */
 const OWN_HEADERS = new Set<string>([HEADERS.requestId, HEADERS.totalTime])

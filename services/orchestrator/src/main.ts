@@ -94,11 +94,13 @@ async function main(): Promise<void> {
   const isReady = () => current().state === 'ready'
   const others = [config.stt.url, config.tts.url, config.embeddings.url]
   const base = `http://127.0.0.1:${server.port}`
-  await rehearse({ isReady, others, tts: stages.tts, base, apiKey: config.hearth.apiKey, log }, closing.signal).catch(
-    (error: unknown) => {
-      if (!closing.signal.aborted) throw error
-    },
-  )
+  // It would load what is to wait for its first request.
+  if (current().preload !== 'lazy')
+    await rehearse({ isReady, others, tts: stages.tts, base, apiKey: config.hearth.apiKey, log }, closing.signal).catch(
+      (error: unknown) => {
+        if (!closing.signal.aborted) throw error
+      },
+    )
   isRehearsed = true
 }
 
@@ -129,6 +131,7 @@ function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics)
   const files = chooseSpec(spec, config.chat)
   return new Model<Prompt, Written, string>({
     name: 'chat',
+    preload: config.chat.preload,
     fetch: (onProgress, signal) => fetchModel(files, store, onProgress, signal),
     onDamaged: (damaged) => discardModel(damaged, store.cacheDir),
     createThread: (found) => createThread(found, config.chat),

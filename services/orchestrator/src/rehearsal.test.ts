@@ -62,6 +62,20 @@ test.each([
   expect(told).toEqual(['ready without a rehearsal'])
 })
 
+test('does not wake a service that loads its model with the first request, and waits for one that loads behind its back', async () => {
+  let looks = 0
+  const coming = await stubWith((response) => {
+    looks++
+    sendJson(response, { models: [{ state: looks < 3 ? 'loading' : 'ready' }] })
+  })
+  const lazy = await stubWith((response) => sendJson(response, { models: [{ state: 'idle' }] }))
+  const { told, log } = logOf()
+  const { stages, spoken } = fakeStages()
+  const others = [coming.url, lazy.url]
+  await rehearse({ isReady: () => true, others, tts: stages.tts, base: lazy.url, log, limits: LIMITS }, live())
+  expect([looks, spoken, told]).toEqual([3, [], ['ready without a rehearsal']])
+})
+
 test.each([
   ['its language model', false],
   ['the other services', true],

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Secret } from '@hearth/shared/config'
 import type { Log } from '@hearth/shared/telemetry'
 import { wavHeader } from '@hearth/shared/wav'
+import * as z from 'zod'
 import { within } from './stages/limit.ts'
 import type { TextToSpeech } from './stages/tts.ts'
 
@@ -50,16 +51,18 @@ export async function rehearse(rehearsal: Rehearsal, signal: AbortSignal): Promi
   }
 }
 
+const Report = z.object({ models: z.array(z.object({ state: z.string() })).default([]) })
+
+/** Waits until every other service is warm. Throws when one of them loads its model with its first request: that is not to be this one. */
 async function untilReady(others: readonly string[], signal: AbortSignal): Promise<void> {
-  const answers = async (base: string): Promise<boolean> => {
-    const answer = await fetch(`${base}/ready`, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(LOOK_LIMIT_MS)]),
-    })
-    await answer.arrayBuffer()
-    return answer.ok
+  const isWarm = async (base: string): Promise<boolean> => {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(LOOK_LIMIT_MS)])
+    const answer = await fetch(`${base}/ready`, { signal: limit }).catch(() => null)
+    const { models } = Report.catch({ models: [] }).parse(await answer?.json().catch(() => null))
+    if (answer?.ok && models.some(({ state }) => state === 'idle')) throw new Error(`${base} loads its model on demand`)
+    return answer?.ok === true && models.every(({ state }) => state === 'ready')
   }
-  for (const base of others)
-    while (!(await answers(base).catch(() => false))) await pause(LOOK_EVERY_MS, undefined, { signal })
+  for (const base of others) while (!(await isWarm(base))) await pause(LOOK_EVERY_MS, undefined, { signal })
 }
 
 /** Whole turns over HTTP, one after another; gives how many. */

@@ -9,6 +9,7 @@ import { replyStream, requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
+import type { ModelLease } from '@hearth/shared/model-seat'
 import { readForm } from '@hearth/shared/request-body'
 import type { Context, Hono } from 'hono'
 import type { Abilities } from './abilities.ts'
@@ -34,9 +35,10 @@ export type DecodeAudio = (
   signal: AbortSignal,
 ) => Promise<ReadAudio>
 
-export type SttAppOptions = ModelAppOptions<SpeechInput, Transcript> & {
-  /** What the model can do; null until its files are there. */
-  readonly abilities: () => Abilities | null
+/** The model as one request has it. */
+type HearingModel = ModelLease<SpeechInput, Transcript, Abilities>
+
+export type SttAppOptions = ModelAppOptions<SpeechInput, Transcript, Abilities> & {
   readonly decode: DecodeAudio
   readonly detectVoice: DetectVoice
   readonly maxSeconds: number
@@ -55,19 +57,19 @@ const SHORT_SAMPLES = 10 * 16_000
 
 /** The service as a Hono app, without a server: the two routes, GET /v1/audio/progress/:id, GET /v1/models, /v1/models/:id. */
 export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
-  const { app, requireModel } = createModelApp(options, {
+  const { app, use } = createModelApp(options, {
     service: 'stt',
     maxBodyBytes: options.maxUploadBytes,
     aliases: MODEL_ALIASES,
     task: 'automatic-speech-recognition',
+    family: 'whisper',
   })
   const hear = createHearing(options)
   const progress = new ProgressBook()
   const route = (task: Task) => async (c: Context<AppEnv>) => {
     const request = await readTranscriptionRequest(await readForm(c), task)
-    requireModel(request.model)
     const signal = requestSignal(c)
-    const { parts: heard, seconds, isRepeat } = await hear(request, signal)
+    const { parts: heard, seconds, isRepeat } = await hear(request, await use(c, request.model), signal)
     const parts = progress.follow(heard, c.req.header(PROGRESS_ID_HEADER), seconds)
     c.header('x-cache', isRepeat ? 'hit' : 'miss')
     if (request.stream) return streamed(c, await begun(parts), { ...request, seconds }, options)
@@ -87,23 +89,23 @@ type Parts = AsyncGenerator<HeardPart, Answer>
 
 /** From a request to what was heard, piece by piece; from the cache where it can. */
 function createHearing(options: SttAppOptions) {
-  const { model, abilities, decode, maxSeconds, cacheSeconds } = options
+  const { decode, maxSeconds, cacheSeconds } = options
   const repeats = new Repeats({ seconds: cacheSeconds })
-  const state = { long: 0, maxGapSeconds: GAP_SECONDS.fitted }
+  const state: State = { long: 0, wholeWindows: null }
 
-  return async (request: TranscriptionRequest, signal: AbortSignal) => {
+  return async (request: TranscriptionRequest, model: HearingModel, signal: AbortSignal) => {
     const known = async () => {
-      if (abilities() === null) await model.ready(signal)
-      return abilities() ?? { languages: [], canTranslate: false, canTimeWords: false }
+      if (model.prepared === null) await model.ready(signal)
+      return model.prepared ?? { languages: [], canTranslate: false, canTimeWords: false }
     }
     const wishes = await hearingOptions(request, known)
     const { file, task, vad_filter: isFiltered, chunking_strategy: chunking } = request
-    const key = repeats.key(file, { ...wishes, isFiltered, chunking })
+    const key = repeats.key(file, { ...wishes, isFiltered, chunking, model: keyOf(model) })
     const repeat = repeats.get(key)
     if (repeat) return { parts: repeated(repeat), seconds: repeat.seconds, isRepeat: true }
     const audio = await decode(file, { minSeconds: MIN_SECONDS, maxSeconds }, signal)
     const { seconds, warnings } = audio
-    const heard = heardParts(audio, request, wishes, { ...options, state }, signal)
+    const heard = heardParts(audio, request, wishes, { ...options, model, state }, signal)
     const finish = (result: Heard | null): Answer => {
       const answer = { ...(result ?? nothing(wishes, model.status.id)), seconds, task, warnings }
       repeats.set(key, answer)
@@ -113,13 +115,14 @@ function createHearing(options: SttAppOptions) {
   }
 }
 
-type State = { long: number; maxGapSeconds: number }
+/** `wholeWindows`: the model that was last seen to hear 30 s even of short clips. */
+type State = { long: number; wholeWindows: string | null }
 
 async function* heardParts(
   { samples, seconds }: ReadAudio,
   request: TranscriptionRequest,
   wishes: HearingOptions,
-  { model, detectVoice, state }: SttAppOptions & { state: State },
+  { model, detectVoice, state }: SttAppOptions & { model: HearingModel; state: State },
   signal: AbortSignal,
 ): AsyncGenerator<HeardPart, Heard | null> {
   const isLong = seconds > LONG_SECONDS
@@ -127,7 +130,7 @@ async function* heardParts(
     throw new AppError('overloaded', `${MAX_LONG} long recordings are being heard`, { retryAfterMs: 10_000 })
   if (isLong) state.long++
   try {
-    const { maxGapSeconds } = state
+    const maxGapSeconds = state.wholeWindows === keyOf(model) ? GAP_SECONDS.whole : GAP_SECONDS.fitted
     const chunks = request.vad_filter
       ? speechChunks(samples, detectVoice, { ...voiceOptions(request), maxGapSeconds }, signal)
       : fixedChunks(samples)
@@ -135,7 +138,7 @@ async function* heardParts(
       const isShort = input.samples.length < SHORT_SAMPLES
       const answer = await model.submit(input, until)
       const isWhole = answer.output.windowSeconds >= WHOLE_WINDOW_SECONDS
-      if (isWhole && isShort) state.maxGapSeconds = GAP_SECONDS.whole
+      if (isWhole && isShort) state.wholeWindows = keyOf(model)
       return answer
     }
     return yield* transcribe(samples, chunks, { options: wishes, submit, signal })
@@ -155,6 +158,9 @@ async function* repeated(answer: Answer): Parts {
   yield* answer.parts
   return answer
 }
+
+/** Whose answer it is: of two revisions it may be another. */
+const keyOf = ({ status: { id, revision } }: HearingModel): string => `${id}@${revision ?? ''}`
 
 /** Nobody spoke, and no model was asked. */
 const nothing = ({ language }: HearingOptions, model: string): Heard => ({

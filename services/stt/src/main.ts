@@ -35,20 +35,20 @@ runService('stt', async () => {
     engine: new URL('./engine.ts', import.meta.url),
     engineOptions: ({ dir }): EngineOptions => ({ dir, dtype, threads, maxBatchSize, fitWindow }),
     prepare: ({ dir }) => readAbilities({ dir, dtype }),
-    createApp: (parts, abilities) => {
+    createApp: (parts) => {
       const { detectVoice } = voice
       const { liveMaxClients: maxClients, liveMaxSeconds: maxSeconds } = settings
       live = new LiveServer({
-        submit: (input, signal) => parts.model.submit(input, signal),
+        submit: (input, signal) => parts.slot.submit(input, signal),
         detectVoice,
-        abilities,
+        abilities: () => parts.slot.prepared,
         maxClients,
         maxSeconds,
         log: parts.log,
         metrics: parts.metrics,
       })
       const decode: DecodeAudio = (bytes, limits, signal) => decoding.decode(bytes, limits, signal)
-      return createSttApp({ ...settings, ...parts, abilities, decode, detectVoice })
+      return createSttApp({ ...settings, ...parts, decode, detectVoice })
     },
     upgrade: (request, socket, head) => live?.upgrade(request, socket, head),
     onDrain: () => live?.close(),

@@ -2,6 +2,7 @@
  * The TTS service's HTTP surface: OpenAI's `POST /v1/audio/speech`, and the lists that its clients read. Everything
  * that can be refused is refused before the first byte of sound; after it a failure can only cut the connection.
  */
+import type { ModelStatus } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { replyStream, requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
@@ -20,24 +21,22 @@ import { EVENT_LINES, soundBytes, speechEvents } from './speech-reply.ts'
 import type { Utterance } from './speech-reply.ts'
 import { MODEL_ALIASES, voiceName } from './speech-request.ts'
 import { ESPEAK_NAMES, Speakers } from './speakers.ts'
-import type { StandIn } from './speakers.ts'
+import type { Speaker, StandIn } from './speakers.ts'
 import { SOUND_FORMATS } from './sound-format.ts'
 import { checkText } from './text.ts'
 import { chooseVoice, languageOfMix } from './voice-mix.ts'
 import { languageOf, nearestVoice, voiceTitle } from './voices.ts'
 
-export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech> & {
+export type TtsAppOptions = ModelAppOptions<SpeechInput, Speech, readonly string[]> & {
   /** Speaks when asked for, and while `model` has failed. */
   readonly standIn: StandIn
-  /** The voices that can speak; known once the model's files are there. */
-  readonly voices: () => readonly string[]
+  /** The voices there are thought to be until the model's files say it. */
+  readonly knownVoices: readonly string[]
   /** Spoken with when a request names no voice; if it is not there, the nearest one. */
   readonly defaultVoice: string
   /** Longest input in code points. */
   readonly maxChars: number
   readonly phraseCacheBytes: number
-  /** The model's files, as a cache of what they spoke knows them. */
-  readonly revision: string
 }
 
 /** JSON may write a code point as two escapes of six bytes each. */
@@ -46,34 +45,32 @@ const OTHER_FIELDS_BYTES = 32_768
 
 /** The service as a Hono app, without a server: POST /v1/audio/speech, GET /v1/audio/voices, /v1/audio/models, /v1/models. */
 export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
-  const { log } = options
-  const speakers = new Speakers(options.model, options.standIn)
+  const { log, slot, knownVoices } = options
+  const speakers = new Speakers(servedBy(options), options.standIn)
   const phrases = new PhraseCache(options.phraseCacheBytes)
-  const { app, requireModel } = createModelApp(
-    { ...options, model: speakers },
+  const { app, use } = createModelApp(
+    { ...options, status: () => speakers.status },
     {
       service: 'tts',
       maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
       aliases: [...MODEL_ALIASES, ...ESPEAK_NAMES],
       task: 'text-to-speech',
+      family: 'style_text_to_speech_2',
     },
   )
 
   app.post('/v1/audio/speech', async (c) => {
     const request = await readJson(c, SpeechRequest)
-    requireModel(request.model)
     checkText(request.input, options.maxChars)
-    const speaker = await speakers.choose(request.model, requestSignal(c))
+    const main = await use(c, request.model)
+    const speaker = await speakers.choose(request.model, requestSignal(c), main)
     const voice = chooseVoice(voiceName(request.voice), {
-      voices: options.voices(),
+      voices: main.prepared ?? knownVoices,
       defaultVoice: options.defaultVoice,
     })
     if (request.instructions !== undefined) c.header('x-ignored', 'instructions')
 
-    const submit = phrases.before(
-      (input, signal) => speaker.submit(input, signal),
-      `${speaker.status.id}@${options.revision}`,
-    )
+    const submit = phrases.before((input, signal) => speaker.submit(input, signal), keyOf(speaker.status))
     const fragments = fragmentsOf(request.input, languageOfMix(voice))
     if (!fragments.some(({ text }) => text !== '')) throw nothingToSpeak()
     const spoken = speak(fragments, { voice, speed: request.speed }, submit, requestSignal(c))
@@ -84,10 +81,12 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
   })
 
   app.get('/v1/audio/voices', async (c) => {
-    await speakers.ready(requestSignal(c))
-    const chosen = nearestVoice(options.defaultVoice, options.voices())
+    // A list is not worth loading a model for.
+    if (slot.status.state !== 'idle') await speakers.ready(requestSignal(c))
+    const voices = slot.prepared ?? knownVoices
+    const chosen = nearestVoice(options.defaultVoice, voices)
     const told = (id: string) => ({ id, name: voiceTitle(id), language: languageOf(id), default: id === chosen })
-    return c.json({ voices: options.voices().map(told) } satisfies VoiceList)
+    return c.json({ voices: voices.map(told) } satisfies VoiceList)
   })
   app.get('/v1/audio/models', (c) =>
     c.json({ models: [{ id: speakers.status.id }, { id: 'kokoro' }, { id: 'espeak' }] } satisfies AudioModelList),
@@ -95,6 +94,18 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
 
   return app
 }
+
+/** The slot as one speaker among two: whatever model sits there. */
+const servedBy = ({ slot, status = () => slot.status }: TtsAppOptions): Speaker => ({
+  get status() {
+    return status()
+  },
+  ready: (signal) => slot.ready(signal),
+  submit: (input, signal) => slot.submit(input, signal),
+})
+
+/** Whose sound a phrase in the cache is: of two revisions it may be another. */
+const keyOf = ({ id, revision }: ModelStatus): string => `${id}@${revision ?? ''}`
 
 /** The reply's bytes and their media type. */
 function replyOf(utterance: Utterance, request: SpeechRequest): [AsyncGenerator<Uint8Array, void>, string] {

@@ -61,13 +61,12 @@ runService('tts', async () => {
     engine: new URL('./engine.ts', import.meta.url),
     engineOptions: ({ dir }): EngineOptions => ({ dir, threads: settings.threads }),
     prepare: ({ dir }) => listVoices(dir),
-    createApp: (parts, prepared) =>
+    createApp: (parts) =>
       createTtsApp({
         ...settings,
         ...parts,
-        revision: settings.revision ?? spec.revision,
         standIn: (standIn = createStandIn({ ...parts, ...settings })),
-        voices: () => prepared() ?? KNOWN_VOICES,
+        knownVoices: KNOWN_VOICES,
       }),
     close: [async () => standIn?.close()],
     rehearse: (base, signal) =>

@@ -47,19 +47,19 @@ export class Speakers implements Speaker {
     return speaker.submit(input, signal)
   }
 
-  /** Who speaks a request for the model `name`, once that one is ready. */
-  async choose(name: string | undefined, signal: AbortSignal): Promise<Speaker> {
+  /** Who speaks a request for the model `name`, once that one is ready; `main` is the main one as this request has leased it. */
+  async choose(name: string | undefined, signal: AbortSignal, main = this.#main): Promise<Speaker> {
     const isAsked = name !== undefined && ESPEAK_NAMES.includes(name)
-    if (!isAsked && (await this.#canMainSpeak(signal))) return this.#main
+    if (!isAsked && (await this.#canSpeak(main, signal))) return main
     await this.#standIn.ready(signal)
     return this.#standIn
   }
 
-  async #canMainSpeak(signal: AbortSignal): Promise<boolean> {
+  async #canSpeak(main: Speaker, signal: AbortSignal): Promise<boolean> {
     this.#look()
     if (this.#hasFailed) return false
     try {
-      await this.#main.ready(signal)
+      await main.ready(signal)
       return true
     } catch (error) {
       if (!(error instanceof AppError && error.code === 'model_failed')) throw error

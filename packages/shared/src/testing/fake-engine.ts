@@ -29,7 +29,7 @@ export type FakeOutput = {
 }
 export type FakeOptions = {
   readonly maxBatchSize?: number
-  readonly load?: 'ok' | 'fail' | 'exit' | 'wait'
+  readonly load?: 'ok' | 'fail' | 'exit' | 'wait' | 'hang' | 'out-of-memory'
   /** Loading fails in this many engines before one succeeds, counted in a shared buffer because each engine has a thread of its own. */
   readonly loadFailures?: SharedArrayBuffer
   readonly dropsLastRow?: boolean
@@ -72,11 +72,19 @@ export function createEngine(options: FakeOptions): Engine<FakeInput, FakeOutput
 async function load(options: FakeOptions): Promise<void> {
   count(options.shared, 'loads')
   count(options.shared, 'entered')
-  if (options.load === 'exit') process.exit(5)
+  if (options.load === 'exit' && isDue(options)) process.exit(5)
+  if (options.load === 'out-of-memory' && isDue(options)) fillMemory()
+  if (options.load === 'hang') await new Promise(() => undefined)
   if (options.load === 'wait') await gateOpen(options.shared)
-  const failures = new Int32Array(options.loadFailures ?? new SharedArrayBuffer(4))
-  if (options.load === 'fail' || Atomics.sub(failures, 0, 1) > 0) throw new Error('the weights are broken')
+  const isBroken = options.load === undefined || options.load === 'ok' ? failuresLeft(options) : options.load === 'fail'
+  if (isBroken) throw new Error('the weights are broken')
 }
+
+/** Whether this load is one of those that go wrong; all are unless they are counted. */
+const isDue = (options: FakeOptions): boolean => options.loadFailures === undefined || failuresLeft(options)
+
+const failuresLeft = ({ loadFailures }: FakeOptions): boolean =>
+  loadFailures !== undefined && Atomics.sub(new Int32Array(loadFailures), 0, 1) > 0
 
 async function runOne(
   input: FakeInput,
@@ -109,7 +117,7 @@ async function misbehave(
       setTimeout(throwOutside)
       return undefined
     case 'out-of-memory':
-      for (const hoard: unknown[] = []; ;) hoard.push(Array.from({ length: 10_000 }, () => ({})))
+      return fillMemory()
     case 'spin':
       for (;;);
     case 'wait':
@@ -119,6 +127,10 @@ async function misbehave(
     case undefined:
       return undefined
   }
+}
+
+function fillMemory(): never {
+  for (const hoard: unknown[] = []; ;) hoard.push(Array.from({ length: 10_000 }, () => ({})))
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>

@@ -37,7 +37,7 @@ async function setUp(servers: { openai?: Answer; ollama?: Answer }, env: Record<
   const status = { id: 'demo/chat', source: 'demo', state: 'ready', progress: null, loadMs: 1 } as const
   const chat = {
     status: { ...status, firstInferenceMs: 1, secondInferenceMs: 1, warning: null, error: null },
-    start: () => void (starts += 1),
+    preload: () => void (starts += 1),
     submit: async (_: unknown, __: AbortSignal, onPiece?: (piece: string) => void) => {
       onPiece?.('From the embedded one.')
       const output = { text: '', tokens: 5, promptTokens: 9 }

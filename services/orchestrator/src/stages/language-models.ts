@@ -29,7 +29,7 @@ export type LanguageModels = LanguageModelChain & {
 }
 
 type Config = Pick<OrchestratorConfig, 'llm' | 'ollama' | 'orchestrator'>
-type Chat = Pick<Model<Prompt, Written, string>, 'status' | 'submit' | 'start'>
+type Chat = Pick<Model<Prompt, Written, string>, 'status' | 'submit' | 'preload'>
 
 /** For servers, which write faster than the embedded model. */
 const MAX_TOKENS = 400
@@ -75,7 +75,7 @@ export function createLanguageModels(
   }
 
   function loadWhenNeeded(): void {
-    if (models.find(({ isUsable }) => isUsable()) === embedded) chat.start()
+    if (models.find(({ isUsable }) => isUsable()) === embedded) chat.preload()
   }
 
   return {

@@ -12,5 +12,5 @@ export const NO_CHAT = {
     error: null,
   },
   submit: () => Promise.reject(new Error('expected not to be asked')),
-  start: () => {},
+  preload: () => {},
 } as const

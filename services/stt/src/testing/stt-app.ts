@@ -3,7 +3,10 @@ import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
 import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { readyModel } from '@hearth/shared/testing/model-status'
+import { slotOf } from '@hearth/shared/testing/slot'
+import type { SlotModel } from '@hearth/shared/testing/slot'
 import { encodeWav } from '@hearth/shared/wav'
+import type { Abilities } from '../abilities.ts'
 import { createSttApp } from '../app.ts'
 import type { SttAppOptions } from '../app.ts'
 import { readAudio } from '../audio-file/read-audio.ts'
@@ -48,20 +51,35 @@ export const loudIsSpeech: DetectVoice = async ({ samples, skipFrames }) => {
   return Float32Array.from({ length: frames }, (_, frame) => (loudest(frame) > 0.01 ? 0.9 : 0.01)).subarray(skipFrames)
 }
 
+const ABLE: Abilities = { languages: ['en', 'de'], canTranslate: true, canTimeWords: true }
+
+type Hearing = {
+  model?: SlotModel<SpeechInput, Transcript>
+  /** What the model can do; null until its files are there. */
+  abilities?: () => Abilities | null
+}
+
 /** `inputs`: what reached the engine. */
-export function setUp(submit: Submit = async () => heard(), overrides: Partial<SttAppOptions> = {}) {
+export function setUp(
+  submit: Submit = async () => heard(),
+  { model, abilities = () => ABLE, ...overrides }: Partial<SttAppOptions> & Hearing = {},
+) {
   const inputs: SpeechInput[] = []
-  const app = createSttApp({
-    model: {
-      status: STATUS,
-      ready: async () => {},
-      submit: (input, signal) => {
-        inputs.push(input)
-        return submit(input, signal)
-      },
+  const scripted: SlotModel<SpeechInput, Transcript> = {
+    status: STATUS,
+    ready: async () => {},
+    submit: (input, signal) => {
+      inputs.push(input)
+      return submit(input, signal)
     },
-    modelIds: ['onnx-community/whisper-base', 'demo/whisper'],
-    abilities: () => ({ languages: ['en', 'de'], canTranslate: true, canTimeWords: true }),
+  }
+  const app = createSttApp({
+    slot: slotOf({
+      id: 'onnx-community/whisper-base',
+      demo: 'whisper',
+      model: model ?? scripted,
+      prepared: abilities,
+    }),
     decode: (bytes, limits) => readAudio(bytes, limits),
     detectVoice: loudIsSpeech,
     maxSeconds: 100,

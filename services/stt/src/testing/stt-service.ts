@@ -5,6 +5,7 @@ import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
 import { serve } from '@hearth/shared/serve'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import { slotOf } from '@hearth/shared/testing/slot'
 import { readAbilities } from '../abilities.ts'
 import { createSttApp } from '../app.ts'
 import { DecodeThreads } from '../audio-file/decode-threads.ts'
@@ -29,13 +30,12 @@ export async function startSttService(): Promise<RunningService> {
     metrics,
   })
   model.start()
+  const abilities = await readAbilities(options)
+  const slot = slotOf({ demo: 'whisper', model, prepared: () => abilities })
   const voice = createVoiceModel({ log })
   const decoding = new DecodeThreads({ threads: 2 })
-  const abilities = await readAbilities(options)
   const app = createSttApp({
-    model,
-    modelIds: ['demo/whisper'],
-    abilities: () => abilities,
+    slot,
     decode: (bytes, limits, signal) => decoding.decode(bytes, limits, signal),
     detectVoice: voice.detectVoice,
     maxSeconds: 7200,

@@ -2,11 +2,13 @@
 import { ErrorBody } from '@hearth/shared/api'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { readyModel } from '@hearth/shared/testing/model-status'
+import { slotOf } from '@hearth/shared/testing/slot'
+import type { SlotModel } from '@hearth/shared/testing/slot'
 import { expect } from 'vitest'
 import { createTtsApp } from '../app.ts'
 import type { TtsAppOptions } from '../app.ts'
 import type { StandIn } from '../speakers.ts'
-import type { SpeechInput } from '../speech.ts'
+import type { Speech, SpeechInput } from '../speech.ts'
 import type { Submit } from '../speak.ts'
 
 export const RATE = 24_000
@@ -30,26 +32,35 @@ const espeak: StandIn = {
   submit: async (input, signal) => ({ ...(await wordy(input, signal)), model: 'espeak-ng' }),
 }
 
-export function setUp(submit: Submit = wordy, overrides: Partial<TtsAppOptions> = {}) {
+type Speaking = { model?: SlotModel<SpeechInput, Speech>; voices?: () => readonly string[] }
+
+export function setUp(
+  submit: Submit = wordy,
+  { model, voices = () => ['af_demo', 'am_demo'], ...overrides }: Partial<TtsAppOptions> & Speaking = {},
+) {
   const inputs: SpeechInput[] = []
   const signals: AbortSignal[] = []
-  const app = createTtsApp({
-    model: {
-      status: STATUS,
-      ready: async () => {},
-      submit: (input, signal) => {
-        inputs.push(input)
-        signals.push(signal)
-        return submit(input, signal)
-      },
+  const scripted: SlotModel<SpeechInput, Speech> = {
+    status: STATUS,
+    ready: async () => {},
+    submit: (input, signal) => {
+      inputs.push(input)
+      signals.push(signal)
+      return submit(input, signal)
     },
-    modelIds: ['onnx-community/Kokoro-82M-v1.0-ONNX', 'demo/kokoro'],
+  }
+  const app = createTtsApp({
+    slot: slotOf({
+      id: 'onnx-community/Kokoro-82M-v1.0-ONNX',
+      demo: 'kokoro',
+      model: model ?? scripted,
+      prepared: voices,
+    }),
     standIn: espeak,
-    voices: () => ['af_demo', 'am_demo'],
+    knownVoices: [],
     defaultVoice: 'af_heart',
     maxChars: 1000,
     phraseCacheBytes: 0,
-    revision: 'main',
     log: createLogger({ service: 'tts', level: 'silent' }),
     metrics: createMetrics('tts'),
     ...overrides,

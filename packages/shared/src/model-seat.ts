@@ -1,0 +1,116 @@
+/**
+ * One model in the place where requests look for it, with what was read of its files. The idea: a request leases the model for as long as it
+ * lasts, so that what it was checked against is what answers it, and a model that has to go waits until nobody holds it.
+ */
+import type { ModelStatus } from './api.ts'
+import { AppError } from './errors.ts'
+import type { ModelChoice } from './model-choice.ts'
+import type { Model } from './model.ts'
+import { type SetTimer, within } from './waits.ts'
+
+export type SeatModel<In, Out> = Pick<Model<In, Out>, 'status' | 'ready' | 'submit' | 'preload' | 'close'>
+
+/** What a request works with, from its first look to its last byte. `release` ends it; a second time does nothing. */
+export type ModelLease<In, Out, Prepared> = Pick<Model<In, Out>, 'ready' | 'submit' | 'status'> & {
+  /** What `prepare` read of the model's files; null until they are there. */
+  readonly prepared: Prepared | null
+  readonly release: () => void
+}
+
+/** What a model tells its seat. */
+export type SeatHooks<Prepared> = { onPrepared(prepared: Prepared): void; onStatus(): void }
+
+export type SeatOptions<In, Out, Prepared> = {
+  choice: ModelChoice
+  create: (hooks: SeatHooks<Prepared>) => SeatModel<In, Out>
+  keepAliveMs: number
+  /** Called when the status changes, and when the last lease ends. */
+  onChange: () => void
+  now: () => number
+  setTimer: SetTimer
+}
+
+/** Whatever still goes on after that long has lost its client's patience too. */
+const RETIRE_LIMIT_MS = 600_000
+
+export class ModelSeat<In, Out, Prepared> {
+  readonly choice: ModelChoice
+  readonly model: SeatModel<In, Out>
+  keepAliveMs: number
+  readonly #options: SeatOptions<In, Out, Prepared>
+  #prepared: Prepared | null = null
+  #leases = 0
+  #freeSinceMs: number
+  #onFree: (() => void) | undefined
+
+  constructor(options: SeatOptions<In, Out, Prepared>) {
+    this.#options = options
+    this.choice = options.choice
+    this.keepAliveMs = options.keepAliveMs
+    this.#freeSinceMs = options.now()
+    this.model = options.create({
+      onPrepared: (prepared) => (this.#prepared = prepared),
+      onStatus: () => this.#changed(),
+    })
+  }
+
+  get status(): ModelStatus {
+    return this.model.status
+  }
+
+  get prepared(): Prepared | null {
+    return this.#prepared
+  }
+
+  /** Until it has been unused for its time, from now; null while it is used or has nothing to unload, `Infinity` when it stays. */
+  get expiresInMs(): number | null {
+    if (this.#leases > 0 || this.status.state !== 'ready') return null
+    return Math.max(0, this.#freeSinceMs + this.keepAliveMs - this.#options.now())
+  }
+
+  /** `holdMs`: how long the request is held while the model loads, unless the usual time. */
+  lease(holdMs?: number): ModelLease<In, Out, Prepared> {
+    this.#leases++
+    let isOver = false
+    const { model } = this
+    const prepared = () => this.#prepared
+    return {
+      get status() {
+        return model.status
+      },
+      get prepared() {
+        return prepared()
+      },
+      ready: (signal) => model.ready(signal, holdMs),
+      submit: (input, signal, onPiece) => model.submit(input, signal, onPiece, holdMs),
+      release: () => {
+        if (!isOver) this.#released()
+        isOver = true
+      },
+    }
+  }
+
+  /** Closes the model once no request holds it. Never rejects. */
+  async retire(): Promise<void> {
+    const free = Promise.withResolvers<void>()
+    this.#onFree = () => free.resolve()
+    if (this.#leases === 0) free.resolve()
+    await within(RETIRE_LIMIT_MS, free.promise, this.#options.setTimer)
+    await this.model.close(
+      new AppError('model_loading', `${this.status.id} was unloaded`, { retryAfterMs: 1000, param: 'model' }),
+    )
+  }
+
+  #changed(): void {
+    if (this.model.status.state === 'ready') this.#freeSinceMs = this.#options.now()
+    this.#options.onChange()
+  }
+
+  #released(): void {
+    this.#leases--
+    if (this.#leases > 0) return
+    this.#freeSinceMs = this.#options.now()
+    this.#onFree?.()
+    this.#options.onChange()
+  }
+}

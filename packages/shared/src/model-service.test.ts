@@ -1,0 +1,147 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import * as z from 'zod'
+import type { FakeSetup } from './testing/fake-service.ts'
+import { settle } from './testing/signals.ts'
+import { storeFixture } from './testing/store-fixture.ts'
+
+// Each test starts a process.
+vi.setConfig({ testTimeout: 60_000 })
+
+const PROGRAM = join(import.meta.dirname, 'testing/fake-service.ts')
+const Line = z.looseObject({ msg: z.string().optional(), port: z.number().optional() })
+type Line = z.infer<typeof Line>
+
+/** The service as a process on a hub and a cache of its own. */
+async function start(engine: FakeSetup['engine'] = {}, env: Record<string, string> = {}) {
+  const { hub, spec, dir } = await storeFixture()
+  const setup: FakeSetup = { spec, engine }
+  const child = spawn(process.execPath, [PROGRAM], {
+    env: {
+      PATH: process.env['PATH'],
+      FAKE_SETUP: JSON.stringify(setup),
+      FAKE_PORT: '0',
+      HF_ENDPOINT: hub.endpoint,
+      HF_HOME: dir,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const lines: Line[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => lines.push(Line.parse(JSON.parse(line))))
+  /** Waits for a line that is on its way; the test's own limit ends it. */
+  const logged = async (isIt: (line: Line) => boolean): Promise<Line> => {
+    for (;;) {
+      const found = lines.find(isIt)
+      if (found) return found
+      await settle()
+    }
+  }
+  const { port = 0 } = await logged(({ msg }) => msg === 'listening')
+  const base = `http://127.0.0.1:${port}`
+  const call = async (path: string, init: RequestInit = {}) => {
+    const reply = await fetch(`${base}${path}`, init)
+    return { status: reply.status, body: z.any().parse(await reply.json()) }
+  }
+  const inState = (state: string) => logged((line) => line['msg'] === 'model state' && line['to'] === state)
+  const end = async (): Promise<unknown> => {
+    if (child.exitCode !== null) return child.exitCode
+    const [code]: unknown[] = await once(child, 'exit')
+    return code
+  }
+  const loads = () => lines.filter((line) => line['to'] === 'loading').length
+  return { hub, child, lines, base, call, inState, logged, end, loads }
+}
+
+describe('SIGTERM', () => {
+  test.each([
+    ['a fetch', 'fetching'],
+    ['a load', 'loading'],
+  ])('during %s tells who waits, and ends the process in order', async (_, state) => {
+    const service = await start({ load: 'hang' }, { FAKE_PRELOAD: 'lazy' })
+    if (state === 'fetching') service.hub.fail({ kind: 'stall' }, { file: 'onnx/model.onnx' })
+    const held = service.call('/double', { method: 'POST' })
+    await service.inState(state)
+    if (state === 'fetching') while (service.hub.requests.length < 2) await settle()
+    service.child.kill('SIGTERM')
+    expect(await held).toMatchObject({ status: 503, body: { error: { code: 'draining' } } })
+    expect(await service.end()).toBe(0)
+    expect(service.lines.at(-1)).toMatchObject({ msg: 'stopped' })
+  })
+})
+
+test('fifty first requests of a lazy service fetch and load its model once', async () => {
+  const { hub, call, loads, lines } = await start({}, { FAKE_PRELOAD: 'lazy' })
+  expect(await call('/ready')).toMatchObject({ status: 200, body: { models: [{ state: 'idle' }] } })
+  expect(hub.requests).toEqual([])
+  const answers = await Promise.all(Array.from({ length: 50 }, () => call('/double', { method: 'POST' })))
+  expect(answers.map(({ status, body }) => [status, body.output])).toEqual(Array.from({ length: 50 }, () => [200, 42]))
+  expect([loads(), hub.requestsFor('GET', 'onnx/model.onnx').length]).toEqual([1, 2])
+  expect(lines.filter(({ msg }) => msg === 'model failed')).toEqual([])
+})
+
+test('an engine that dies while it loads leaves a service that says so', async () => {
+  const { call, logged } = await start({ load: 'exit' })
+  await logged(({ msg }) => msg === 'model failed')
+  const { status, body } = await call('/ready')
+  expect([status, body.models[0].preload]).toEqual([503, 'background'])
+  expect(body.models[0].error).toContain('ended unexpectedly')
+  expect((await call('/health')).status).toBe(200)
+  expect((await call('/v1/models')).status).toBe(200)
+  await logged((line) => line.msg === 'model failed' && Number(line['retryInMs']) >= 400)
+  expect(await call('/double', { method: 'POST' })).toMatchObject({
+    status: 503,
+    body: { error: { code: 'model_failed' }, loading: { model: 'openai/tiny' } },
+  })
+})
+
+test('another model comes from the hub and takes the place under fire, and nobody is refused', async () => {
+  const { call, loads } = await start({}, { FAKE_MODELS: 'org/other' })
+  const fires = { on: true }
+  const seen: { status: number; id: string }[] = []
+  const fire = async () => {
+    while (fires.on) {
+      const { status, body } = await call('/double', { method: 'POST' })
+      seen.push({ status, id: body.id })
+    }
+  }
+  const clients = Array.from({ length: 8 }, fire)
+  while (seen.length < 20) await settle()
+  expect((await call('/api/ps/org%2Fother', { method: 'POST' })).status).toBe(200)
+  const before = seen.length
+  while (seen.length < before + 30) await settle()
+  fires.on = false
+  await Promise.all(clients)
+  expect(seen.filter(({ status }) => status !== 200)).toEqual([])
+  expect([seen[0]?.id, seen.at(-1)?.id, loads()]).toEqual(['openai/tiny', 'org/other', 2])
+  expect((await call('/api/ps')).body.models).toMatchObject([{ name: 'org/other', size: 3_000_022, state: 'ready' }])
+})
+
+test('a pull that breaks off is resumed by the next, and loads nothing', async () => {
+  const { hub, base, loads } = await start({}, { FAKE_PRELOAD: 'lazy', FAKE_MODELS: 'org/other' })
+  const pull = (signal?: AbortSignal) =>
+    fetch(`${base}/api/pull`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'org/other' }),
+      ...(signal && { signal }),
+    })
+  hub.fail({ kind: 'slow', pieceBytes: 1_000_000 }, { file: 'onnx/model.onnx', method: 'GET' })
+  const leave = new AbortController()
+  const reader = (await pull(leave.signal)).body?.getReader()
+  hub.release()
+  let told = ''
+  while (!/"completed":[1-9]\d{5}/.test(told)) told += new TextDecoder().decode((await reader?.read())?.value)
+  leave.abort()
+  hub.heal()
+  expect(await (await pull()).text()).toMatch(/\{"status":"success"\}\n$/)
+  const [, resumed = ''] = hub.requestsFor('GET', 'onnx/model.onnx').flatMap(({ origin, headers }) => {
+    return origin === 'cdn' ? [headers.range ?? 'none'] : []
+  })
+  expect(Number(/^bytes=(\d+)-$/.exec(resumed)?.[1])).toBeGreaterThan(100_000)
+  expect(loads()).toBe(0)
+})
