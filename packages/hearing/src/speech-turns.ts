@@ -46,7 +46,7 @@ type Patience = {
 const PATIENCE: Readonly<Record<Exclude<Eagerness, 'auto'>, Patience>> = {
   low: { sure: 0.7, mostMs: 8000, withoutModelMs: 1500 },
   medium: { sure: 0.5, mostMs: 4000, withoutModelMs: 800 },
-  high: { sure: 0.3, mostMs: 2000, withoutModelMs: 500 },
+  high: { sure: 0.4, mostMs: 2000, withoutModelMs: 500 },
 }
 
 export const PAUSE_MS = 200
