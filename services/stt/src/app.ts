@@ -85,7 +85,7 @@ function createHearing(options: SttAppOptions) {
   return async (request: TranscriptionRequest, signal: AbortSignal) => {
     const known = async () => {
       if (abilities() === null) await model.ready(signal)
-      return abilities() ?? { languages: [], canTranslate: false, canTimeWords: false }
+      return abilities() ?? NONE
     }
     const wishes = await hearingOptions(request, known)
     const { file, task, vad_filter: isFiltered, chunking_strategy: chunking } = request
@@ -102,6 +102,15 @@ function createHearing(options: SttAppOptions) {
     }
     return { parts: finished(heard, finish), seconds, isRepeat: false }
   }
+}
+
+/** What is said of a model that is ready and yet unknown. */
+const NONE: Abilities = {
+  languages: [],
+  canTranslate: false,
+  canTimeWords: false,
+  canBePrompted: false,
+  canMixLengths: false,
 }
 
 type State = { long: number; maxGapSeconds: number }

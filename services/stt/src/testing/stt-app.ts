@@ -2,6 +2,7 @@
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { readyModel } from '@hearth/shared/testing/model-status'
 import { encodeWav } from '@hearth/shared/wav'
+import type { Abilities } from '../abilities.ts'
 import { createSttApp } from '../app.ts'
 import type { SttAppOptions } from '../app.ts'
 import { readAudio } from '../audio-file/read-audio.ts'
@@ -11,6 +12,23 @@ import { FRAME_SAMPLES } from '../voice/silero-engine.ts'
 import type { DetectVoice } from '../voice/speech-chunks.ts'
 
 export const STATUS = readyModel('demo/whisper')
+
+export const ABLE: Abilities = {
+  languages: ['en', 'de'],
+  canTranslate: true,
+  canTimeWords: true,
+  canBePrompted: true,
+  canMixLengths: true,
+}
+
+/** As Moonshine. */
+export const UNABLE: Abilities = {
+  languages: ['en'],
+  canTranslate: false,
+  canTimeWords: false,
+  canBePrompted: false,
+  canMixLengths: false,
+}
 
 /** What the engine answers: `Good morning.` in one segment, unless told. */
 export const heard = (change: Partial<Transcript> = {}): Awaited<ReturnType<Submit>> => {
@@ -61,7 +79,7 @@ export function setUp(submit: Submit = async () => heard(), overrides: Partial<S
       },
     },
     modelIds: ['onnx-community/whisper-base', 'demo/whisper'],
-    abilities: () => ({ languages: ['en', 'de'], canTranslate: true, canTimeWords: true }),
+    abilities: () => ABLE,
     decode: (bytes, limits) => readAudio(bytes, limits),
     detectVoice: loudIsSpeech,
     maxSeconds: 100,
