@@ -3,7 +3,10 @@
  * batch of four 1.5 and 1.1 times one by one), and the service with the models it finds (a lone request waits at most 1 ms, `/health` p99
  * below 20 ms under load, live clients at real time). Whether memory grows: `--only live --live 600`, with nothing else running.
  *
- *   npm run bench -- stt [--only engines|service|live] [--size tiny|base] [--rounds 7] [--threads 2] [--live 60] [--port 8080]
+ *   npm run bench -- stt [--only engines|service|live] [--size tiny|base] [--rounds 7] [--threads 2] [--whisper-cpp <its whisper-cli>]
+ *       [--live 60] [--port 8080]
+ *
+ * Moonshine of the same size stands beside Whisper. A round of the base shapes takes a minute, so it has at most three.
  */
 import { parseArgs } from 'node:util'
 import { show } from './figures.ts'
@@ -17,6 +20,7 @@ const { values } = parseArgs({
     size: { type: 'string' },
     rounds: { type: 'string', default: '7' },
     threads: { type: 'string', default: '2' },
+    'whisper-cpp': { type: 'string' },
     live: { type: 'string', default: '60' },
     port: { type: 'string' },
   },
@@ -24,9 +28,11 @@ const { values } = parseArgs({
 
 if (values.only === undefined || values.only === 'engines') {
   const rows = []
-  const options = { rounds: Number(values.rounds), threads: Number(values.threads) }
-  for (const size of ['tiny', 'base'] as const)
+  for (const size of ['tiny', 'base'] as const) {
+    const rounds = Math.min(Number(values.rounds), size === 'base' ? 3 : Infinity)
+    const options = { rounds, threads: Number(values.threads), cpp: values['whisper-cpp'] }
     if ((values.size ?? size) === size) rows.push(...(await benchEngines(size, options)))
+  }
   await show('stt-engines', rows)
 }
 

@@ -81,8 +81,7 @@ export class Graph {
     this.#counter = counter
   }
 
-  constant(values: Float32Array | BigInt64Array, shape: readonly number[]): string {
-    const name = this.#name('c')
+  constant(values: Float32Array | BigInt64Array, shape: readonly number[], name = this.#name('c')): string {
     this.#constants.push(tensor(name, values, shape))
     return name
   }

@@ -4,7 +4,7 @@ import { ErrorBody, HearingProgress, Transcription } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { describe, expect, test, vi } from 'vitest'
 import type { Abilities } from './abilities.ts'
-import { form, heard, setUp, STATUS, turns, wav } from './testing/stt-app.ts'
+import { ABLE, form, heard, setUp, STATUS, turns, UNABLE, wav } from './testing/stt-app.ts'
 import type { Submit } from './transcribe.ts'
 
 type App = ReturnType<typeof setUp>['app']
@@ -108,7 +108,7 @@ describe('a good request', () => {
 
   test("waits for the model when it names a language and the model's are not known yet", async () => {
     let known: Abilities | null = null
-    const ready = async () => void (known = { languages: ['en', 'de'], canTranslate: false, canTimeWords: false })
+    const ready = async () => void (known = ABLE)
     const model = { status: STATUS, submit: async () => heard(), ready }
     const { app } = setUp(undefined, { model, abilities: () => known })
     expect((await post(app, form(wav(), { language: 'de' }))).status).toBe(200)
@@ -116,9 +116,8 @@ describe('a good request', () => {
 })
 
 describe('what a model can not do is refused before the queue:', () => {
-  const poor: Abilities = { languages: ['en'], canTranslate: false, canTimeWords: false }
   test('word times', async () => {
-    const { app, inputs } = setUp(undefined, { abilities: () => poor })
+    const { app, inputs } = setUp(undefined, { abilities: () => UNABLE })
     const body = form(wav(), { response_format: 'verbose_json', 'timestamp_granularities[]': ['word', 'segment'] })
     const error = await expectError(await post(app, body), 400, 'invalid_request')
     expect(error).toMatchObject({ param: 'timestamp_granularities' })
@@ -126,8 +125,24 @@ describe('what a model can not do is refused before the queue:', () => {
     expect(inputs).toHaveLength(0)
   })
 
+  test.each(['prompt', 'hotwords'])('a %s', async (param) => {
+    const { app, inputs } = setUp(undefined, { abilities: () => UNABLE })
+    const error = await expectError(await post(app, form(wav(), { [param]: 'Anna' })), 400, 'invalid_request')
+    expect(error).toMatchObject({ param })
+    expect(inputs).toHaveLength(0)
+    // Clients that send every field mean nothing by an empty one.
+    expect((await post(app, form(wav(), { [param]: '' }))).status).toBe(200)
+  })
+
+  test('a language that it does not know, by the names of those it does', async () => {
+    const { app } = setUp(undefined, { abilities: () => UNABLE })
+    const error = await expectError(await post(app, form(wav(), { language: 'de' })), 400, 'invalid_request')
+    expect(error).toMatchObject({ param: 'language', message: expect.stringContaining('en (english)') })
+    expect((await post(app, form(wav(), { language: 'english' }))).status).toBe(200)
+  })
+
   test('translations', async () => {
-    const { app } = setUp(undefined, { abilities: () => poor })
+    const { app } = setUp(undefined, { abilities: () => UNABLE })
     await expectError(await post(app, form(), {}, '/v1/audio/translations'), 400, 'invalid_request')
   })
 })

@@ -96,7 +96,7 @@ function createHearing(options: SttAppOptions) {
   return async (request: TranscriptionRequest, model: HearingModel, signal: AbortSignal) => {
     const known = async () => {
       if (model.prepared === null) await model.ready(signal)
-      return model.prepared ?? { languages: [], canTranslate: false, canTimeWords: false }
+      return model.prepared ?? NONE
     }
     const wishes = await hearingOptions(request, known)
     const { file, task, vad_filter: isFiltered, chunking_strategy: chunking } = request
@@ -113,6 +113,15 @@ function createHearing(options: SttAppOptions) {
     }
     return { parts: finished(heard, finish), seconds, isRepeat: false }
   }
+}
+
+/** What is said of a model that is ready and yet unknown. */
+const NONE: Abilities = {
+  languages: [],
+  canTranslate: false,
+  canTimeWords: false,
+  canBePrompted: false,
+  canMixLengths: false,
 }
 
 /** `wholeWindows`: the model that was last seen to hear 30 s even of short clips. */

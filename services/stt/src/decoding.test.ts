@@ -1,11 +1,11 @@
 import { Tensor } from '@huggingface/transformers'
-import type { PreTrainedTokenizer } from '@huggingface/transformers'
 import { never } from '@hearth/shared/testing/signals'
 import { expect, test } from 'vitest'
 import { choose, compressionRatio, decode } from './decoding.ts'
-import type { RowPlan } from './decoding.ts'
+import type { Decoder, RowPlan } from './decoding.ts'
 import type { GenerationSettings } from './generation-settings.ts'
-import type { Encoded, WhisperModel } from './whisper-model.ts'
+import type { Encoded } from './seq2seq.ts'
+import { timestampRules, tokenRules } from './token-rules.ts'
 
 /** Words are 0 to 5, timestamps 12 and up. */
 const [END, START, PREVIOUS, NO_SPEECH, NO_TIMESTAMPS, STAMP, VOCABULARY] = [6, 7, 9, 10, 11, 12, 20]
@@ -23,25 +23,15 @@ const SETTINGS: GenerationSettings = {
 type Script = { readonly says: readonly number[]; readonly sure?: number; readonly silence?: number }
 
 const rowsTensor = (rows: readonly number[]) => new Tensor('float32', Float32Array.from(rows), [rows.length])
-const encodedRows = (rows: readonly number[]): Encoded => ({ features: rowsTensor(rows), states: rowsTensor(rows) })
+const encodedRows = (rows: readonly number[]): Encoded => ({ states: rowsTensor(rows), maskLength: null })
 const idsOf = ({ states }: Encoded): number[] => Array.from(states.data as Float32Array)
 
 /** A model that says what it is told, and then anything but the end. It writes down what it is fed. */
-function scripted(scripts: readonly Script[], settings: Partial<GenerationSettings> = {}, maxTokens = 6) {
+function scripted(scripts: readonly Script[]) {
   const fed: (readonly (readonly number[])[])[] = []
-  const unused = (): never => {
-    throw new Error('not used here')
-  }
-  const model: WhisperModel = {
-    mels: 80,
-    maxTokens,
-    settings: { ...SETTINGS, ...settings },
-    get tokenizer(): PreTrainedTokenizer {
-      return unused()
-    },
-    declaredFrames: null,
-    encode: unused,
-    close: unused,
+  const model: Decoder = {
+    settings: SETTINGS,
+    noSpeechToken: NO_SPEECH,
     selectRows: (encoded, rows) => encodedRows(rows.map((row) => idsOf(encoded)[row] ?? -1)),
     selectCache: (cache) => cache,
     step: async (encoded, tokens) => {
@@ -61,11 +51,18 @@ function scripted(scripts: readonly Script[], settings: Partial<GenerationSettin
 }
 
 const prompt = [START, NO_TIMESTAMPS]
-const PLAN: RowPlan = { prompt, hasTimestamps: false, temperature: 0, exactTokens: 0 }
-type Change = { settings?: Partial<GenerationSettings>; plan?: Partial<RowPlan>; maxTokens?: number }
+const PLAN: Omit<RowPlan, 'rules'> = { prompt, temperature: 0, exactTokens: 0, maxTokens: 6 }
+type Change = { settings?: Partial<GenerationSettings>; plan?: Partial<RowPlan>; hasTimestamps?: boolean }
+
+function planned({ settings: changed, plan, hasTimestamps = false }: Change = {}): RowPlan {
+  const settings = { ...SETTINGS, ...changed }
+  const rules = [tokenRules(settings, plan?.exactTokens ?? 0), ...(hasTimestamps ? [timestampRules(settings)] : [])]
+  return { ...PLAN, rules, ...plan }
+}
+
 const run = async (scripts: readonly Script[], change: Change = {}) => {
-  const { model, fed } = scripted(scripts, change.settings, change.maxTokens)
-  const plans = scripts.map(() => ({ ...PLAN, ...change.plan }))
+  const { model, fed } = scripted(scripts)
+  const plans = scripts.map(() => planned(change))
   const rows = await decode(model, encodedRows([...scripts.keys()]), plans, never)
   return { tokens: rows.map((row) => row.tokens), rows, fed }
 }
@@ -90,8 +87,26 @@ test('a row that never ends is cut at the limit', async () => {
   expect((await run([{ says: [4, 4, 4, 4, 4, 4, 4, 4] }])).tokens).toEqual([[4, 4, 4, 4, 4, 4]])
 })
 
+test('each row is cut at its own limit, and the others go on', async () => {
+  const { model } = scripted([{ says: [4, 4, 4] }, { says: [2, 0, 2, END] }])
+  const plans = [2, 6].map((maxTokens) => planned({ plan: { maxTokens } }))
+  const rows = await decode(model, encodedRows([0, 1]), plans, never)
+  expect(rows.map(({ tokens }) => tokens)).toEqual([
+    [4, 4],
+    [2, 0, 2],
+  ])
+})
+
+test('a model without such a token says nothing about silence', async () => {
+  const { model } = scripted([{ says: [5, END], silence: 20 }])
+  const [row] = await decode({ ...model, noSpeechToken: null }, encodedRows([0]), [planned()], never)
+  expect(row).toMatchObject({ tokens: [5], noSpeechProbability: 0 })
+})
+
 test('a row that says the same over and over is stopped, and says it once', async () => {
-  const { rows, fed } = await run([{ says: Array.from({ length: 100 }, (_, at) => at % 2) }], { maxTokens: 100 })
+  const { rows, fed } = await run([{ says: Array.from({ length: 100 }, (_, at) => at % 2) }], {
+    plan: { maxTokens: 100 },
+  })
   expect(rows[0]).toMatchObject({ isLooping: true, tokens: [0, 1] })
   expect(fed.length).toBeLessThan(30)
 })
@@ -110,11 +125,11 @@ test('a warm-up goes on for its number of tokens, and no further', async () => {
 })
 
 test('timestamps begin the text, come in pairs and never go back', async () => {
-  const plan = { hasTimestamps: true, prompt: [START] }
+  const plan = { prompt: [START], maxTokens: 7 }
   const { tokens } = await run([{ says: [4, 4, STAMP + 3, STAMP + 3, 1, STAMP + 1, END] }], {
     plan,
+    hasTimestamps: true,
     settings: { max_initial_timestamp_index: 2 },
-    maxTokens: 7,
   })
   const [row = []] = tokens
   expect(row[0]).toBeGreaterThanOrEqual(STAMP)
@@ -124,8 +139,10 @@ test('timestamps begin the text, come in pairs and never go back', async () => {
 })
 
 test('after a pair of timestamps comes a word, however much the model wants a third', async () => {
-  const plan = { hasTimestamps: true, prompt: [START] }
-  const { tokens } = await run([{ says: [STAMP, 4, STAMP + 2, STAMP + 2, STAMP + 3, END] }], { plan, maxTokens: 6 })
+  const { tokens } = await run([{ says: [STAMP, 4, STAMP + 2, STAMP + 2, STAMP + 3, END] }], {
+    plan: { prompt: [START] },
+    hasTimestamps: true,
+  })
   expect(tokens[0]?.slice(0, 4)).toEqual([STAMP, 4, STAMP + 2, STAMP + 2])
   expect(tokens[0]?.[4]).toBeLessThan(END)
 })
@@ -159,7 +176,7 @@ test('silence is looked for after the start, not after what was said before', as
 test('an abort is seen between two steps', async () => {
   const { model, fed } = scripted([{ says: [5, 5, 5] }])
   const signal = AbortSignal.abort(new Error('gone'))
-  await expect(decode(model, encodedRows([0]), [PLAN], signal)).rejects.toThrow('gone')
+  await expect(decode(model, encodedRows([0]), [planned()], signal)).rejects.toThrow('gone')
   expect(fed).toHaveLength(1)
 })
 

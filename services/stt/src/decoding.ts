@@ -3,21 +3,30 @@
  * rows have ended, the others go on without them.
  */
 import { deflateSync } from 'node:zlib'
-import { endToken, firstTimestamp, noSpeechToken } from './generation-settings.ts'
-import type { GenerationSettings } from './generation-settings.ts'
+import { endToken, firstTimestamp } from './generation-settings.ts'
+import type { GenerationSettings, TokenSettings } from './generation-settings.ts'
 import { draw, indexOfLargest, logSumExp, seededRandom } from './logits.ts'
-import { loopLength, tokenRules } from './token-rules.ts'
+import type { DecoderStep, Encoded, Seq2Seq } from './seq2seq.ts'
+import { loopLength } from './token-rules.ts'
 import type { TokenRules } from './token-rules.ts'
-import type { DecoderStep, Encoded, WhisperModel } from './whisper-model.ts'
+
+export type Decoder = Pick<Seq2Seq, 'step' | 'selectRows' | 'selectCache'> & {
+  readonly settings: TokenSettings
+  /** Null where the model has no such token. */
+  readonly noSpeechToken: number | null
+}
 
 export type RowPlan = {
   /** What the decoder is given before the text: earlier words, start, language, task. As long as the others' of its group. */
   readonly prompt: readonly number[]
-  readonly hasTimestamps: boolean
+  /** In the order in which they are applied. */
+  readonly rules: readonly TokenRules[]
   /** 0 takes the likeliest token; above that they are drawn. */
   readonly temperature: number
   /** Tokens that the row is to have, no more and no fewer; 0 leaves it to the model. */
   readonly exactTokens: number
+  /** It is cut there. */
+  readonly maxTokens: number
 }
 
 export type DecodedRow = {
@@ -31,7 +40,6 @@ export type DecodedRow = {
 
 type Row = {
   readonly plan: RowPlan
-  readonly rules: TokenRules
   readonly random: () => number
   readonly tokens: number[]
   noSpeechProbability: number
@@ -41,22 +49,22 @@ type Row = {
 
 /** Rejects with the signal's reason between two steps. `encoded` has a row for each plan. */
 export async function decode(
-  model: WhisperModel,
+  model: Decoder,
   encoded: Encoded,
   plans: readonly RowPlan[],
   signal: AbortSignal,
 ): Promise<DecodedRow[]> {
-  const rows = plans.map((plan) => openRow(plan, model.settings))
+  const rows = plans.map(openRow)
   let open: readonly Row[] = rows
   const prompts = plans.map(({ prompt }) => prompt)
   let source = encoded
   let step = await model.step(source, prompts, null)
-  noteSilence(step, rows, model.settings)
-  for (let length = 1; ; length++) {
+  noteSilence(step, rows, model)
+  for (;;) {
     for (const [at, row] of open.entries())
       if (row.state === 'open') advance(row, lastLogits(step, at, open.length), model)
     const going = open.flatMap(({ state }, at) => (state === 'open' ? [at] : []))
-    if (going.length === 0 || length >= model.maxTokens) break
+    if (going.length === 0) break
     signal.throwIfAborted()
     if (going.length <= open.length / 2) {
       open = going.map((at) => open[at]).filter((row) => row !== undefined)
@@ -70,21 +78,20 @@ export async function decode(
   return rows.map(closeRow)
 }
 
-function openRow(plan: RowPlan, settings: GenerationSettings): Row {
+function openRow(plan: RowPlan): Row {
   const random = seededRandom(Math.round(plan.temperature * 1000))
-  const rules = tokenRules(settings, plan)
-  return { plan, rules, random, tokens: [], noSpeechProbability: 0, logProbability: 0, state: 'open' }
+  return { plan, random, tokens: [], noSpeechProbability: 0, logProbability: 0, state: 'open' }
 }
 
-function advance(row: Row, logits: Float32Array, { settings }: WhisperModel): void {
-  row.rules(logits, row.tokens)
-  const { temperature } = row.plan
+function advance(row: Row, logits: Float32Array, { settings }: Decoder): void {
+  const { rules, temperature, exactTokens, maxTokens } = row.plan
+  for (const rule of rules) rule(logits, row.tokens)
   const token = temperature > 0 ? draw(logits, temperature, row.random) : indexOfLargest(logits)
   row.logProbability += (logits[token] ?? -Infinity) - logSumExp(logits)
   if (token === endToken(settings)) row.state = 'ended'
   else row.tokens.push(token)
-  if (row.plan.exactTokens > 0 && row.tokens.length >= row.plan.exactTokens) row.state = 'ended'
-  if (row.plan.exactTokens === 0 && loopLength(row.tokens) > 0) row.state = 'looping'
+  if (row.tokens.length >= (exactTokens || maxTokens)) row.state = 'ended'
+  if (exactTokens === 0 && loopLength(row.tokens) > 0) row.state = 'looping'
 }
 
 function closeRow({ tokens, noSpeechProbability, logProbability, state }: Row): DecodedRow {
@@ -98,18 +105,19 @@ function closeRow({ tokens, noSpeechProbability, logProbability, state }: Row): 
 }
 
 /** The chance of "no speech" as the first token after the start, whatever was said before it. */
-function noteSilence(step: DecoderStep, rows: readonly Row[], settings: GenerationSettings): void {
+function noteSilence(step: DecoderStep, rows: readonly Row[], { settings, noSpeechToken }: Decoder): void {
+  if (noSpeechToken === null) return
   const perRow = step.logits.length / step.vocabulary / rows.length
   for (const [at, row] of rows.entries()) {
     const start = row.plan.prompt.lastIndexOf(settings.decoder_start_token_id)
     const logits = logitsAt(step, at * perRow + start)
-    row.noSpeechProbability = Math.exp((logits[noSpeechToken(settings)] ?? -Infinity) - logSumExp(logits))
+    row.noSpeechProbability = Math.exp((logits[noSpeechToken] ?? -Infinity) - logSumExp(logits))
   }
 }
 
 /** The probability of each of `choices` (token ids) as the next token, when it must be one of them: [rows][choices]. */
 export async function choose(
-  model: WhisperModel,
+  model: Decoder,
   encoded: Encoded,
   prompts: readonly (readonly number[])[],
   choices: readonly number[],

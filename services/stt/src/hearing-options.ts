@@ -10,7 +10,7 @@ import type { VoiceOptions } from './voice/speech-finder.ts'
 /** Waits for what the model's files say, if it must. */
 export type FindAbilities = () => Promise<Abilities>
 
-/** Throws `invalid_request` for a language, a task or word times that the model does not have. */
+/** Throws `invalid_request` for a language, a task, word times or a prompt that the model does not have or take. */
 export async function hearingOptions(
   request: TranscriptionRequest,
   findAbilities: FindAbilities,
@@ -27,6 +27,9 @@ export async function hearingOptions(
       'timestamp_granularities: expected segment; word times need a model whose export has cross-attentions (…_timestamped)',
       { param: 'timestamp_granularities' },
     )
+  for (const param of ['prompt', 'hotwords'] as const)
+    if (request[param] !== undefined && !(await findAbilities()).canBePrompted)
+      throw new AppError('invalid_request', `${param}: expected none; this model can not be prompted`, { param })
   return {
     language: await languageOf(request.language, findAbilities),
     task,

@@ -7,6 +7,7 @@ import { readAbilities } from './abilities.ts'
 import type { Abilities } from './abilities.ts'
 import { createSttApp } from './app.ts'
 import type { DecodeAudio } from './app.ts'
+import { batchCost, MAX_PADDING } from './batch-cost.ts'
 import { DecodeThreads } from './audio-file/decode-threads.ts'
 import { readSttConfig } from './config.ts'
 import type { EngineOptions } from './engine.ts'
@@ -25,17 +26,21 @@ runService('stt', async () => {
   const decoding = new DecodeThreads({ threads: DECODE_THREADS })
   decoding.warm()
   let live: LiveServer | undefined
+  let known: () => Abilities | null = () => null
   await startModelService<SpeechInput, Transcript, Abilities>({
     name: 'stt',
     config,
     settings,
     spec: { ...rest, files: [...files, ...weights[dtype]] },
     maxBatchSize,
+    cost: (inputs) => batchCost(inputs, known()),
+    maxPadding: MAX_PADDING,
     windowMs: batchWindowMs,
     engine: new URL('./engine.ts', import.meta.url),
     engineOptions: ({ dir }): EngineOptions => ({ dir, dtype, threads, maxBatchSize, fitWindow }),
     prepare: ({ dir }) => readAbilities({ dir, dtype }),
     createApp: (parts) => {
+      known = () => parts.slot.prepared
       const { detectVoice } = voice
       const { liveMaxClients: maxClients, liveMaxSeconds: maxSeconds } = settings
       live = new LiveServer({

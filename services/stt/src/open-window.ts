@@ -3,10 +3,13 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { openWindow } from './encoder-patch.ts'
-import type { WhisperFiles } from './whisper-model.ts'
+import type { SpeechModelFiles } from './seq2seq.ts'
 
 /** Gives `use` the folder. Throws when the encoder can not be changed. */
-export async function withOpenWindow<T>(files: WhisperFiles, use: (files: WhisperFiles) => Promise<T>): Promise<T> {
+export async function withOpenWindow<T>(
+  files: SpeechModelFiles,
+  use: (files: SpeechModelFiles) => Promise<T>,
+): Promise<T> {
   const encoder = files.dtype === 'q8' ? 'encoder_model_quantized.onnx' : 'encoder_model.onnx'
   const patched = openWindow(await readFile(join(files.dir, 'onnx', encoder)))
   if (!patched)

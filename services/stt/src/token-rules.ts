@@ -2,7 +2,7 @@
  * Which tokens may come next. The rules are those of OpenAI's program: suppressed tokens, and timestamps that come in pairs,
  * never go back, and win when together they are likelier than any word.
  */
-import type { GenerationSettings } from './generation-settings.ts'
+import type { GenerationSettings, TokenSettings } from './generation-settings.ts'
 import { endToken, firstTimestamp } from './generation-settings.ts'
 import { indexOfLargest, logSumExp } from './logits.ts'
 
@@ -14,9 +14,8 @@ const MAX_INITIAL_TIMESTAMP = 50
 /** Sets what is forbidden to -Infinity, in place. `tokens`: what the row has so far, without its prompt. */
 export type TokenRules = (logits: Float32Array, tokens: readonly number[]) => void
 
-export type RuleOptions = { readonly hasTimestamps: boolean; readonly exactTokens: number }
-
-export function tokenRules(settings: GenerationSettings, { hasTimestamps, exactTokens }: RuleOptions): TokenRules {
+/** What holds for every model; fewer than `exactTokens` are not enough. */
+export function tokenRules(settings: TokenSettings, exactTokens: number): TokenRules {
   const end = endToken(settings)
   const suppressed = settings.suppress_tokens ?? []
   const first = settings.begin_suppress_tokens ?? []
@@ -24,23 +23,25 @@ export function tokenRules(settings: GenerationSettings, { hasTimestamps, exactT
     for (const token of suppressed) logits[token] = -Infinity
     if (tokens.length === 0) for (const token of first) logits[token] = -Infinity
     if (tokens.length < exactTokens) logits[end] = -Infinity
-    if (hasTimestamps) keepTimestampRules(logits, tokens, settings)
   }
 }
 
-function keepTimestampRules(logits: Float32Array, tokens: readonly number[], settings: GenerationSettings): void {
+/** What else holds where timestamps are written. */
+export function timestampRules(settings: GenerationSettings): TokenRules {
   const stamp = firstTimestamp(settings)
-  logits[settings.no_timestamps_token_id] = -Infinity
-  if (tokens.length === 0) return keepBeginning(logits, stamp, settings)
-  const last = tokens.at(-1) ?? 0
-  const isStamped = last >= stamp
-  const isPair = tokens.length < 2 || (tokens.at(-2) ?? 0) >= stamp
-  if (isStamped && isPair) logits.fill(-Infinity, stamp)
-  if (isStamped && !isPair) logits.fill(-Infinity, 0, endToken(settings))
-  const latest = tokens.findLast((token) => token >= stamp)
-  // The end of one segment may be the beginning of the next; but no segment is without length.
-  if (latest !== undefined) logits.fill(-Infinity, stamp, isStamped && !isPair ? latest : latest + 1)
-  preferTimestamps(logits, stamp)
+  return (logits, tokens) => {
+    logits[settings.no_timestamps_token_id] = -Infinity
+    if (tokens.length === 0) return keepBeginning(logits, stamp, settings)
+    const last = tokens.at(-1) ?? 0
+    const isStamped = last >= stamp
+    const isPair = tokens.length < 2 || (tokens.at(-2) ?? 0) >= stamp
+    if (isStamped && isPair) logits.fill(-Infinity, stamp)
+    if (isStamped && !isPair) logits.fill(-Infinity, 0, endToken(settings))
+    const latest = tokens.findLast((token) => token >= stamp)
+    // The end of one segment may be the beginning of the next; but no segment is without length.
+    if (latest !== undefined) logits.fill(-Infinity, stamp, isStamped && !isPair ? latest : latest + 1)
+    preferTimestamps(logits, stamp)
+  }
 }
 
 function keepBeginning(logits: Float32Array, stamp: number, settings: GenerationSettings): void {

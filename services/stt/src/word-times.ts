@@ -5,7 +5,8 @@ import type { Attention } from './alignment.ts'
 import { endToken } from './generation-settings.ts'
 import { logSumExp } from './logits.ts'
 import type { Word } from './speech.ts'
-import type { DecoderStep, Encoded, WhisperModel } from './whisper-model.ts'
+import type { DecoderStep, Encoded } from './seq2seq.ts'
+import type { WhisperModel } from './whisper-model.ts'
 import { splitWords } from './words.ts'
 
 export type SpokenRow = {
@@ -37,9 +38,8 @@ function wordsOf(model: WhisperModel, step: DecoderStep, row: SpokenRow, place: 
   const heads = alignmentHeads(model, step).map(([layer, head]) => attention(step, row, { ...place, layer, head }))
   const begins = alignTokens(heads).map((frame) => frame * POSITION_SECONDS)
   const chances = tokenProbabilities(step, row, place)
-  const textOf = (tokens: readonly number[]) => model.tokenizer.decode([...tokens], { skip_special_tokens: true })
   let at = 0
-  return splitWords(row.tokens, row.language, textOf).map(({ text, tokens }) => {
+  return splitWords(row.tokens, row.language, model.textOf).map(({ text, tokens }) => {
     const from = at
     at += tokens.length
     const startSeconds = begins[from] ?? 0

@@ -5,7 +5,7 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { AppError } from '@hearth/shared/errors'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { WebSocket } from 'ws'
-import { heard, loudIsSpeech, tone } from '../testing/stt-app.ts'
+import { ABLE, heard, loudIsSpeech, tone, UNABLE } from '../testing/stt-app.ts'
 import type { Submit } from '../transcribe.ts'
 import { LiveServer } from './live-server.ts'
 import type { LiveServerOptions } from './live-server.ts'
@@ -51,7 +51,7 @@ async function setUp(submit: Submit = counting, overrides: Partial<LiveServerOpt
       return submit(input, signal)
     },
     detectVoice: loudIsSpeech,
-    abilities: () => ({ languages: ['en', 'de'], canTranslate: true, canTimeWords: true }),
+    abilities: () => ABLE,
     maxClients: 8,
     maxSeconds: 600,
     log: createLogger({ service: 'stt', level: 'silent' }),
@@ -203,15 +203,28 @@ describe("WhisperLive's clients", () => {
     expect(client.messages.filter(({ status }) => status === 'WARNING')).toHaveLength(2)
   })
 
-  test('are told when the model has no word times, and hear the rest', async () => {
-    const abilities = () => ({ languages: ['en'], canTranslate: false, canTimeWords: false })
+  test('are told what the model can not do, and hear the rest', async () => {
+    const abilities = () => UNABLE
     const { url, inputs } = await setUp(counting, { abilities })
-    const client = await new Client(url).greet({ ...HELLO, word_timestamps: true })
+    const client = await new Client(url).greet({
+      ...HELLO,
+      language: 'de',
+      task: 'translate',
+      word_timestamps: true,
+      initial_prompt: 'Lights.',
+    })
     client.say(tone(1))
     client.end()
     expect(await client.closed).toBe(1000)
-    expect(inputs[0]).toMatchObject({ timestamps: 'segments' })
-    expect(client.messages.filter(({ status }) => status === 'WARNING')).toHaveLength(1)
+    expect(inputs[0]).toMatchObject({ language: null, task: 'transcribe', timestamps: 'segments' })
+    expect(inputs[0]).not.toHaveProperty('prompt')
+    const warnings = client.messages.filter(({ status }) => status === 'WARNING').map(({ message }) => message)
+    expect(warnings).toEqual([
+      expect.stringContaining('language'),
+      expect.stringContaining('translate'),
+      expect.stringContaining('word times'),
+      expect.stringContaining('prompted'),
+    ])
   })
 
   test('hear nothing of silence', async () => {

@@ -10,8 +10,8 @@ import type { Log, Metrics } from '@hearth/shared/telemetry'
 import type { RawData, WebSocket } from 'ws'
 import { WebSocketServer } from 'ws'
 import type { Abilities } from '../abilities.ts'
-import { findLanguage } from '@hearth/shared/languages'
 import type { Submit } from '../transcribe.ts'
+import { fitHello } from './fit-hello.ts'
 import { failureText, LiveSession } from './live-session.ts'
 import {
   END_OF_AUDIO,
@@ -130,8 +130,9 @@ export class LiveServer {
     return null
   }
 
-  #serve(client: WebSocket, hello: Hello): void {
-    const { log } = this.#options
+  #serve(client: WebSocket, greeting: Hello): void {
+    const { log, abilities } = this.#options
+    const { hello, warnings } = fitHello(greeting, abilities())
     const startedAt = performance.now()
     const stop = new AbortController()
     const session = this.#session(client, hello, stop.signal)
@@ -145,7 +146,8 @@ export class LiveServer {
       log.info({ code, seconds: Math.round((performance.now() - startedAt) / 1000) }, 'live client left')
     })
     send(client, readyMessage(hello.uid))
-    for (const missing of hello.missing) send(client, warningMessage(hello.uid, `${missing} is not available here`))
+    const missing = hello.missing.map((wish) => `${wish} is not available here`)
+    for (const warning of [...warnings, ...missing]) send(client, warningMessage(hello.uid, warning))
     session.run().then(
       () => client.close(CLOSE.normal, 'all of it is told'),
       (error: unknown) => this.#failed(client, hello, error),
@@ -157,7 +159,7 @@ export class LiveServer {
     const tell = (message: object) => this.#tell(client, message)
     return new LiveSession(
       {
-        hello: { ...hello, language: this.#languageOf(client, hello), hasWords: this.#canTimeWords(client, hello) },
+        hello,
         submit,
         detectVoice,
         onSegments: (segments) => tell(segmentsMessage(hello.uid, segments)),
@@ -167,23 +169,6 @@ export class LiveServer {
       },
       signal,
     )
-  }
-
-  /** An unknown language is detected instead, and the client told so. */
-  #languageOf(client: WebSocket, { uid, language }: Hello): string | null {
-    if (language === null) return null
-    const known = this.#options.abilities()?.languages
-    const code = known ? findLanguage(language, known) : language
-    if (code !== undefined) return code
-    send(client, warningMessage(uid, 'the model does not know this language: it is detected instead'))
-    return null
-  }
-
-  /** Word times are left out, and the client told so, where the model has none. */
-  #canTimeWords(client: WebSocket, { uid, hasWords }: Hello): boolean {
-    if (!hasWords || this.#options.abilities()?.canTimeWords !== false) return hasWords
-    send(client, warningMessage(uid, 'word times are not available with this model'))
-    return false
   }
 
   #take(client: WebSocket, session: LiveSession, hello: Hello, data: RawData, isBinary: boolean): void {

@@ -15,6 +15,23 @@ import type { Submit } from '../transcribe.ts'
 
 export const STATUS = readyModel('demo/whisper')
 
+export const ABLE: Abilities = {
+  languages: ['en', 'de'],
+  canTranslate: true,
+  canTimeWords: true,
+  canBePrompted: true,
+  canMixLengths: true,
+}
+
+/** As Moonshine. */
+export const UNABLE: Abilities = {
+  languages: ['en'],
+  canTranslate: false,
+  canTimeWords: false,
+  canBePrompted: false,
+  canMixLengths: false,
+}
+
 /** What the engine answers: `Good morning.` in one segment, unless told. */
 export const heard = (change: Partial<Transcript> = {}): Awaited<ReturnType<Submit>> => {
   const { text = 'Good morning.' } = change
@@ -50,8 +67,6 @@ export const loudIsSpeech: DetectVoice = async ({ samples, skipFrames }) => {
       .reduce((most, x) => Math.max(most, Math.abs(x)), 0)
   return Float32Array.from({ length: frames }, (_, frame) => (loudest(frame) > 0.01 ? 0.9 : 0.01)).subarray(skipFrames)
 }
-
-const ABLE: Abilities = { languages: ['en', 'de'], canTranslate: true, canTimeWords: true }
 
 type Hearing = {
   model?: SlotModel<SpeechInput, Transcript>

@@ -1,4 +1,4 @@
-/** The whole service with the demo model, on a port of its own: engine, voice detector and decoders in their threads. */
+/** The whole service with the demo model or another, on a port of its own: engine, voice detector and decoders in their threads. */
 import { join } from 'node:path'
 import { createVoiceModel } from '@hearth/hearing/voice-model'
 import { EngineThread } from '@hearth/shared/engine-thread'
@@ -8,30 +8,33 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { slotOf } from '@hearth/shared/testing/slot'
 import { readAbilities } from '../abilities.ts'
 import { createSttApp } from '../app.ts'
+import { batchCost, MAX_PADDING } from '../batch-cost.ts'
 import { DecodeThreads } from '../audio-file/decode-threads.ts'
 import type { EngineOptions } from '../engine.ts'
 import { LiveServer } from '../live/live-server.ts'
 import type { SpeechInput, Transcript } from '../speech.ts'
 
-const dir = join(import.meta.dirname, '../../../../models/demo/whisper')
+const DEMO = { id: 'demo/whisper', dir: join(import.meta.dirname, '../../../../models/demo/whisper') }
 
 export type RunningService = { readonly url: string; close(): Promise<void> }
 
-export async function startSttService(): Promise<RunningService> {
+export async function startSttService({ id, dir } = DEMO): Promise<RunningService> {
   const log = createLogger({ service: 'stt', level: 'silent' })
   const metrics = createMetrics('stt')
   const options: EngineOptions = { dir, dtype: 'fp32', threads: 2, maxBatchSize: 4, fitWindow: 'auto' }
+  const abilities = await readAbilities(options)
   const model = new Model<SpeechInput, Transcript>({
     name: 'stt',
     maxBatchSize: options.maxBatchSize,
-    fetch: async () => ({ id: 'demo/whisper', source: 'local', revision: null, dir, warning: null }),
+    cost: (inputs) => batchCost(inputs, abilities),
+    maxPadding: MAX_PADDING,
+    fetch: async () => ({ id, source: 'local', revision: null, dir, warning: null }),
     createThread: () => new EngineThread({ module: new URL('../engine.ts', import.meta.url), options, name: 'stt' }),
     log,
     metrics,
   })
   model.start()
-  const abilities = await readAbilities(options)
-  const slot = slotOf({ demo: 'whisper', model, prepared: () => abilities })
+  const slot = slotOf({ id, demo: 'whisper', model, prepared: () => abilities })
   const voice = createVoiceModel({ log })
   const decoding = new DecodeThreads({ threads: 2 })
   const app = createSttApp({

@@ -57,7 +57,7 @@ const transcriptReplies = {
 
 const TRANSCRIPTIONS = `OpenAI’s form. At most \`STT_MAX_SECONDS\` of sound and \`STT_MAX_UPLOAD_BYTES\`; both count what there is, not what a header says. Silence, hum, tones and room noise give an empty text.
 
-\`verbose_json\` adds \`task\`, \`duration\`, \`language_code\`, \`language_probability\`, \`segments\` with times and scores and, when asked for, \`words\`, which need an export with cross-attentions (\`…_timestamped\`), else 400.
+\`verbose_json\` adds \`task\`, \`duration\`, \`language_code\`, \`language_probability\`, \`segments\` with times and scores and, when asked for, \`words\`, which need an export with cross-attentions (\`…_timestamped\`), else 400. A Moonshine model hears English only; word times, translation, \`prompt\` and \`hotwords\` are 400 with it.
 
 A stream has \`transcript.text.delta\` for each chunk of up to 30 s as soon as it is certain, with \`verbose_json\` \`transcript.text.segment\` too, for recordings of a minute or more \`transcript.progress\` \`{seconds, total_seconds}\`, then
 \`transcript.text.done\` and \`[DONE]\`. A failure after the first event is an event with the one error body. Leaving stops the work. Two recordings of more than ten minutes are heard at once; a third gets 429. The same recording (up to
