@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import * as z from 'zod'
+import { describe, expect, test, vi } from 'vitest'
 import type { FakeSetup } from './testing/fake-service.ts'
+import { postJson, startProcess } from './testing/service-process.ts'
 import { settle } from './testing/signals.ts'
 import { storeFixture } from './testing/store-fixture.ts'
 
@@ -12,49 +9,12 @@ import { storeFixture } from './testing/store-fixture.ts'
 vi.setConfig({ testTimeout: 60_000 })
 
 const PROGRAM = join(import.meta.dirname, 'testing/fake-service.ts')
-const Line = z.looseObject({ msg: z.string().optional(), port: z.number().optional() })
-type Line = z.infer<typeof Line>
-
 /** The service as a process on a hub and a cache of its own. */
 async function start(engine: FakeSetup['engine'] = {}, env: Record<string, string> = {}) {
   const { hub, spec, dir } = await storeFixture()
   const setup: FakeSetup = { spec, engine }
-  const child = spawn(process.execPath, [PROGRAM], {
-    env: {
-      PATH: process.env['PATH'],
-      FAKE_SETUP: JSON.stringify(setup),
-      FAKE_PORT: '0',
-      HF_ENDPOINT: hub.endpoint,
-      HF_HOME: dir,
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  onTestFinished(() => void child.kill('SIGKILL'))
-  const lines: Line[] = []
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(Line.parse(JSON.parse(line))))
-  /** Waits for a line that is on its way; the test's own limit ends it. */
-  const logged = async (isIt: (line: Line) => boolean): Promise<Line> => {
-    for (;;) {
-      const found = lines.find(isIt)
-      if (found) return found
-      await settle()
-    }
-  }
-  const { port = 0 } = await logged(({ msg }) => msg === 'listening')
-  const base = `http://127.0.0.1:${port}`
-  const call = async (path: string, init: RequestInit = {}) => {
-    const reply = await fetch(`${base}${path}`, init)
-    return { status: reply.status, body: z.any().parse(await reply.json()) }
-  }
-  const inState = (state: string) => logged((line) => line['msg'] === 'model state' && line['to'] === state)
-  const end = async (): Promise<unknown> => {
-    if (child.exitCode !== null) return child.exitCode
-    const [code]: unknown[] = await once(child, 'exit')
-    return code
-  }
-  const loads = () => lines.filter((line) => line['to'] === 'loading').length
-  return { hub, child, lines, base, call, inState, logged, end, loads }
+  const own = { FAKE_SETUP: JSON.stringify(setup), FAKE_PORT: '0', HF_ENDPOINT: hub.endpoint, HF_HOME: dir }
+  return { hub, ...(await startProcess(PROGRAM, { ...own, ...env })) }
 }
 
 describe('SIGTERM', () => {
@@ -75,12 +35,12 @@ describe('SIGTERM', () => {
 })
 
 test('fifty first requests of a lazy service fetch and load its model once', async () => {
-  const { hub, call, loads, lines } = await start({}, { FAKE_PRELOAD: 'lazy' })
+  const { hub, call, times, lines } = await start({}, { FAKE_PRELOAD: 'lazy' })
   expect(await call('/ready')).toMatchObject({ status: 200, body: { models: [{ state: 'idle' }] } })
   expect(hub.requests).toEqual([])
   const answers = await Promise.all(Array.from({ length: 50 }, () => call('/double', { method: 'POST' })))
   expect(answers.map(({ status, body }) => [status, body.output])).toEqual(Array.from({ length: 50 }, () => [200, 42]))
-  expect([loads(), hub.requestsFor('GET', 'onnx/model.onnx').length]).toEqual([1, 2])
+  expect([times('loading'), hub.requestsFor('GET', 'onnx/model.onnx').length]).toEqual([1, 2])
   expect(lines.filter(({ msg }) => msg === 'model failed')).toEqual([])
 })
 
@@ -100,7 +60,7 @@ test('an engine that dies while it loads leaves a service that says so', async (
 })
 
 test('another model comes from the hub and takes the place under fire, and nobody is refused', async () => {
-  const { call, loads } = await start({}, { FAKE_MODELS: 'org/other' })
+  const { call, times } = await start({}, { FAKE_MODELS: 'org/other' })
   const fires = { on: true }
   const seen: { status: number; id: string }[] = []
   const fire = async () => {
@@ -117,19 +77,15 @@ test('another model comes from the hub and takes the place under fire, and nobod
   fires.on = false
   await Promise.all(clients)
   expect(seen.filter(({ status }) => status !== 200)).toEqual([])
-  expect([seen[0]?.id, seen.at(-1)?.id, loads()]).toEqual(['openai/tiny', 'org/other', 2])
-  expect((await call('/api/ps')).body.models).toMatchObject([{ name: 'org/other', size: 3_000_022, state: 'ready' }])
+  expect([seen[0]?.id, seen.at(-1)?.id, times('loading')]).toEqual(['openai/tiny', 'org/other', 2])
+  const [other] = (await call('/api/ps')).body.models
+  expect(other).toMatchObject({ name: 'org/other', size: 3_000_022, state: 'ready' })
 })
 
 test('a pull that breaks off is resumed by the next, and loads nothing', async () => {
-  const { hub, base, loads } = await start({}, { FAKE_PRELOAD: 'lazy', FAKE_MODELS: 'org/other' })
+  const { hub, base, times } = await start({}, { FAKE_PRELOAD: 'lazy', FAKE_MODELS: 'org/other' })
   const pull = (signal?: AbortSignal) =>
-    fetch(`${base}/api/pull`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'org/other' }),
-      ...(signal && { signal }),
-    })
+    fetch(`${base}/api/pull`, { ...postJson({ model: 'org/other' }), ...(signal && { signal }) })
   hub.fail({ kind: 'slow', pieceBytes: 1_000_000 }, { file: 'onnx/model.onnx', method: 'GET' })
   const leave = new AbortController()
   const reader = (await pull(leave.signal)).body?.getReader()
@@ -143,5 +99,5 @@ test('a pull that breaks off is resumed by the next, and loads nothing', async (
     return origin === 'cdn' ? [headers.range ?? 'none'] : []
   })
   expect(Number(/^bytes=(\d+)-$/.exec(resumed)?.[1])).toBeGreaterThan(100_000)
-  expect(loads()).toBe(0)
+  expect(times('loading')).toBe(0)
 })

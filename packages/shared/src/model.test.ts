@@ -451,6 +451,7 @@ describe('files that can not be loaded', () => {
     model.start()
     await until('failed')
     expect([damaged, threads.seen.created]).toEqual([['org/fake'], 0])
+    expect(model.status.error).toBe("the files of org/fake can't be read")
     clock.advance(100)
     await model.ready(never)
     expect([seen.fetches, threads.seen.created]).toEqual([2, 1])

@@ -180,7 +180,7 @@ export class Model<In, Out, Piece = never> {
       const { id, source, revision, warning, sizeBytes } = files
       const facts = { id, source, revision, warning, ...(sizeBytes !== undefined && { sizeBytes }) }
       this.#to('loading', { ...facts, progress: null })
-      await orAborted(this.#options.prepare?.(files) ?? Promise.resolve(), signal)
+      await orAborted(this.#prepare(files), signal)
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
       this.#to('warming', { loadMs })
@@ -190,6 +190,16 @@ export class Model<In, Out, Piece = never> {
       const suspect = this.#status.state === 'loading' ? files : undefined
       await thread?.close()
       await this.#failed(error, suspect)
+    }
+  }
+
+  /** What is wrong with a file is for the log; that one is, for everybody. */
+  async #prepare(files: ModelFiles): Promise<void> {
+    try {
+      await this.#options.prepare?.(files)
+    } catch (cause) {
+      if (cause instanceof AppError) throw cause
+      throw new AppError('model_failed', `the files of ${files.id} can't be read`, { cause })
     }
   }
 
