@@ -30,6 +30,8 @@ async function measure(service: string, model: string, dir: string): Promise<Row
     [`${prefix}_PRELOAD`]: 'lazy',
     [`${prefix}_MODEL_DIR`]: dir,
     [`${prefix}_COLD_HOLD_MS`]: '3600000',
+    // A batch makes the warm-up longer, and the runtime's scratch memory larger.
+    [`${prefix}_MAX_BATCH_SIZE`]: '1',
   }
   const child = spawnNode([join(ROOT, `services/${service}/src/main.ts`)], {
     ...process.env,
@@ -72,7 +74,12 @@ async function call(base: string, method: string, rss: () => Promise<number>): P
 
 const minilm = join(FOLDER, 'minilm')
 await writeMiniLm(minilm, join(ROOT, 'models/demo/minilm'))
-const rows = await measure('embeddings', 'MiniLM-L6 shapes, fp32', minilm)
-rows.push(...(await measure('stt', 'Whisper base shapes, fp32', await randomWhisper(FOLDER, 'base', false))))
-rows.push(...(await measure('tts', values.kokoro ?? 'demo', values.kokoro ?? join(ROOT, 'models/demo/kokoro'))))
-await show('unload', rows)
+const rows: Row[] = []
+for (const [service, model, dir] of [
+  ['embeddings', 'MiniLM-L6 shapes, fp32', minilm],
+  ['tts', values.kokoro ?? 'demo', values.kokoro ?? join(ROOT, 'models/demo/kokoro')],
+  ['stt', 'Whisper base shapes, fp32', await randomWhisper(FOLDER, 'base', false)],
+] as const) {
+  rows.push(...(await measure(service, model, dir)))
+  await show('unload', rows)
+}

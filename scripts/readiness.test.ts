@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ModelStatus, ReadyReport } from '@hearth/shared/api'
+import { progressOf } from '@hearth/shared/model-status'
 import { describeProgress, readReport, untilSettled } from './readiness.ts'
 import type { ServiceView } from './readiness.ts'
 
@@ -61,7 +62,8 @@ test('a service that does not answer has no report', async () => {
 })
 
 test('progress tells bytes while fetching, in steps, and the state otherwise', () => {
-  const fetching = report({ state: 'fetching', progress: { bytes: 47.9 * 2 ** 20, totalBytes: 100 * 2 ** 20 } })
+  const progress = progressOf({ bytes: 47.9 * 2 ** 20, totalBytes: 100 * 2 ** 20 }, null, 0)
+  const fetching = report({ state: 'fetching', progress })
   const views = [
     view({ name: 'stt', report: fetching }),
     view({ name: 'tts', report: report({ state: 'warming' }) }),

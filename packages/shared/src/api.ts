@@ -19,28 +19,28 @@ export type ModelState = z.infer<typeof ModelState>
 export const Preload = z.enum(['eager', 'background', 'lazy'])
 export type Preload = z.infer<typeof Preload>
 
-/** How far a download is. What is not known yet is left out. */
-export const DownloadProgress = z.object({
-  bytes: z.number().describe('Of all files together, those of an earlier attempt included.'),
+/** How far the files of a model are; the same numbers in `/ready`, in refusals and in events. */
+export const ModelProgress = z.object({
+  bytes: z.number().describe('That are there, those of an earlier attempt too.'),
   totalBytes: z.number(),
-  fileIndex: z.number().optional().describe('Which file of `totalFiles` is coming; the first is 1.'),
-  totalFiles: z.number().optional(),
-  bytesPerSecond: z.number().optional(),
-  secondsLeft: z.number().optional(),
+  files: z.object({ done: z.number(), total: z.number() }).optional(),
+  percent: z.number().nullable(),
+  bytesPerSecond: z.number().nullable(),
+  remainingMs: z.number().nullable().describe('At the speed so far.'),
 })
-export type DownloadProgress = z.infer<typeof DownloadProgress>
+export type ModelProgress = z.infer<typeof ModelProgress>
 
 /** One model as `/ready` tells it. Times are null until they are known. */
 export const ModelStatus = z.object({
   id: z.string(),
   source: ModelSource.nullable(),
   revision: z.string().nullable().optional().describe('The commit at the hub, where there is one.'),
-  sizeBytes: z.number().optional().describe('Of its files, once they are there.'),
+  bytes: z.number().optional().describe('Of its files, once they are there.'),
   state: ModelState,
   preload: Preload.optional().describe(
     'In effect: an `eager` load that failed goes on as `background`, and an unloaded model is `lazy`.',
   ),
-  progress: DownloadProgress.nullable(),
+  progress: ModelProgress.nullable().describe('While files come.'),
   loadMs: z.number().nullable(),
   firstInferenceMs: z.number().nullable().describe('Of the warm-up: what a cold request would have paid.'),
   secondInferenceMs: z.number().nullable().describe('What a warm request pays.'),

@@ -11,9 +11,7 @@ import { fetchBlob } from './hub-download.ts'
 export type Progress = {
   readonly bytes: number
   readonly totalBytes: number
-  /** Which file of `totalFiles` is coming; the first is 1. */
-  readonly fileIndex?: number
-  readonly totalFiles?: number
+  readonly files: { readonly done: number; readonly total: number }
 }
 
 type Wanted = {
@@ -89,9 +87,8 @@ function trackProgress(
     present.set(one, fileBytes)
     const bytes = sum(present.values())
     const whole = [...present].filter(([{ facts }, got]) => facts.size !== null && got >= facts.size).length
-    const totalFiles = described.length
-    const fileIndex = Math.min(whole + 1, totalFiles)
-    report({ bytes, totalBytes: Math.max(knownBytes, bytes), fileIndex, totalFiles })
+    const files = { done: whole, total: described.length }
+    report({ bytes, totalBytes: Math.max(knownBytes, bytes), files })
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import * as z from 'zod'
-import type { DownloadProgress } from './api.ts'
+import type { FetchProgress } from './model-status.ts'
 import { Secret } from './config.ts'
 import { AppError } from './errors.ts'
 import { createModelApp, type ModelAppOptions } from './model-app.ts'
@@ -15,7 +15,7 @@ import { stubThread, type StubOptions } from './testing/stub-thread.ts'
 
 type Options = Partial<SlotOptions<number, number, string>> & {
   engines?: Record<string, StubOptions>
-  fetch?: (onProgress: (progress: DownloadProgress) => void) => Promise<void>
+  fetch?: (onProgress: (progress: FetchProgress) => void) => Promise<void>
   app?: Partial<ModelAppOptions<number, number, string>>
 }
 
@@ -35,7 +35,7 @@ async function setUp({ engines = {}, fetch: bring, app: overrides, ...options }:
         coldHoldMs: 60_000,
         fetch: async (onProgress) => {
           await bring?.(onProgress)
-          return { dir: id, source: 'hub', revision: 'c0ffee', id, warning: null, sizeBytes: 1234 }
+          return { dir: id, source: 'hub', revision: 'c0ffee', id, warning: null, bytes: 1234 }
         },
         prepare: async () => hooks.onPrepared(id),
         onStatus: () => hooks.onStatus(),
@@ -217,7 +217,7 @@ describe('a client that does not want to wait long', () => {
   test('says so with Prefer: wait, and is refused with the state when that is over', async () => {
     const { call } = await setUp({
       fetch: (onProgress) => {
-        onProgress({ bytes: 10, totalBytes: 100, fileIndex: 2, totalFiles: 3 })
+        onProgress({ bytes: 10, totalBytes: 100, files: { done: 1, total: 3 } })
         return new Promise(() => undefined)
       },
     })
@@ -335,7 +335,7 @@ describe('GET /v1/models/{id}/events', () => {
     const loading = gate()
     const { base, slot } = await setUp({
       fetch: async (onProgress) => {
-        onProgress({ bytes: 10, totalBytes: 100, fileIndex: 1, totalFiles: 2 })
+        onProgress({ bytes: 10, totalBytes: 100, files: { done: 0, total: 2 } })
         await fetching.promise
       },
       engines: { 'org/first': { load: () => loading.promise } },

@@ -6,7 +6,7 @@ import * as z from 'zod'
 import { toAppError } from './errors.ts'
 import { keyOf, type ModelChoice } from './model-choice.ts'
 import { Newest } from './newest.ts'
-import type { DownloadProgress } from './api.ts'
+import type { FetchProgress } from './model-status.ts'
 
 export const PullRequest = z.strictObject({
   model: z.string().min(1).describe('`org/name` or `org/name@revision`, of those that this service may hold.'),
@@ -14,7 +14,7 @@ export const PullRequest = z.strictObject({
   insecure: z.boolean().optional().describe('Taken without effect.'),
 })
 
-export type Pull = (onProgress: (progress: DownloadProgress) => void, signal: AbortSignal) => Promise<unknown>
+export type Pull = (onProgress: (progress: FetchProgress) => void, signal: AbortSignal) => Promise<unknown>
 
 const QUIET_MS = 15_000
 const EVERY_MS = 100
@@ -26,7 +26,7 @@ export async function* pullLines(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   yield line({ status: 'pulling manifest' })
-  const news = new Newest<DownloadProgress>(EVERY_MS)
+  const news = new Newest<FetchProgress>(EVERY_MS)
   const leaving = new AbortController()
   const until = AbortSignal.any([signal, leaving.signal])
   const done = pull((progress) => news.push(progress), until).finally(() => news.end())
@@ -46,7 +46,7 @@ export async function* pullLines(
 
 const line = (value: object): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value)}\n`)
 
-const progressOf = (choice: ModelChoice, { bytes, totalBytes }: DownloadProgress) => ({
+const progressOf = (choice: ModelChoice, { bytes, totalBytes }: FetchProgress) => ({
   status: `pulling ${choice.id}`,
   digest: keyOf(choice),
   total: totalBytes,

@@ -18,6 +18,7 @@ import { type Served, serve, type ServeOptions } from './serve.ts'
 import {
   chooseModels,
   type COMMON_SECTIONS,
+  DEMO_DIR,
   type ModelServiceSettings,
   specOf,
   storeOptions,
@@ -94,15 +95,18 @@ function createSlot<In, Out, Prepared>(
   const { name, config, settings, engine } = service
   const store = storeOptions(config, settings, parts.log)
   const choices = chooseModels(service.spec, settings)
-  const fetch = async (choice: ModelChoice, allowDemo: boolean, ...[onProgress, signal]: FetchArguments) => {
+  const fetch = async (choice: ModelChoice, mayStandIn: boolean, ...[onProgress, signal]: FetchArguments) => {
     const spec = specOf(service.spec, choice)
+    if (choice.isDemo) return demoModel(spec, DEMO_DIR)
+    const { demoDir, localDir, ...places } = store
     // The folder of the settings has the model of the settings.
-    const localDir = choice === choices.configured ? store.localDir : undefined
-    const files = choice.isDemo
-      ? await demoModel(spec, store.demoDir)
-      : await fetchModel(spec, { ...store, localDir, allowDemo }, onProgress, signal)
-    return { ...files, sizeBytes: await sizeOf(files.dir, spec.files) }
+    const own = choice === choices.configured ? { localDir } : {}
+    return fetchModel(spec, { ...places, ...own, ...(mayStandIn && demoDir && { demoDir }) }, onProgress, signal)
   }
+  const measured = async (choice: ModelChoice, files: ModelFiles) => ({
+    ...files,
+    bytes: await sizeOf(files.dir, specOf(service.spec, choice).files),
+  })
   return new ModelSlot<In, Out, Prepared>({
     choices,
     preload: settings.preload,
@@ -117,7 +121,7 @@ function createSlot<In, Out, Prepared>(
         ...batchOptions(service),
         maxQueueSize: settings.maxQueueSize,
         coldHoldMs: settings.coldHoldMs,
-        fetch: (onProgress, signal) => fetch(choice, !isReplacement, onProgress, signal),
+        fetch: async (onProgress, signal) => measured(choice, await fetch(choice, !isReplacement, onProgress, signal)),
         prepare: async (files) => hooks.onPrepared(await service.prepare(files)),
         createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
         onDamaged: (files) => discardModel(files, store.cacheDir),

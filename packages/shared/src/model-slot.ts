@@ -3,11 +3,11 @@
  * changing the model are all the same step, a new one in its seat; the old one ends when the last request that leased it is through.
  */
 import type { BatchResult } from './batcher.ts'
-import type { DownloadProgress, ModelStatus, Preload } from './api.ts'
+import type { ModelStatus, Preload } from './api.ts'
 import { AppError, toAppError } from './errors.ts'
 import { keyOf, type ModelChoice, type ModelChoices } from './model-choice.ts'
 import { type ModelLease, ModelSeat, type SeatHooks, type SeatModel } from './model-seat.ts'
-import { idleStatus, stillLoading } from './model-status.ts'
+import { type FetchProgress, idleStatus, stillLoading } from './model-status.ts'
 import { orAborted, type SetTimer, systemTimer, within } from './waits.ts'
 
 export type SlotOptions<In, Out, Prepared> = {
@@ -19,7 +19,7 @@ export type SlotOptions<In, Out, Prepared> = {
     how: { preload: Preload; isReplacement: boolean },
   ) => SeatModel<In, Out>
   /** Brings a model's files into the cache. */
-  pull: (choice: ModelChoice, onProgress: (progress: DownloadProgress) => void, signal: AbortSignal) => Promise<unknown>
+  pull: (choice: ModelChoice, onProgress: (progress: FetchProgress) => void, signal: AbortSignal) => Promise<unknown>
   preload: Preload
   /** How long an unused model stays; for ever unless told. */
   keepAliveMs?: number
@@ -114,7 +114,7 @@ export class ModelSlot<In, Out, Prepared> {
     const incoming = (this.#incoming ??= this.#bring(choice))
     if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status)
     const late = Promise.withResolvers<never>()
-    const cancel = this.#setTimer(() => late.reject(isComing(incoming.seat.status)), this.#holdMs(holdMs))
+    const cancel = this.#setTimer(() => late.reject(stillLoading(incoming.seat.status)), this.#holdMs(holdMs))
     await orAborted(Promise.race([incoming.done, late.promise]), signal).finally(cancel)
   }
 
@@ -128,11 +128,7 @@ export class ModelSlot<In, Out, Prepared> {
   }
 
   /** Brings the files of `choice` into the cache, without loading it. Rejects as `fetchModel` does. */
-  async pull(
-    choice: ModelChoice,
-    onProgress: (progress: DownloadProgress) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async pull(choice: ModelChoice, onProgress: (progress: FetchProgress) => void, signal: AbortSignal): Promise<void> {
     await this.#options.pull(choice, onProgress, signal)
   }
 
@@ -265,11 +261,6 @@ export class ModelSlot<In, Out, Prepared> {
     if (inMs === null || inMs === Infinity || this.#closing.signal.aborted) return
     this.#cancelExpiry = this.#setTimer(() => this.#vacate(), inMs)
   }
-}
-
-function isComing(status: ModelStatus): AppError {
-  const { secondsLeft } = status.progress ?? {}
-  return stillLoading(status, secondsLeft === undefined ? null : 1000 * secondsLeft)
 }
 
 const isBusy = ({ id }: ModelStatus): AppError =>

@@ -1,18 +1,20 @@
 import { describe, expect, test } from 'vitest'
-import { type DownloadProgress, ModelState } from './api.ts'
+import { ModelState } from './api.ts'
 import {
+  type FetchProgress,
   idleStatus,
   isServing,
   keepsFailing,
   loadingOf,
+  type Milestone,
   NEXT,
-  remainingMs,
+  progressOf,
   stillLoading,
-  withRate,
 } from './model-status.ts'
 
-const status = (progress: DownloadProgress | null) =>
-  ({ ...idleStatus('whisper-base'), state: 'fetching', progress }) as const
+/** While its files come: `news` a second after `first`. */
+const status = (news: FetchProgress | null, first: Milestone | null = null) =>
+  ({ ...idleStatus('whisper-base'), state: 'fetching', progress: news && progressOf(news, first, 1000) }) as const
 
 describe('the table of states', () => {
   test('every state can be left for draining, except the end', () => {
@@ -26,18 +28,26 @@ describe('the table of states', () => {
   })
 })
 
-describe('the time that is left', () => {
-  test('follows the speed since the first news, so that bytes of an earlier attempt do not count', () => {
-    expect(remainingMs({ bytes: 60, totalBytes: 100 }, { bytes: 50, atMs: 1000 }, 2000)).toBe(4000)
+describe('the progress of a download', () => {
+  test('has the speed since the first news, so that bytes of an earlier attempt do not count, and the time that is left', () => {
+    expect(progressOf({ bytes: 60, totalBytes: 100 }, { bytes: 50, atMs: 1000 }, 2000)).toEqual({
+      bytes: 60,
+      totalBytes: 100,
+      percent: 60,
+      bytesPerSecond: 10,
+      remainingMs: 4000,
+    })
   })
 
-  test('is unknown before anything moved', () => {
-    expect(remainingMs(null, null, 0)).toBeNull()
-    expect(remainingMs({ bytes: 50, totalBytes: 100 }, { bytes: 50, atMs: 0 }, 1000)).toBeNull()
+  test('knows neither before anything moved', () => {
+    const unknown = { percent: 50, bytesPerSecond: null, remainingMs: null }
+    expect(progressOf({ bytes: 50, totalBytes: 100 }, null, 0)).toMatchObject(unknown)
+    expect(progressOf({ bytes: 50, totalBytes: 100 }, { bytes: 50, atMs: 0 }, 1000)).toMatchObject(unknown)
   })
 
-  test('is never negative, whatever the hub said about sizes', () => {
-    expect(remainingMs({ bytes: 200, totalBytes: 100 }, { bytes: 0, atMs: 0 }, 1000)).toBe(0)
+  test('is never beyond its end, whatever the hub said about sizes', () => {
+    const past = progressOf({ bytes: 200, totalBytes: 100 }, { bytes: 0, atMs: 0 }, 1000)
+    expect(past).toMatchObject({ percent: 100, remainingMs: 0 })
   })
 })
 
@@ -74,12 +84,9 @@ describe('requests may be sent', () => {
   })
 })
 
-test('a download tells its speed and its end once something has moved', () => {
-  const progress = { bytes: 150, totalBytes: 300, fileIndex: 2, totalFiles: 3 }
-  const first = { bytes: 100, atMs: 1000 }
-  expect(withRate(progress, first, 3000)).toEqual({ ...progress, bytesPerSecond: 25, secondsLeft: 6 })
-  expect(withRate(progress, { bytes: 150, atMs: 1000 }, 3000)).toEqual(progress)
-  expect(loadingOf(status(withRate(progress, first, 3000)))).toEqual({
+test("how far a model is, in LocalAI's field names", () => {
+  const news = { bytes: 150, totalBytes: 300, files: { done: 1, total: 3 } }
+  expect(loadingOf(status(news, { bytes: 100, atMs: 0 }))).toEqual({
     model: 'whisper-base',
     state: 'fetching',
     progress: 50,
@@ -87,14 +94,16 @@ test('a download tells its speed and its end once something has moved', () => {
     total_bytes: 300,
     file_index: 2,
     total_files: 3,
-    bytes_per_second: 25,
-    eta_seconds: 6,
+    bytes_per_second: 50,
+    eta_seconds: 3,
   })
+  const whole = { bytes: 300, totalBytes: 300, files: { done: 3, total: 3 } }
+  expect(loadingOf(status(whole))).toMatchObject({ file_index: 3, total_files: 3 })
 })
 
 describe('the refusal while loading', () => {
   test('tells how far the model is, and when to come back', () => {
-    const error = stillLoading(status({ bytes: 629, totalBytes: 1000 }), 7600)
+    const error = stillLoading(status({ bytes: 620, totalBytes: 1000 }, { bytes: 570, atMs: 0 }))
     expect(error).toMatchObject({
       code: 'model_loading',
       status: 503,
@@ -108,28 +117,31 @@ describe('the refusal while loading', () => {
         model: 'whisper-base',
         state: 'fetching',
         progress: 62,
-        bytes_sent: 629,
+        bytes_sent: 620,
         total_bytes: 1000,
+        bytes_per_second: 50,
         eta_seconds: 8,
       },
     })
   })
 
   test('leaves out what is not known', () => {
-    const error = stillLoading(status(null), null)
+    const error = stillLoading(status(null))
     expect(error).toMatchObject({ message: 'whisper-base is not ready yet (fetching)', retryAfterMs: 5000 })
     expect(error.details).toEqual({ loading: { model: 'whisper-base', state: 'fetching', progress: null } })
-    expect(stillLoading(status({ bytes: 0, totalBytes: 0 }), null).details).toMatchObject({
+    expect(stillLoading(status({ bytes: 0, totalBytes: 0 })).details).toMatchObject({
       loading: { progress: null },
     })
   })
 
   test('comes with the time of the next attempt after a failure', () => {
-    expect(stillLoading({ ...status(null), state: 'failed', retryInMs: 2345 }, null).retryAfterMs).toBe(2345)
+    expect(stillLoading({ ...status(null), state: 'failed', retryInMs: 2345 }).retryAfterMs).toBe(2345)
   })
 
   test('asks nobody back at once, or only after an hour', () => {
-    const waits = [0, 3_600_000].map((ms) => stillLoading(status(null), ms).retryAfterMs)
+    const waits = [999, 1].map(
+      (bytes) => stillLoading(status({ bytes, totalBytes: 1000 }, { bytes: 0, atMs: 0 })).retryAfterMs,
+    )
     expect(waits).toEqual([1000, 30_000])
   })
 })

@@ -1,5 +1,5 @@
 /** What a model says about itself: which state may follow which, and the refusal a caller gets while it is not ready. */
-import type { DownloadProgress, ModelStatus } from './api.ts'
+import type { ModelProgress, ModelStatus } from './api.ts'
 import { AppError } from './errors.ts'
 
 export type State = ModelStatus['state']
@@ -37,47 +37,47 @@ const COMING: readonly State[] = ['idle', 'fetching', 'loading', 'warming']
 export const isServing = ({ state, preload = 'eager', error, optional = false }: ModelStatus): boolean =>
   optional || state === 'ready' || (preload !== 'eager' && error === null && COMING.includes(state))
 
+/** What a model store tells while it brings files. */
+export type FetchProgress = Pick<ModelProgress, 'bytes' | 'totalBytes' | 'files'>
+
 /** Where a download stood at a time, from which its end is foreseen. */
 export type Milestone = { readonly bytes: number; readonly atMs: number }
 
-/** Milliseconds until the download ends at its speed since `first`; null while unknown. */
-export function remainingMs(progress: ModelStatus['progress'], first: Milestone | null, nowMs: number): number | null {
-  if (!progress || !first || progress.bytes <= first.bytes) return null
-  const msPerByte = (nowMs - first.atMs) / (progress.bytes - first.bytes)
-  return Math.max(0, progress.totalBytes - progress.bytes) * msPerByte
+/** Percent, speed since `first`, and the time until the end at that speed; null while unknown. The one place where they are reckoned. */
+export function progressOf(news: FetchProgress, first: Milestone | null, nowMs: number): ModelProgress {
+  const { bytes, totalBytes } = news
+  const moved = first === null ? 0 : bytes - first.bytes
+  const bytesPerMs = first !== null && moved > 0 && nowMs > first.atMs ? moved / (nowMs - first.atMs) : null
+  return {
+    ...news,
+    percent: totalBytes > 0 ? Math.min(100, Math.floor((100 * bytes) / totalBytes)) : null,
+    bytesPerSecond: bytesPerMs === null ? null : Math.round(bytesPerMs * 1000),
+    remainingMs: bytesPerMs === null ? null : Math.round(Math.max(0, totalBytes - bytes) / bytesPerMs),
+  }
 }
 
-/** `progress` with its speed since `first`, and how long it still takes; without them before anything moved. */
-export function withRate(progress: DownloadProgress, first: Milestone, nowMs: number): DownloadProgress {
-  const leftMs = remainingMs(progress, first, nowMs)
-  if (leftMs === null || nowMs <= first.atMs) return progress
-  const bytesPerSecond = Math.round((1000 * (progress.bytes - first.bytes)) / (nowMs - first.atMs))
-  return { ...progress, bytesPerSecond, secondsLeft: Math.ceil(leftMs / 1000) }
-}
-
-/** How far a model is, in the field names that LocalAI's clients know. `progress` is in percent; what is not known is left out. */
+/** How far a model is, in the field names that LocalAI's clients know. `progress` is in percent; what is not known yet is left out. */
 export function loadingOf({ id, state, progress }: ModelStatus) {
-  const { bytes = 0, totalBytes = 0, fileIndex, totalFiles, bytesPerSecond, secondsLeft } = progress ?? {}
+  const { percent = null, files, bytesPerSecond = null, remainingMs = null } = progress ?? {}
   return {
     model: id,
     state,
-    progress: totalBytes > 0 ? Math.floor((100 * bytes) / totalBytes) : null,
-    ...(progress && { bytes_sent: bytes, total_bytes: totalBytes }),
-    ...(fileIndex !== undefined && { file_index: fileIndex }),
-    ...(totalFiles !== undefined && { total_files: totalFiles }),
-    ...(bytesPerSecond !== undefined && { bytes_per_second: bytesPerSecond }),
-    ...(secondsLeft !== undefined && { eta_seconds: secondsLeft }),
+    progress: percent,
+    ...(progress && { bytes_sent: progress.bytes, total_bytes: progress.totalBytes }),
+    ...(files && { file_index: Math.min(files.done + 1, files.total), total_files: files.total }),
+    ...(bytesPerSecond !== null && { bytes_per_second: bytesPerSecond }),
+    ...(remainingMs !== null && { eta_seconds: Math.ceil(remainingMs / 1000) }),
   }
 }
 
 const RETRY_MS = { least: 1000, usual: 5000, longest: 30_000 } as const
 
-/** `model_loading` with `loading` beside the error. `etaMs`: until the download ends; null while unknown. */
-export function stillLoading(status: ModelStatus, etaMs: number | null): AppError {
-  const { id, state, retryInMs } = status
-  const loading = { ...loadingOf(status), ...(etaMs !== null && { eta_seconds: Math.ceil(etaMs / 1000) }) }
+/** `model_loading` with `loading` beside the error, and when it is worth asking again. */
+export function stillLoading(status: ModelStatus): AppError {
+  const { id, state, progress, retryInMs } = status
+  const { percent = null, remainingMs: etaMs = null } = progress ?? {}
   const known = [
-    ...(loading.progress === null ? [] : [`${loading.progress} %`]),
+    ...(percent === null ? [] : [`${percent} %`]),
     ...(etaMs === null ? [] : [`about ${Math.ceil(etaMs / 1000)} s left`]),
   ]
   const detail = [state, ...known].join(', ')
@@ -85,7 +85,7 @@ export function stillLoading(status: ModelStatus, etaMs: number | null): AppErro
   return new AppError('model_loading', `${id} is not ready yet (${detail})`, {
     param: 'model',
     retryAfterMs: waitMs === undefined ? RETRY_MS.usual : Math.min(RETRY_MS.longest, Math.max(RETRY_MS.least, waitMs)),
-    details: { loading },
+    details: { loading: loadingOf(status) },
   })
 }
 

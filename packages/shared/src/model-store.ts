@@ -32,7 +32,8 @@ export type ModelFiles = {
   /** As the hub names it; `demo/<name>` for a demo model. */
   readonly id: string
   readonly warning: string | null
-  readonly sizeBytes?: number
+  /** Of all its files. */
+  readonly bytes?: number
 }
 
 export type ModelSpec = {
@@ -52,10 +53,9 @@ export type StoreOptions = {
   readonly endpoint: string
   readonly token?: string | undefined
   readonly offline: boolean
-  readonly demoDir: string
+  /** Left out: nothing stands in for a model that can't be had. */
+  readonly demoDir?: string
   readonly localDir?: string | undefined
-  /** Whether the demo model may stand in where the one that is wanted can't be had; true unless told. */
-  readonly allowDemo?: boolean
   readonly fetch?: typeof fetch
   readonly connectTimeoutMs?: number
   readonly stallTimeoutMs?: number
@@ -141,7 +141,7 @@ async function fromCacheOrHub(
 
 async function fromDemo(spec: ModelSpec, options: StoreOptions, reason: string): Promise<ModelFiles> {
   const lacking = `${reason}, the cache does not have all of ${spec.id} at revision ${spec.revision}`
-  if (options.allowDemo === false) throw new AppError('dependency_unavailable', lacking, { retryAfterMs: 5000 })
+  if (options.demoDir === undefined) throw new AppError('dependency_unavailable', lacking, { retryAfterMs: 5000 })
   const demo = await demoModel(spec, options.demoDir).catch((error: unknown) => {
     const { message } = toAppError(error)
     throw new AppError('model_not_found', `${lacking}, and ${message}`)

@@ -2,19 +2,19 @@
  * One model's life: fetched, loaded and warmed once, then shared by every request until it is closed. Requests that come early are held, a
  * crashed engine is loaded again by itself, and every change of state goes through one function.
  */
-import type { DownloadProgress, ModelStatus, Preload } from './api.ts'
+import type { ModelStatus, Preload } from './api.ts'
 import { Batcher, type BatcherOptions, type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
 import type { EngineThread } from './engine-thread.ts'
 import { AppError, toAppError } from './errors.ts'
 import {
+  type FetchProgress,
   idleStatus,
   keepsFailing,
   type Milestone,
   NEXT,
-  remainingMs,
+  progressOf,
   type State,
   stillLoading,
-  withRate,
 } from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
 import type { Log, Metrics } from './telemetry.ts'
@@ -36,7 +36,7 @@ export type ModelOptions<In, Out, Piece> = Pick<
   id?: string
   /** When `preload` begins, and what `/ready` says meanwhile. Unless told, the model is nobody's to wait for. */
   preload?: Preload
-  fetch: (onProgress: (progress: DownloadProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
+  fetch: (onProgress: (progress: FetchProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
   /** Reads what the serving side needs of the files, before the engine loads them. That it fails may be the files' fault too. */
   prepare?: (files: ModelFiles) => Promise<unknown>
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
@@ -73,6 +73,7 @@ export class Model<In, Out, Piece = never> {
   #failures = 0
   #triedRepair = false
   #fetchedFrom: Milestone | null = null
+  #news: FetchProgress | null = null
   #retry: { readonly atMs: number; cancel(): void } | undefined
   #cycle: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -90,6 +91,7 @@ export class Model<In, Out, Piece = never> {
     const effective = preload === 'eager' && this.#status.error !== null ? 'background' : preload
     return {
       ...this.#status,
+      progress: this.#news && progressOf(this.#news, this.#fetchedFrom, this.#now()),
       ...(effective && { preload: effective }),
       ...(this.#retry && { retryInMs: Math.max(0, this.#retry.atMs - this.#now()) }),
     }
@@ -164,7 +166,7 @@ export class Model<In, Out, Piece = never> {
 
   #refusal(): AppError {
     if (this.#failures >= PATIENCE) return keepsFailing(this.status)
-    return stillLoading(this.status, remainingMs(this.#status.progress, this.#fetchedFrom, this.#now()))
+    return stillLoading(this.status)
   }
 
   async #bringUp(): Promise<void> {
@@ -172,14 +174,13 @@ export class Model<In, Out, Piece = never> {
     let files: ModelFiles | undefined
     let thread: Thread<In, Out, Piece> | undefined
     try {
-      this.#to('fetching', { progress: null })
+      this.#to('fetching')
       files = await orAborted(
         this.#options.fetch((progress) => this.#progressed(progress), signal),
         signal,
       )
-      const { id, source, revision, warning, sizeBytes } = files
-      const facts = { id, source, revision, warning, ...(sizeBytes !== undefined && { sizeBytes }) }
-      this.#to('loading', { ...facts, progress: null })
+      const { id, source, revision, warning, bytes } = files
+      this.#to('loading', { id, source, revision, warning, ...(bytes !== undefined && { bytes }) })
       await orAborted(this.#prepare(files), signal)
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
@@ -203,10 +204,10 @@ export class Model<In, Out, Piece = never> {
     }
   }
 
-  #progressed(progress: DownloadProgress): void {
+  #progressed(news: FetchProgress): void {
     if (this.#status.state !== 'fetching') return
-    this.#fetchedFrom ??= { bytes: progress.bytes, atMs: this.#now() }
-    this.#status = { ...this.#status, progress: withRate(progress, this.#fetchedFrom, this.#now()) }
+    this.#fetchedFrom ??= { bytes: news.bytes, atMs: this.#now() }
+    this.#news = news
     this.#options.onStatus?.()
   }
 
@@ -244,10 +245,9 @@ export class Model<In, Out, Piece = never> {
   async #failed(error: unknown, suspect: ModelFiles | undefined): Promise<void> {
     if (this.#closing.signal.aborted) return
     const { code, message, cause } = toAppError(error)
-    this.#fetchedFrom = null
     const waitMs = this.#backOffMs()
     this.#failures++
-    this.#to('failed', { error: message, progress: null })
+    this.#to('failed', { error: message })
     const { id, preload } = this.status
     this.#options.log.error({ model: id, code, preload, retryInMs: waitMs, err: cause ?? error }, 'model failed')
     if (suspect) await this.#repair(suspect)
@@ -290,6 +290,8 @@ export class Model<In, Out, Piece = never> {
     if (!NEXT[from].includes(state))
       throw new AppError('internal_error', `this is a bug: a model can't go from ${from} to ${state}`)
     this.#status = { ...this.#status, ...change, state }
+    this.#news = null
+    this.#fetchedFrom = null
     this.#options.metrics?.setModelState(this.#options.name, from, state)
     const { id, source } = this.#status
     this.#options.log.info({ ...change, model: id, source, from, to: state }, 'model state')

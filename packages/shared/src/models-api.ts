@@ -94,13 +94,13 @@ const hasBody = (c: Context): boolean =>
 
 /** Ollama's fields, and the state. `size` is that of the files; nothing here is in a GPU's memory. */
 function entryOf({ choice, status, expiresInMs }: Loaded, family: string) {
-  const { id, state, revision, sizeBytes = 0 } = status
+  const { id, state, revision, bytes = 0 } = status
   const details = { parent_model: '', format: 'onnx', family, families: [family] }
   const isForEver = expiresInMs === null || expiresInMs === Infinity
   return {
     name: id,
     model: id,
-    size: sizeBytes,
+    size: bytes,
     digest: revision ?? choice.revision,
     details: { ...details, parameter_size: '', quantization_level: '' },
     expires_at: isForEver ? FOR_EVER : new Date(Date.now() + expiresInMs).toISOString(),

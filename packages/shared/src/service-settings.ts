@@ -70,6 +70,8 @@ export function chooseSpec<Spec extends ModelSpec>(spec: Spec, { model, revision
   return { ...spec, id: model ?? spec.id, revision: revision ?? (isOther ? 'main' : spec.revision) }
 }
 
+export const DEMO_DIR = fileURLToPath(new URL('../../../models/demo', import.meta.url))
+
 /** Where the model store looks, from the settings. */
 export function storeOptions(
   { hf }: Pick<ConfigOf<typeof COMMON_SECTIONS>, 'hf'>,
@@ -81,7 +83,7 @@ export function storeOptions(
     endpoint: hf.endpoint,
     token: hf.token?.reveal(),
     offline: hf.hubOffline,
-    demoDir: fileURLToPath(new URL('../../../models/demo', import.meta.url)),
+    demoDir: DEMO_DIR,
     localDir: settings.modelDir,
     log,
   }

@@ -17,6 +17,7 @@ export async function startProcess(program: string, env: Record<string, string>)
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
+  const closed = once(child, 'close')
   const lines: Line[] = []
   const waiting = new Set<() => void>()
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -49,12 +50,8 @@ export async function startProcess(program: string, env: Record<string, string>)
     inState: (state: string) => logged((line) => line.msg === 'model state' && line['to'] === state),
     /** How many times a model was in a state. */
     times: (state: string) => lines.filter((line) => line['to'] === state).length,
-    /** Its exit code, once it has ended. */
-    end: async (): Promise<unknown> => {
-      if (child.exitCode !== null) return child.exitCode
-      const [code]: unknown[] = await once(child, 'exit')
-      return code
-    },
+    /** Its exit code, once it has ended and all it said is read. */
+    end: async (): Promise<unknown> => (await closed)[0],
   }
 }
 

@@ -18,7 +18,7 @@ export type StoreFixture = {
   readonly dir: string
   readonly cacheDir: string
   readonly spec: ModelSpec
-  readonly options: StoreOptions
+  readonly options: StoreOptions & { readonly demoDir: string }
   /** The log so far, as JSON lines. */
   readonly log: () => string
   /** Milliseconds of each pause that was made. */
@@ -45,17 +45,17 @@ export async function storeFixture(): Promise<StoreFixture> {
   const pausesMs: number[] = []
   const limits = new Set<Limit>()
   const cacheDir = join(dir, 'hub')
-  const options: StoreOptions = {
+  const options = {
     cacheDir,
     endpoint: hub.endpoint,
     offline: false,
     demoDir: join(dir, 'demo'),
     log: pino({ level: 'trace' }, { write: (line) => lines.push(line) }),
-    wait: async (ms, signal) => {
+    wait: async (ms: number, signal: AbortSignal) => {
       pausesMs.push(ms)
       await setImmediate(undefined, { signal })
     },
-    setTimer: (fire, ms) => {
+    setTimer: (fire: () => void, ms: number) => {
       const limit = { ms, fire }
       limits.add(limit)
       return () => limits.delete(limit)
