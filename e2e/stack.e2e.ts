@@ -47,7 +47,9 @@ describe('a stack', () => {
       ['orchestrator', 'demo/chat'],
     ] as const)
       expect(rows).toContainEqual(
-        expect.stringMatching(new RegExp(`^${service} +${model} +demo +ready +[\\d.]+ +[\\d.]+ +[\\d.]+$`)),
+        expect.stringMatching(
+          new RegExp(`^${service} +${model} +demo +ready +[\\d.]+ MB( +[\\d.]+){5} +\\d+ MB > \\d+ MB$`),
+        ),
       )
     expect(stack.output()).toContain(`Hearth listens at ${stack.url.orchestrator}.`)
   })

@@ -3,6 +3,7 @@
  * the check of a request's `model`.
  */
 import type { Hono } from 'hono'
+import type { ReadyReport } from './api.ts'
 import { AppError } from './errors.ts'
 import { type AppEnv, createApp } from './http.ts'
 import type { ModelEntry, ModelList } from './model-api.ts'
@@ -19,6 +20,8 @@ export type ModelAppOptions<In, Out> = {
   readonly modelIds: readonly string[]
   /** True from the first signal to stop: `/ready` then says so. */
   readonly isDraining?: () => boolean
+  /** What `/ready?verbose` says beside the model. */
+  readonly details?: () => Promise<Partial<ReadyReport>>
   readonly log: Log
   readonly metrics: Metrics
   readonly now?: () => number
@@ -35,7 +38,7 @@ type ModelAppKind = {
 
 /** The app, and the check, which throws `model_not_found` unless the name is known or left out. */
 export function createModelApp<In, Out>(options: ModelAppOptions<In, Out>, kind: ModelAppKind) {
-  const { model, modelIds, isDraining, log, metrics, now } = options
+  const { model, modelIds, isDraining, details, log, metrics, now } = options
   const { service, maxBodyBytes, aliases, task } = kind
   const app = createApp({
     service,
@@ -44,6 +47,7 @@ export function createModelApp<In, Out>(options: ModelAppOptions<In, Out>, kind:
     metrics,
     maxBodyBytes,
     ...(isDraining && { isDraining }),
+    ...(details && { details }),
     ...(now && { now }),
   })
   const requireModel = checkOf(new Set([...modelIds, ...aliases]))

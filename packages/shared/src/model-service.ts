@@ -4,6 +4,7 @@
  */
 import type { Hono } from 'hono'
 import type { BatcherOptions } from './batcher.ts'
+import { BootHistory } from './boot-history.ts'
 import { type ConfigOf, describeConfig } from './config.ts'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
@@ -70,7 +71,14 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   }
   const modelIds = [spec.id, `demo/${spec.demo}`]
   const isDraining = () => state.isDraining
-  const app = service.createApp({ model: served, modelIds, isDraining, log, metrics }, () => state.prepared)
+  const history = new BootHistory({
+    home: config.hearth.home,
+    service: name,
+    sources: new URL('.', service.engine),
+    log,
+  })
+  const details = async () => ({ boots: [...(await history.last())] })
+  const app = service.createApp({ model: served, modelIds, isDraining, details, log, metrics }, () => state.prepared)
   const { port, host: hostname } = settings
   const onDrain = () => {
     state.isDraining = true
@@ -82,6 +90,7 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   await firstReady.promise
   await rehearse(service, server, log)
   state.isRehearsed = true
+  await history.record(model.status)
 }
 
 function createModel<In, Out, Prepared>(

@@ -3,13 +3,14 @@
  * a word to the hub when it has them all; the hub; and, only when no hub can be reached, the demo model that ships with
  * Hearth, loudly.
  */
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ModelSource } from './api.ts'
 import { AppError } from './errors.ts'
 import { HubUnreachable, type HubOptions } from './hub-attempts.ts'
 import {
+  fileSize,
   findSnapshot,
   firstMissing,
   isDiskFull,
@@ -19,6 +20,7 @@ import {
   type Verdict,
 } from './hub-cache.ts'
 import { fetchSnapshot, type Progress } from './hub-snapshot.ts'
+import type { FetchProgress } from './model-status.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Log } from './telemetry.ts'
 import { systemTimer } from './waits.ts'
@@ -31,6 +33,10 @@ export type ModelFiles = {
   /** As the hub names it; `demo/<name>` for a demo model. */
   readonly id: string
   readonly warning: string | null
+  /** Of all its files; left out for a model that came in a package. */
+  readonly bytes?: number
+  /** Of them, those that came from the hub just now. */
+  readonly downloadedBytes?: number
 }
 
 export type ModelSpec = {
@@ -63,7 +69,7 @@ export type StoreOptions = {
 }
 
 /** The one piece of module state: a process has one file system, so what it is fetching is known to the whole process. */
-const flights = new SingleFlight<ModelFiles, Progress>()
+const flights = new SingleFlight<ModelFiles, FetchProgress>()
 
 /**
  * Finds or fetches the files of `spec`; progress counts the bytes of all its files, with those of an earlier attempt as
@@ -74,17 +80,33 @@ const flights = new SingleFlight<ModelFiles, Progress>()
 export async function fetchModel(
   spec: ModelSpec,
   options: StoreOptions,
-  onProgress: (progress: Progress) => void,
+  onProgress: (progress: FetchProgress) => void,
   signal: AbortSignal,
 ): Promise<ModelFiles> {
   signal.throwIfAborted()
   checkSpec(spec)
-  if (options.localDir !== undefined) return fromLocalFolder(spec, options.localDir, options.log)
+  if (options.localDir !== undefined)
+    return measured(spec, await fromLocalFolder(spec, options.localDir, options.log), 0)
   const hub = hubOptions(options)
   const key = JSON.stringify([resolve(options.cacheDir), spec, hub.endpoint, options.offline, options.demoDir])
-  const work = (report: (progress: Progress) => void, stop: AbortSignal): Promise<ModelFiles> =>
-    fromCacheOrHub(spec, options, hub, report, stop)
+  const work = async (report: (progress: FetchProgress) => void, stop: AbortSignal): Promise<ModelFiles> => {
+    let downloadedBytes = 0
+    const counting: HubOptions = { ...hub, onReceived: (bytes) => (downloadedBytes += bytes) }
+    const found = await fromCacheOrHub(spec, options, counting, (news) => report({ ...news, downloadedBytes }), stop)
+    return measured(spec, found, downloadedBytes)
+  }
   return flights.join(key, work, onProgress, signal)
+}
+
+async function measured(
+  { files, optionalFiles = [] }: ModelSpec,
+  found: ModelFiles,
+  downloadedBytes: number,
+): Promise<ModelFiles> {
+  // A demo has its own files.
+  const names = found.source === 'demo' ? await readdir(found.dir, { recursive: true }) : [...files, ...optionalFiles]
+  const sizes = await Promise.all(names.map((file) => fileSize(join(found.dir, file))))
+  return { ...found, bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0), downloadedBytes }
 }
 
 async function fromLocalFolder(spec: ModelSpec, dir: string, log: StoreOptions['log']): Promise<ModelFiles> {

@@ -7,7 +7,7 @@ import { bool, type ConfigOf, int, port, secret, text, url } from './config.ts'
 import type { ModelSpec, StoreOptions } from './model-store.ts'
 import type { Log } from './telemetry.ts'
 
-/** Hugging Face's own variables (HF_HOME, HF_HUB_CACHE, ...) and LOG_LEVEL. */
+/** Hugging Face's own variables (HF_HOME, HF_HUB_CACHE, ...), HEARTH_HOME and LOG_LEVEL. */
 export const COMMON_SECTIONS = {
   hf: z.object({
     home: text().default(join(homedir(), '.cache', 'huggingface')),
@@ -16,6 +16,10 @@ export const COMMON_SECTIONS = {
     endpoint: url().default('https://huggingface.co'),
     token: secret().optional(),
     hubOffline: bool().default(false),
+  }),
+  hearth: z.object({
+    /** The data folder: history of starts, memory, Redis. */
+    home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
   }),
   log: z.object({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info') }),
 }

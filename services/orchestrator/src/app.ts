@@ -1,6 +1,6 @@
 /** The orchestrator's HTTP surface: a turn (`/generate`), a chat, and the model services' own `/v1/*`, all at one address. */
 import type { AccessOptions } from '@hearth/shared/access'
-import type { ModelStatus } from '@hearth/shared/api'
+import type { BootEntry, ModelStatus } from '@hearth/shared/api'
 import { createApp } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
 import type { Hono } from 'hono'
@@ -18,6 +18,7 @@ import { addDashboard } from './jobs/dashboard.ts'
 import { addJobRoutes } from './jobs/routes.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
+import { reportServices } from './stack-report.ts'
 import { addMemoryRoutes } from './memory-routes.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
 
@@ -30,6 +31,8 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   /** How to reach them. */
   readonly send?: Send
   readonly isDraining: () => boolean
+  /** Earlier starts of the language model in this process. */
+  readonly boots?: () => Promise<readonly BootEntry[]>
   /** Who may call; everybody who reaches the port when it is left out. */
   readonly access?: AccessOptions
   /** What is remembered of people, for them to see and change. */
@@ -50,7 +53,9 @@ const FORM_BYTES = 16_384
 export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv> {
   const { version, log, metrics, models, isDraining, maxUploadBytes, access = {} } = options
   const maxBodyBytes = maxUploadBytes + FORM_BYTES
-  const app = createApp({ service: 'orchestrator', models, isDraining, access, log, metrics, maxBodyBytes })
+  const services = reportServices(options.services)
+  const details = async () => ({ boots: [...((await options.boots?.()) ?? [])], services: await services() })
+  const app = createApp({ service: 'orchestrator', models, isDraining, details, access, log, metrics, maxBodyBytes })
   const admission = new Admission(options.maxTurns)
   const turns = new Turns()
 

@@ -1,6 +1,5 @@
 /** The orchestrator's settings, each one environment variable: `ollama.model` is OLLAMA_MODEL. */
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { PORTS } from '@hearth/shared/api'
 import { bool, int, list, number, port, readConfig, secret, text, url } from '@hearth/shared/config'
 import { COMMON_SECTIONS } from '@hearth/shared/service-settings'
@@ -118,8 +117,7 @@ export const SECTIONS = {
     maxTokens: int({ min: 1, max: 4096 }).default(160),
     threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
   }),
-  hearth: z.object({
-    home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
+  hearth: COMMON_SECTIONS.hearth.extend({
     /** Asked of every request but the probes and the list of voices, once it is set. */
     apiKey: secret({ minLength: 16 }).optional(),
     /** Origins whose pages may call, separated by commas. */

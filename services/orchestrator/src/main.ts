@@ -2,6 +2,7 @@
  * Starts the orchestrator: settings, stages, HTTP, in this order. The embedded chat model is fetched and loaded only once no
  * language model before it can answer.
  */
+import { BootHistory } from '@hearth/shared/boot-history'
 import { describeConfig } from '@hearth/shared/config'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
@@ -46,7 +47,15 @@ async function main(): Promise<void> {
   const log = createLogger({ service: 'orchestrator', level: config.log.level })
   log.info({ config: describeConfig(config) }, 'starting')
   const metrics = createMetrics('orchestrator')
-  const chat = createChatModel(config, log, metrics)
+  const boots = new BootHistory({
+    home: config.hearth.home,
+    service: 'orchestrator',
+    sources: new URL('.', import.meta.url),
+    log,
+  })
+  const firstReady = Promise.withResolvers<void>()
+  const chat = createChatModel(config, { log, metrics, onReady: firstReady.resolve })
+  void firstReady.promise.then(() => boots.record(chat.status))
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
   const send = createReplicaSend()
@@ -68,6 +77,7 @@ async function main(): Promise<void> {
     jobs,
     dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,
+    boots: () => boots.last(),
     access: { ...config.hearth, openPaths: OPEN_PATHS },
     ...config.orchestrator,
     maxUploadBytes: uploadLimit(config),
@@ -120,8 +130,11 @@ function createSessions({ session, redis }: OrchestratorConfig, { servers }: Lan
   return new Sessions({ ...limits, maxSessions, maxWaiting: 16, shared, summaries })
 }
 
-function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics): ChatModel {
-  const store = storeOptions(config, config.chat, log)
+function createChatModel(
+  config: OrchestratorConfig,
+  parts: { log: Log; metrics: Metrics; onReady: () => void },
+): ChatModel {
+  const store = storeOptions(config, config.chat, parts.log)
   const files = chooseSpec(spec, config.chat)
   return new Model<Prompt, Written, string>({
     name: 'chat',
@@ -129,8 +142,7 @@ function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics)
     onDamaged: (damaged) => discardModel(damaged, store.cacheDir),
     createThread: (found) => createThread(found, config.chat),
     maxBatchSize: 1,
-    log,
-    metrics,
+    ...parts,
   })
 }
 

@@ -1,5 +1,5 @@
 /** For whoever runs Hearth: probes, metrics, and this description itself. */
-import { ReadyReport } from '@hearth/shared/api'
+import { StackReport } from '@hearth/shared/api'
 import * as z from 'zod'
 import type { Theme } from '../operation.ts'
 import { Health, Welcome } from '../replies.ts'
@@ -23,13 +23,16 @@ export const OPERATIONS: Theme = {
       path: '/ready',
       id: 'ready',
       summary: 'Whether every model is warm',
+      description:
+        'With `verbose` also what each model’s start took (bytes, seconds of download, load and warm-up, memory before and after), earlier starts, and the same of the other services.',
+      query: z.object({ verbose: z.string().optional().describe('Any value, or none: `?verbose`.') }),
       replies: {
-        200: { description: 'All are.', content: { 'application/json': ReadyReport } },
-        503: { description: 'Not yet, or no more: the same body.', content: { 'application/json': ReadyReport } },
+        200: { description: 'All are.', content: { 'application/json': StackReport } },
+        503: { description: 'Not yet, or no more: the same body.', content: { 'application/json': StackReport } },
       },
       errors: [],
       isOpen: true,
-      examples: [{}],
+      examples: [{}, { title: 'The whole stack, and what its start took', query: { verbose: '1' } }],
     },
     {
       method: 'get',
