@@ -88,6 +88,26 @@ export const StackReport = ReadyReport.extend({
 })
 export type StackReport = z.infer<typeof StackReport>
 
+/** One thing that was looked at, and, when it is not as it should be, what to do about it. */
+export const Finding = z.object({
+  service: z.string().describe('Whose concern it is: `stt`, `orchestrator`, or `stack` for all of them.'),
+  check: z.string(),
+  status: z
+    .enum(['ok', 'warning', 'failed', 'skipped'])
+    .describe('`warning`: it works, but not as well as it could. `skipped`: it does not apply here.'),
+  detail: z.string(),
+  remedy: z.string().nullable().describe('What a person can do; null when nothing has to be done.'),
+})
+export type Finding = z.infer<typeof Finding>
+
+/** `GET /doctor`. */
+export const DoctorReport = z.object({
+  status: z.enum(['ok', 'warning', 'failed']).describe('The worst of the findings.'),
+  checkedAt: z.iso.datetime(),
+  findings: z.array(Finding),
+})
+export type DoctorReport = z.infer<typeof DoctorReport>
+
 /** `POST /v1/audio/transcriptions` with `response_format=json`: OpenAI's body, and what Hearth adds. */
 export const Transcription = z.object({
   text: z.string(),

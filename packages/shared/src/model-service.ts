@@ -6,6 +6,7 @@ import type { Hono } from 'hono'
 import type { BatcherOptions } from './batcher.ts'
 import { BootHistory } from './boot-history.ts'
 import { type ConfigOf, describeConfig } from './config.ts'
+import { modelChecks } from './doctor-model.ts'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
@@ -78,7 +79,11 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
     log,
   })
   const details = async () => ({ boots: [...(await history.last())] })
-  const app = service.createApp({ model: served, modelIds, isDraining, details, log, metrics }, () => state.prepared)
+  const store = storeOptions(config, settings, log)
+  const checks = () =>
+    modelChecks({ service: name, spec, store, boots: () => history.last(), status: () => model.status })
+  const parts = { model: served, modelIds, isDraining, details, checks, log, metrics }
+  const app = service.createApp(parts, () => state.prepared)
   const { port, host: hostname } = settings
   const onDrain = () => {
     state.isDraining = true

@@ -182,7 +182,8 @@ function checkSpec({ id, revision, files, optionalFiles = [], demo }: ModelSpec)
   throw new AppError('invalid_config', `${expected}, got ${JSON.stringify(first.slice(0, 100))}`)
 }
 
-function hubOptions(options: StoreOptions): HubOptions {
+/** How the hub is asked. Throws `invalid_config`. */
+export function hubOptions(options: StoreOptions): HubOptions {
   const url = URL.parse(options.endpoint)
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
     throw new AppError('invalid_config', 'expected HF_ENDPOINT to be an http or https address without user or query')

@@ -18,6 +18,7 @@ import packageFile from '../package.json' with { type: 'json' }
 import { createOrchestratorApp } from './app.ts'
 import { readOrchestratorConfig, uploadLimit } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
+import { chatChecks, orchestratorChecks, redisCheck } from './doctor/stack-doctor.ts'
 import { createStages } from './create-stages.ts'
 import spec from './model.json' with { type: 'json' }
 import { startJobs } from './jobs/start-jobs.ts'
@@ -78,6 +79,11 @@ async function main(): Promise<void> {
     dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,
     boots: () => boots.last(),
+    checks: () => [
+      ...orchestratorChecks(config),
+      redisCheck(config),
+      ...chatChecks(config, { boots: () => boots.last(), status: () => chat.status, log }),
+    ],
     access: { ...config.hearth, openPaths: OPEN_PATHS },
     ...config.orchestrator,
     maxUploadBytes: uploadLimit(config),
