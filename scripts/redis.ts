@@ -50,7 +50,8 @@ export async function provideRedis(machine: Machine, tell: (line: string) => voi
   return findServer(machine)
 }
 
-function findServer(machine: Machine): string | null {
+/** The path of a Redis server that is installed, or null. */
+export function findServer(machine: Machine): string | null {
   return PROGRAMS.map((program) => machine.find(program)).find((path) => path !== null) ?? null
 }
 

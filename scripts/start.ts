@@ -11,7 +11,7 @@ import { describeProgress, drawProgress, readReport, untilSettled } from './read
 import { answersPing, HOW_TO_GET_REDIS, redisCommand, thisMachine } from './redis.ts'
 import { createScreen } from './screen.ts'
 import { onStopRequest } from './stop-request.ts'
-import { SERVICES, stackEnvironment, supervisePart, tellAs, urlOf } from './stack.ts'
+import { dataFolder, SERVICES, stackEnvironment, supervisePart, tellAs, urlOf } from './stack.ts'
 import type { ServiceName, StackPlan } from './stack.ts'
 import type { Supervisor } from './supervisor.ts'
 import { notes, readyTable } from './table.ts'
@@ -39,7 +39,7 @@ async function makePlan(): Promise<StackPlan> {
   const ports = stackPorts(process.env['HEARTH_PORT'])
   const problems = await portProblems(ports)
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  const home = resolve(process.env['HEARTH_HOME'] || join(root, 'volumes'))
+  const home = dataFolder(root, process.env)
   for (const folder of ['hf-cache', 'memory', redisFolder(ports.redis)])
     mkdirSync(join(home, folder), { recursive: true })
   return { root, ports, home }

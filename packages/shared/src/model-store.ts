@@ -56,7 +56,8 @@ export type StoreOptions = {
   readonly endpoint: string
   readonly token?: string | undefined
   readonly offline: boolean
-  readonly demoDir: string
+  /** Left out: nothing stands in for a model that can't be had. */
+  readonly demoDir?: string
   readonly localDir?: string | undefined
   readonly fetch?: typeof fetch
   readonly connectTimeoutMs?: number
@@ -139,12 +140,12 @@ async function fromCacheOrHub(
 }
 
 async function fromDemo(spec: ModelSpec, options: StoreOptions, reason: string): Promise<ModelFiles> {
+  const lack = `the cache does not have all of ${spec.id} at revision ${spec.revision}`
+  if (options.demoDir === undefined) throw new AppError('model_not_found', `${reason}, and ${lack}`)
   const dir = join(options.demoDir, spec.demo)
   const found = await stat(dir).catch(() => null)
-  if (!found?.isDirectory()) {
-    const tried = `${reason}, the cache does not have all of ${spec.id} at revision ${spec.revision}`
-    throw new AppError('model_not_found', `${tried}, and there is no demo model "${spec.demo}"`)
-  }
+  if (!found?.isDirectory())
+    throw new AppError('model_not_found', `${reason}, ${lack}, and there is no demo model "${spec.demo}"`)
   const id = `demo/${spec.demo}`
   const warning = `${reason} and the cache does not have all of ${spec.id}: using ${id}, a stand-in of very limited skill`
   options.log.warn({ id, wanted: spec.id }, warning)

@@ -44,6 +44,13 @@ export type ModelServiceSettings = z.infer<z.ZodObject<ReturnType<typeof modelSe
 
 type ModelSettings = { model?: string | undefined; revision?: string | undefined; modelDir?: string | undefined }
 
+type WithWeights = ModelSpec & { readonly weights: Readonly<Record<string, readonly string[]>> }
+
+/** The spec of a model whose weights come in several types, for one of them. */
+export function withWeights({ weights, ...spec }: WithWeights, dtype: string): ModelSpec {
+  return { ...spec, files: [...spec.files, ...(weights[dtype] ?? [])] }
+}
+
 /** The service's own spec, or the model that the settings name instead (whose default revision is `main`). */
 export function chooseSpec<Spec extends ModelSpec>(spec: Spec, { model, revision }: ModelSettings): Spec {
   const isOther = model !== undefined && model !== spec.id
