@@ -43,8 +43,14 @@ export class BootHistory {
   }
 
   /** Adds the start of a model that is ready. Never rejects. */
-  async record({ id, source, firstInferenceMs, secondInferenceMs, boot }: ModelStatus): Promise<void> {
-    if (!boot) return
+  async record(status: ModelStatus): Promise<void> {
+    // At once, so that who asks for the last ones now gets this one too.
+    this.#entries = this.#added(status)
+    await this.#entries
+  }
+
+  async #added({ id, source, firstInferenceMs, secondInferenceMs, boot }: ModelStatus): Promise<readonly BootEntry[]> {
+    if (!boot) return this.#entries
     const { service, sources, log } = this.#options
     const entry: BootEntry = {
       ...boot,
@@ -57,11 +63,10 @@ export class BootHistory {
       machineUpSeconds: Math.round(uptime()),
       load: Math.round((loadavg()[0] ?? 0) * 100) / 100,
     }
-    this.#entries = addBoot(this.#path, entry).catch(async (err: unknown) => {
+    return addBoot(this.#path, entry).catch(async (err: unknown) => {
       log.info({ err }, 'the history of starts is not kept')
       return [...(await readBoots(this.#path)), entry]
     })
-    await this.#entries
   }
 }
 

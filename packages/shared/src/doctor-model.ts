@@ -11,6 +11,7 @@ import { examineFiles, type FilesFound } from './doctor-files.ts'
 import { askForMissing, type Missing } from './doctor-hub.ts'
 import { bytesInWords } from './in-words.ts'
 import { memoryCheck } from './doctor-memory.ts'
+import { stateInWords } from './model-status.ts'
 import type { ModelSpec, StoreOptions } from './model-store.ts'
 
 export type ModelToExamine = {
@@ -34,7 +35,9 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
     name,
     run: async (signal) => ((await isNeeded()) ? run(signal) : skipped('not needed while another model answers')),
   })
+  const running = status()
   return [
+    ...(running ? [{ name: 'model', run: () => judgeModel(model, running) }] : []),
     whenNeeded('model files', async (signal) => judgeFiles(model, await files(signal))),
     whenNeeded('model volume', async (signal) => judgeVolume(store, await files(signal))),
     whenNeeded('model hub', async (signal) => {
@@ -52,15 +55,28 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
   ]
 }
 
+function judgeModel({ service, spec }: ModelToExamine, running: ModelStatus): Verdict {
+  const { id, source, state, error, progress } = running
+  if (state === 'failed')
+    return failed(`${id}: ${error ?? 'failed'}; it is tried again`, 'look at the lines below, and into the log')
+  if (state === 'idle') return skipped(`${id} is not loaded; it is once it is asked for`)
+  if (source === 'demo')
+    return warning(`${id}, a small stand-in, answers instead of ${spec.id}`, `${pullOf(service)}, then start again`)
+  const percent = progress?.percent == null ? '' : `, ${progress.percent} %`
+  return ok(`${id} is ${state === 'ready' ? 'ready' : `on its way: ${stateInWords(running)}${percent}`}`)
+}
+
+/** Where there is a shell; a container fetches what is missing when it starts. */
+const pullOf = (service: string): string => `npm run models pull ${service} (in containers: restart the service)`
+
 function judgeFiles({ service, spec, store }: ModelToExamine, found: FilesFound): Verdict {
-  const pull = `npm run models pull ${service}`
+  const pull = pullOf(service)
   if (found.state === 'complete') return ok(`${spec.id}: ${bytesInWords(found.bytes)}, complete and undamaged`)
   if (found.state === 'damaged')
-    return failed(`${spec.id}: ${found.files.join(', ')} is not what the hub has`, `${pull} (fetches it anew)`)
+    return failed(`${spec.id}: ${found.files.join(', ')} is damaged, not what the hub has`, pull)
   const lacks = `${spec.id}: ${found.files.join(', ')} is not here`
   if (store.localDir !== undefined) return failed(lacks, `put the file into ${store.localDir}, or name another folder`)
-  if (store.offline)
-    return warning(`${lacks}, and HF_HUB_OFFLINE is set: the demo model runs`, `unset HF_HUB_OFFLINE, then ${pull}`)
+  if (store.offline) return warning(`${lacks}, and HF_HUB_OFFLINE is set`, `unset HF_HUB_OFFLINE, then ${pull}`)
   return warning(`${lacks}; the next start downloads it`, pull)
 }
 
@@ -86,8 +102,11 @@ const SPARE_BYTES = 200e6
 async function judgeSpace({ cacheDir }: StoreOptions, needBytes: number | null): Promise<Verdict> {
   const free = await freeBytes(cacheDir)
   if (needBytes === null) return skipped(`${bytesInWords(free)} free; what is missing is not known without the hub`)
-  const state = `${bytesInWords(free)} free, ${bytesInWords(needBytes)} to be downloaded`
+  const wanted = needBytes === 0 ? 'nothing' : bytesInWords(needBytes)
+  const state = `${bytesInWords(free)} free, ${wanted} to be downloaded`
   if (free >= needBytes + SPARE_BYTES) return ok(state)
-  const wanted = bytesInWords(needBytes + SPARE_BYTES - free)
-  return (needBytes > 0 ? failed : warning)(state, `free ${wanted} on the disk of ${cacheDir}, or move it with HF_HOME`)
+  return (needBytes > 0 ? failed : warning)(
+    state,
+    `free ${bytesInWords(needBytes + SPARE_BYTES - free)} on the disk of ${cacheDir}, or move it with HF_HOME`,
+  )
 }

@@ -93,9 +93,10 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   const { upgrade } = service
   const server = await serve({ app, port, hostname, log, onDrain, close, ...(upgrade && { upgrade }) })
   await firstReady.promise
+  const recorded = history.record(model.status)
   await rehearse(service, server, log)
   state.isRehearsed = true
-  await history.record(model.status)
+  await recorded
 }
 
 function createModel<In, Out, Prepared>(
