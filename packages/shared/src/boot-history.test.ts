@@ -68,6 +68,12 @@ test('is bounded, and a line that was cut off costs only itself', async () => {
   expect(await readdir(join(home, 'boots'))).toEqual(['stt.jsonl'])
 })
 
+test('writers at the same time lose nothing of each other', async () => {
+  const home = await folder()
+  await Promise.all([1, 2, 3, 4].map((count) => historyIn(home).record(started(count))))
+  expect(readyMs(await readBoots(bootsPath(home, 'stt'))).toSorted()).toEqual([1, 2, 3, 4])
+}, 20_000)
+
 test('several processes lose nothing of each other', async () => {
   const home = await folder()
   const script = `
