@@ -25,7 +25,7 @@ type Installer = { program: string; install: string[]; refresh?: string[]; asUse
 
 export const HOW_TO_GET_REDIS =
   'no Redis: install it (apt-get install redis-server, dnf install redis, brew install redis) or start Docker; ' +
-  'the stack runs without it, because nothing in this version needs it yet'
+  'the stack runs without it, but has no job queue and forgets sessions when it stops'
 
 export type Command = readonly [string, ...string[]]
 
@@ -50,7 +50,8 @@ export async function provideRedis(machine: Machine, tell: (line: string) => voi
   return findServer(machine)
 }
 
-function findServer(machine: Machine): string | null {
+/** The path of a Redis server that is installed, or null. */
+export function findServer(machine: Machine): string | null {
   return PROGRAMS.map((program) => machine.find(program)).find((path) => path !== null) ?? null
 }
 

@@ -1,10 +1,12 @@
 /**
- * What every model service's app has beyond `createApp`: its model in `/ready`, `GET /v1/models` and `GET /v1/models/{id}` (OpenAI), the lease of
- * a model for each request by the name it gives, and the routes that manage models (models-api.ts).
+/**
+ * What every model service's app has beyond `createApp`: its model in `/ready` and `/doctor`, `GET /v1/models` and `GET /v1/models/{id}` (OpenAI), the
+ * lease of a model for each request by the name it gives, and the routes that manage models (models-api.ts).
  */
 import type { Context, Hono } from 'hono'
-import type { ModelStatus } from './api.ts'
+import type { ModelStatus, ReadyReport } from './api.ts'
 import type { Secret } from './config.ts'
+import { type Check, createDoctor, diagnose } from './doctor.ts'
 import { type AppEnv, createApp, holdMsOf, onceReplied, requestSignal } from './http.ts'
 import type { ModelEntry, ModelList } from './model-api.ts'
 import { keyOf, type ModelChoice, unknownModel } from './model-choice.ts'
@@ -22,6 +24,10 @@ export type ModelAppOptions<In, Out, Prepared> = {
   readonly slot: ModelSlot<In, Out, Prepared>
   /** What `/ready` and the lists say of the model that sits in the slot; its own status unless told. */
   readonly status?: () => ModelStatus
+  /** What `/ready?verbose` says beside the model. */
+  readonly details?: () => Promise<Partial<ReadyReport>>
+  /** What `/doctor` looks at. */
+  readonly checks?: () => readonly Check[]
   /** Aborts at the first signal to stop: `/ready` then says so, and replies without an end of their own end. */
   readonly draining?: AbortSignal
   /** Asked of whoever loads and unloads models, once it is set. */
@@ -53,6 +59,8 @@ export function createModelApp<In, Out, Prepared>(
     metrics,
     now,
     apiKey,
+    details,
+    checks,
     status = () => slot.status,
     draining = new AbortController().signal,
   } = options
@@ -63,8 +71,11 @@ export function createModelApp<In, Out, Prepared>(
     metrics,
     maxBodyBytes,
     isDraining: () => draining.aborted,
+    ...(details && { details }),
     ...(now && { now }),
   })
+  const report = createDoctor(() => diagnose(service, checks?.() ?? []))
+  app.get('/doctor', async (c) => c.json(await report()))
   const names = new Names(slot, status, aliases)
   addModelsApi(app, {
     slot,

@@ -4,16 +4,26 @@
  */
 import type { Hono } from 'hono'
 import type { BatcherOptions } from './batcher.ts'
+import { BootHistory } from './boot-history.ts'
 import { type ConfigOf, describeConfig } from './config.ts'
+import type { Check } from './doctor.ts'
+import { modelChecks } from './doctor-model.ts'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
 import type { ModelAppOptions } from './model-app.ts'
-import type { ModelChoice } from './model-choice.ts'
+import type { ModelChoice, ModelChoices } from './model-choice.ts'
 import { ModelSlot } from './model-slot.ts'
 import { Model, type ModelOptions } from './model.ts'
 import { stillWarming } from './model-status.ts'
-import { demoModel, discardModel, fetchModel, type ModelFiles, type ModelSpec, sizeOf } from './model-store.ts'
+import {
+  demoModel,
+  discardModel,
+  fetchModel,
+  type ModelFiles,
+  type ModelSpec,
+  type StoreOptions,
+} from './model-store.ts'
 import { type Served, serve, type ServeOptions } from './serve.ts'
 import {
   chooseModels,
@@ -69,8 +79,18 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   let isRehearsed = false
   const status = () => (isRehearsed ? slot.status : stillWarming(slot.status))
   const drain = new AbortController()
-  const { apiKey } = config.hearth
-  const app = service.createApp({ slot, status, draining: drain.signal, apiKey, log, metrics })
+  const sources = new URL('.', service.engine)
+  const history = new BootHistory({ home: config.hearth.home, service: name, sources, log })
+  const app = service.createApp({
+    slot,
+    status,
+    details: async () => ({ boots: [...(await history.last())] }),
+    checks: () => slotChecks(service, slot, history, log),
+    draining: drain.signal,
+    apiKey: config.hearth.apiKey,
+    log,
+    metrics,
+  })
   const { port, host: hostname } = settings
   const onDrain = () => {
     drain.abort()
@@ -83,6 +103,8 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   await firstReady.promise
   await rehearse(service, server, log)
   isRehearsed = true
+  // Of the model that sits there now: it need not be the one that was ready first.
+  await history.record(slot.status)
 }
 
 type Parts = { log: Log; metrics: Metrics; onReady: () => void }
@@ -92,21 +114,14 @@ function createSlot<In, Out, Prepared>(
   service: ModelService<In, Out, Prepared>,
   parts: Parts,
 ): ModelSlot<In, Out, Prepared> {
-  const { name, config, settings, engine } = service
-  const store = storeOptions(config, settings, parts.log)
+  const { name, settings, engine } = service
   const choices = chooseModels(service.spec, settings)
   const fetch = async (choice: ModelChoice, mayStandIn: boolean, ...[onProgress, signal]: FetchArguments) => {
     const spec = specOf(service.spec, choice)
     if (choice.isDemo) return demoModel(spec, DEMO_DIR)
-    const { demoDir, localDir, ...places } = store
-    // The folder of the settings has the model of the settings.
-    const own = choice === choices.configured ? { localDir } : {}
-    return fetchModel(spec, { ...places, ...own, ...(mayStandIn && demoDir && { demoDir }) }, onProgress, signal)
+    const { demoDir, ...store } = storeOf(service, choice, choices, parts.log)
+    return fetchModel(spec, { ...store, ...(mayStandIn && demoDir && { demoDir }) }, onProgress, signal)
   }
-  const measured = async (choice: ModelChoice, files: ModelFiles) => ({
-    ...files,
-    bytes: await sizeOf(files.dir, specOf(service.spec, choice).files),
-  })
   return new ModelSlot<In, Out, Prepared>({
     choices,
     preload: settings.preload,
@@ -121,13 +136,42 @@ function createSlot<In, Out, Prepared>(
         ...batchOptions(service),
         maxQueueSize: settings.maxQueueSize,
         coldHoldMs: settings.coldHoldMs,
-        fetch: async (onProgress, signal) => measured(choice, await fetch(choice, !isReplacement, onProgress, signal)),
+        fetch: (onProgress, signal) => fetch(choice, !isReplacement, onProgress, signal),
         prepare: async (files) => hooks.onPrepared(await service.prepare(files)),
         createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
-        onDamaged: (files) => discardModel(files, store.cacheDir),
+        onDamaged: (files) => discardModel(files, storeOf(service, choice, choices, parts.log).cacheDir),
         onStatus: () => hooks.onStatus(),
         ...parts,
       }),
+  })
+}
+
+/** Where the files of one of them are looked for: the folder of the settings has the model of the settings. */
+function storeOf<In, Out, Prepared>(
+  { config, settings }: ModelService<In, Out, Prepared>,
+  choice: ModelChoice,
+  { configured }: ModelChoices,
+  log: Log,
+): StoreOptions {
+  const store = storeOptions(config, settings, log)
+  return choice === configured ? store : { ...store, localDir: undefined }
+}
+
+/** What `/doctor` looks at: the model that sits there now. */
+function slotChecks<In, Out, Prepared>(
+  service: ModelService<In, Out, Prepared>,
+  slot: ModelSlot<In, Out, Prepared>,
+  history: BootHistory,
+  log: Log,
+): readonly Check[] {
+  const { choice, choices } = slot
+  return modelChecks({
+    service: service.name,
+    spec: specOf(service.spec, choice),
+    store: storeOf(service, choice, choices, log),
+    boots: () => history.last(),
+    status: () => slot.status,
+    isNeeded: () => !choice.isDemo,
   })
 }
 

@@ -7,8 +7,10 @@ import {
   keepsFailing,
   loadingOf,
   type Milestone,
+  milestoneOf,
   NEXT,
   progressOf,
+  stateInWords,
   stillLoading,
 } from './model-status.ts'
 
@@ -29,25 +31,51 @@ describe('the table of states', () => {
 })
 
 describe('the progress of a download', () => {
-  test('has the speed since the first news, so that bytes of an earlier attempt do not count, and the time that is left', () => {
-    expect(progressOf({ bytes: 60, totalBytes: 100 }, { bytes: 50, atMs: 1000 }, 2000)).toEqual({
-      bytes: 60,
-      totalBytes: 100,
+  const unknown = { bytesPerSecond: null, remainingMs: null }
+
+  test('has percent of all bytes, and the speed of those that came from the hub since the first news', () => {
+    const news = { bytes: 600, totalBytes: 1000, downloadedBytes: 110 }
+    expect(progressOf(news, { bytes: 10, atMs: 1000 }, 3000)).toEqual({
+      ...news,
       percent: 60,
-      bytesPerSecond: 10,
-      remainingMs: 4000,
+      bytesPerSecond: 50,
+      remainingMs: 8000,
     })
+    const plain = { bytes: 60, totalBytes: 100 }
+    expect(progressOf(plain, { bytes: 50, atMs: 1000 }, 2000)).toMatchObject({ bytesPerSecond: 10, remainingMs: 4000 })
   })
 
-  test('knows neither before anything moved', () => {
-    const unknown = { percent: 50, bytesPerSecond: null, remainingMs: null }
-    expect(progressOf({ bytes: 50, totalBytes: 100 }, null, 0)).toMatchObject(unknown)
-    expect(progressOf({ bytes: 50, totalBytes: 100 }, { bytes: 50, atMs: 0 }, 1000)).toMatchObject(unknown)
+  test('knows no speed before anything moved', () => {
+    const news = { bytes: 50, totalBytes: 100 }
+    expect(progressOf(news, null, 0)).toEqual({ ...news, percent: 50, ...unknown })
+    expect(progressOf(news, { bytes: 50, atMs: 0 }, 1000)).toMatchObject(unknown)
+    expect(progressOf({ bytes: 0, totalBytes: 0 }, null, 0)).toMatchObject({ percent: null })
+  })
+
+  test('begins with the first byte that came from the hub, however much of the cache was found', () => {
+    const news = (bytes: number, downloadedBytes: number) => ({ bytes, totalBytes: 100, downloadedBytes })
+    expect(milestoneOf(news(50, 0), 7)).toBeNull()
+    const first = milestoneOf(news(90, 5), 7)
+    expect(first).toEqual({ bytes: 5, atMs: 7 })
+    expect(progressOf(news(90, 5), first, 1000)).toMatchObject(unknown)
+    expect(progressOf(news(90, 7), first, 7)).toMatchObject(unknown)
   })
 
   test('is never beyond its end, whatever the hub said about sizes', () => {
     const past = progressOf({ bytes: 200, totalBytes: 100 }, { bytes: 0, atMs: 0 }, 1000)
     expect(past).toMatchObject({ percent: 100, remainingMs: 0 })
+  })
+})
+
+describe('a state in words', () => {
+  test('is a download only once bytes have come from the hub', () => {
+    const at = (downloadedBytes: number) => status({ bytes: 50, totalBytes: 100, downloadedBytes })
+    expect([status(null), at(0), at(1)].map(stateInWords)).toEqual([
+      'finding its files',
+      'finding its files',
+      'downloading',
+    ])
+    expect(stateInWords({ ...idleStatus('x'), state: 'warming' })).toBe('warming')
   })
 })
 
@@ -110,7 +138,7 @@ describe('the refusal while loading', () => {
       type: 'server_error',
       param: 'model',
       retryAfterMs: 7600,
-      message: 'whisper-base is not ready yet (fetching, 62 %, about 8 s left)',
+      message: 'whisper-base is not ready yet (downloading, 62 %, about 8 s left)',
     })
     expect(error.details).toEqual({
       loading: {
@@ -127,7 +155,7 @@ describe('the refusal while loading', () => {
 
   test('leaves out what is not known', () => {
     const error = stillLoading(status(null))
-    expect(error).toMatchObject({ message: 'whisper-base is not ready yet (fetching)', retryAfterMs: 5000 })
+    expect(error).toMatchObject({ message: 'whisper-base is not ready yet (finding its files)', retryAfterMs: 5000 })
     expect(error.details).toEqual({ loading: { model: 'whisper-base', state: 'fetching', progress: null } })
     expect(stillLoading(status({ bytes: 0, totalBytes: 0 })).details).toMatchObject({
       loading: { progress: null },

@@ -38,15 +38,22 @@ export const isServing = ({ state, preload = 'eager', error, optional = false }:
   optional || state === 'ready' || (preload !== 'eager' && error === null && COMING.includes(state))
 
 /** What a model store tells while it brings files. */
-export type FetchProgress = Pick<ModelProgress, 'bytes' | 'totalBytes' | 'files'>
+export type FetchProgress = Pick<ModelProgress, 'bytes' | 'totalBytes' | 'downloadedBytes' | 'files'>
 
-/** Where a download stood at a time, from which its end is foreseen. */
+/** How much of a download had come from the hub at a time, from which its end is foreseen. */
 export type Milestone = { readonly bytes: number; readonly atMs: number }
+
+/** Bytes that came over the network: those that were found in the cache say nothing of its speed. */
+const cameFrom = ({ bytes, downloadedBytes = bytes }: FetchProgress): number => downloadedBytes
+
+/** The first news of something that came from the hub; null before. */
+export const milestoneOf = (news: FetchProgress, nowMs: number): Milestone | null =>
+  cameFrom(news) > 0 ? { bytes: cameFrom(news), atMs: nowMs } : null
 
 /** Percent, speed since `first`, and the time until the end at that speed; null while unknown. The one place where they are reckoned. */
 export function progressOf(news: FetchProgress, first: Milestone | null, nowMs: number): ModelProgress {
   const { bytes, totalBytes } = news
-  const moved = first === null ? 0 : bytes - first.bytes
+  const moved = first === null ? 0 : cameFrom(news) - first.bytes
   const bytesPerMs = first !== null && moved > 0 && nowMs > first.atMs ? moved / (nowMs - first.atMs) : null
   return {
     ...news,
@@ -70,17 +77,23 @@ export function loadingOf({ id, state, progress }: ModelStatus) {
   }
 }
 
+/** A model's state for people: what is read from the disk is not called a download. */
+export function stateInWords({ state, progress }: Pick<ModelStatus, 'state' | 'progress'>): string {
+  if (state !== 'fetching') return state
+  return progress && cameFrom(progress) > 0 ? 'downloading' : 'finding its files'
+}
+
 const RETRY_MS = { least: 1000, usual: 5000, longest: 30_000 } as const
 
 /** `model_loading` with `loading` beside the error, and when it is worth asking again. */
 export function stillLoading(status: ModelStatus): AppError {
-  const { id, state, progress, retryInMs } = status
+  const { id, progress, retryInMs } = status
   const { percent = null, remainingMs: etaMs = null } = progress ?? {}
   const known = [
     ...(percent === null ? [] : [`${percent} %`]),
     ...(etaMs === null ? [] : [`about ${Math.ceil(etaMs / 1000)} s left`]),
   ]
-  const detail = [state, ...known].join(', ')
+  const detail = [stateInWords(status), ...known].join(', ')
   const waitMs = etaMs ?? retryInMs
   return new AppError('model_loading', `${id} is not ready yet (${detail})`, {
     param: 'model',

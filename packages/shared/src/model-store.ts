@@ -3,7 +3,7 @@
  * a word to the hub when it has them all; the hub; and, only when no hub can be reached, the demo model that ships with
  * Hearth, loudly.
  */
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ModelSource } from './api.ts'
@@ -19,7 +19,8 @@ import {
   setAside,
   type Verdict,
 } from './hub-cache.ts'
-import { fetchSnapshot, type Progress } from './hub-snapshot.ts'
+import { fetchSnapshot } from './hub-snapshot.ts'
+import type { FetchProgress } from './model-status.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Log } from './telemetry.ts'
 import { systemTimer } from './waits.ts'
@@ -32,8 +33,10 @@ export type ModelFiles = {
   /** As the hub names it; `demo/<name>` for a demo model. */
   readonly id: string
   readonly warning: string | null
-  /** Of all its files. */
+  /** Of all its files; left out for a model that came in a package. */
   readonly bytes?: number
+  /** Of them, those that came from the hub just now. */
+  readonly downloadedBytes?: number
 }
 
 export type ModelSpec = {
@@ -67,7 +70,7 @@ export type StoreOptions = {
 }
 
 /** The one piece of module state: a process has one file system, so what it is fetching is known to the whole process. */
-const flights = new SingleFlight<ModelFiles, Progress>()
+const flights = new SingleFlight<ModelFiles, FetchProgress>()
 
 /**
  * Finds or fetches the files of `spec`; progress counts the bytes of all its files, with those of an earlier attempt as
@@ -79,16 +82,21 @@ const flights = new SingleFlight<ModelFiles, Progress>()
 export async function fetchModel(
   spec: ModelSpec,
   options: StoreOptions,
-  onProgress: (progress: Progress) => void,
+  onProgress: (news: FetchProgress) => void,
   signal: AbortSignal,
 ): Promise<ModelFiles> {
   signal.throwIfAborted()
   checkSpec(spec)
-  if (options.localDir !== undefined) return fromLocalFolder(spec, options.localDir, options.log)
+  if (options.localDir !== undefined)
+    return measured(spec, await fromLocalFolder(spec, options.localDir, options.log), 0)
   const hub = hubOptions(options)
   const key = JSON.stringify([resolve(options.cacheDir), spec, hub.endpoint, options.offline])
-  const work = (report: (progress: Progress) => void, stop: AbortSignal): Promise<ModelFiles> =>
-    fromCacheOrHub(spec, options, hub, report, stop)
+  const work = async (report: (news: FetchProgress) => void, stop: AbortSignal): Promise<ModelFiles> => {
+    let downloadedBytes = 0
+    const counting: HubOptions = { ...hub, onReceived: (bytes) => (downloadedBytes += bytes) }
+    const found = await fromCacheOrHub(spec, options, counting, (news) => report({ ...news, downloadedBytes }), stop)
+    return measured(spec, found, downloadedBytes)
+  }
   try {
     return await flights.join(key, work, onProgress, signal)
   } catch (error) {
@@ -107,7 +115,18 @@ export async function demoModel({ demo }: Pick<ModelSpec, 'demo'>, demoDir: stri
   const id = `demo/${demo}`
   const found = await stat(dir).catch(() => null)
   if (!found?.isDirectory()) throw new AppError('model_not_found', `there is no demo model "${demo}"`)
-  return { dir, source: 'demo', revision: null, id, warning: `${id} is a stand-in of very limited skill` }
+  const warning = `${id} is a stand-in of very limited skill`
+  // A demo has its own files.
+  const files = await readdir(dir, { recursive: true })
+  return measured({ files }, { dir, source: 'demo', revision: null, id, warning }, 0)
+}
+
+async function measured(
+  { files, optionalFiles = [] }: Pick<ModelSpec, 'files' | 'optionalFiles'>,
+  found: ModelFiles,
+  downloadedBytes: number,
+): Promise<ModelFiles> {
+  return { ...found, bytes: await sizeOf(found.dir, [...files, ...optionalFiles]), downloadedBytes }
 }
 
 async function fromLocalFolder(spec: ModelSpec, dir: string, log: StoreOptions['log']): Promise<ModelFiles> {
@@ -122,7 +141,7 @@ async function fromCacheOrHub(
   spec: ModelSpec,
   options: StoreOptions,
   hub: HubOptions,
-  report: (progress: Progress) => void,
+  report: (news: FetchProgress) => void,
   signal: AbortSignal,
 ): Promise<ModelFiles> {
   const { id, revision, files } = spec
@@ -189,7 +208,8 @@ function checkSpec({ id, revision, files, optionalFiles = [], demo }: ModelSpec)
   throw new AppError('invalid_config', `${expected}, got ${JSON.stringify(first.slice(0, 100))}`)
 }
 
-function hubOptions(options: StoreOptions): HubOptions {
+/** How the hub is asked. Throws `invalid_config`. */
+export function hubOptions(options: StoreOptions): HubOptions {
   const url = URL.parse(options.endpoint)
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
     throw new AppError('invalid_config', 'expected HF_ENDPOINT to be an http or https address without user or query')

@@ -4,6 +4,7 @@
  */
 import type { ModelStatus, Preload } from './api.ts'
 import { Batcher, type BatcherOptions, type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
+import { BootClock } from './boot-clock.ts'
 import type { EngineThread } from './engine-thread.ts'
 import { AppError, toAppError } from './errors.ts'
 import {
@@ -11,6 +12,7 @@ import {
   idleStatus,
   keepsFailing,
   type Milestone,
+  milestoneOf,
   NEXT,
   progressOf,
   type State,
@@ -36,7 +38,7 @@ export type ModelOptions<In, Out, Piece> = Pick<
   id?: string
   /** When `preload` begins, and what `/ready` says meanwhile. Unless told, the model is nobody's to wait for. */
   preload?: Preload
-  fetch: (onProgress: (progress: FetchProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
+  fetch: (onProgress: (news: FetchProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
   /** Reads what the serving side needs of the files, before the engine loads them. That it fails may be the files' fault too. */
   prepare?: (files: ModelFiles) => Promise<unknown>
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
@@ -68,6 +70,7 @@ export class Model<In, Out, Piece = never> {
   readonly #setTimer: SetTimer
   readonly #closing = new AbortController()
   readonly #held: WaitingRoom
+  readonly #boot: BootClock
   #status: ModelStatus
   #live: Live<In, Out, Piece> | undefined
   #failures = 0
@@ -83,17 +86,20 @@ export class Model<In, Out, Piece = never> {
     this.#now = options.now ?? (() => performance.now())
     this.#setTimer = options.setTimer ?? systemTimer
     this.#held = new WaitingRoom(this.#setTimer)
+    this.#boot = new BootClock(this.#now)
     this.#status = idleStatus(options.id ?? options.name)
   }
 
   get status(): ModelStatus {
     const { preload } = this.#options
     const effective = preload === 'eager' && this.#status.error !== null ? 'background' : preload
+    const { report: boot } = this.#boot
     return {
       ...this.#status,
       progress: this.#news && progressOf(this.#news, this.#fetchedFrom, this.#now()),
       ...(effective && { preload: effective }),
       ...(this.#retry && { retryInMs: Math.max(0, this.#retry.atMs - this.#now()) }),
+      ...(boot && { boot }),
     }
   }
 
@@ -176,9 +182,10 @@ export class Model<In, Out, Piece = never> {
     try {
       this.#to('fetching')
       files = await orAborted(
-        this.#options.fetch((progress) => this.#progressed(progress), signal),
+        this.#options.fetch((news) => this.#progressed(news), signal),
         signal,
       )
+      this.#boot.found(files)
       const { id, source, revision, warning, bytes } = files
       this.#to('loading', { id, source, revision, warning, ...(bytes !== undefined && { bytes }) })
       await orAborted(this.#prepare(files), signal)
@@ -206,9 +213,16 @@ export class Model<In, Out, Piece = never> {
 
   #progressed(news: FetchProgress): void {
     if (this.#status.state !== 'fetching') return
-    this.#fetchedFrom ??= { bytes: news.bytes, atMs: this.#now() }
+    if (this.#fetchedFrom === null) this.#downloadBegins(news)
     this.#news = news
     this.#options.onStatus?.()
+  }
+
+  #downloadBegins(news: FetchProgress): void {
+    this.#fetchedFrom = milestoneOf(news, this.#now())
+    if (this.#fetchedFrom === null) return
+    const { totalBytes } = news
+    this.#options.log.info({ model: this.#status.id, totalBytes }, 'downloading the model')
   }
 
   #goLive(
@@ -292,9 +306,26 @@ export class Model<In, Out, Piece = never> {
     this.#status = { ...this.#status, ...change, state }
     this.#news = null
     this.#fetchedFrom = null
+    this.#boot.enter(state)
     this.#options.metrics?.setModelState(this.#options.name, from, state)
-    const { id, source } = this.#status
-    this.#options.log.info({ ...change, model: id, source, from, to: state }, 'model state')
+    // Whether files come from the hub or lie on the disk is not known yet: nothing is said before it is.
+    if (state !== 'fetching') this.#tell(from, change)
     this.#options.onStatus?.()
+  }
+
+  #tell(from: State, change: Partial<ModelStatus>): void {
+    const { id, source, state } = this.#status
+    const { report: boot } = this.#boot
+    this.#options.log.info(
+      {
+        ...change,
+        model: id,
+        source,
+        ...(from !== 'fetching' && { from }),
+        to: state,
+        ...(state === 'ready' && { boot }),
+      },
+      'model state',
+    )
   }
 }

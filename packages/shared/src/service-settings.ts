@@ -10,7 +10,7 @@ import { type ModelChoice, ModelChoices, ModelReference } from './model-choice.t
 import type { ModelSpec, StoreOptions } from './model-store.ts'
 import type { Log } from './telemetry.ts'
 
-/** Hugging Face's own variables (HF_HOME, HF_HUB_CACHE, ...) and LOG_LEVEL. */
+/** Hugging Face's own variables (HF_HOME, HF_HUB_CACHE, ...), HEARTH_HOME and LOG_LEVEL. */
 export const COMMON_SECTIONS = {
   hf: z.object({
     home: text().default(join(homedir(), '.cache', 'huggingface')),
@@ -23,6 +23,8 @@ export const COMMON_SECTIONS = {
   hearth: z.object({
     /** Asked of every caller of the orchestrator, and of whoever loads and unloads models, once it is set. */
     apiKey: secret({ minLength: 16 }).optional(),
+    /** The data folder: history of starts, memory, Redis. */
+    home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
   }),
   log: z.object({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info') }),
 }
@@ -63,6 +65,13 @@ export const specOf = <Spec extends ModelSpec>(spec: Spec, { id, revision }: Mod
 })
 
 type ModelSettings = { model?: string | undefined; revision?: string | undefined; modelDir?: string | undefined }
+
+type WithWeights = ModelSpec & { readonly weights: Readonly<Record<string, readonly string[]>> }
+
+/** The spec of a model whose weights come in several types, for one of them. */
+export function withWeights({ weights, ...spec }: WithWeights, dtype: string): ModelSpec {
+  return { ...spec, files: [...spec.files, ...(weights[dtype] ?? [])] }
+}
 
 /** The service's own spec, or the model that the settings name instead (whose default revision is `main`). */
 export function chooseSpec<Spec extends ModelSpec>(spec: Spec, { model, revision }: ModelSettings): Spec {

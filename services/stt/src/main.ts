@@ -1,6 +1,7 @@
 /** Starts the STT service. */
 import { createVoiceModel } from '@hearth/hearing/voice-model'
 import { runService, startModelService } from '@hearth/shared/model-service'
+import { withWeights } from '@hearth/shared/service-settings'
 import { createLogger } from '@hearth/shared/telemetry'
 import { encodeWav } from '@hearth/shared/wav'
 import { readAbilities } from './abilities.ts'
@@ -15,7 +16,6 @@ import { LiveServer } from './live/live-server.ts'
 import type { SpeechInput, Transcript } from './speech.ts'
 import modelJson from './model.json' with { type: 'json' }
 
-const { weights, files, ...rest } = modelJson
 const DECODE_THREADS = 2
 
 runService('stt', async () => {
@@ -31,7 +31,7 @@ runService('stt', async () => {
     name: 'stt',
     config,
     settings,
-    spec: { ...rest, files: [...files, ...weights[dtype]] },
+    spec: withWeights(modelJson, dtype),
     maxBatchSize,
     cost: (inputs) => batchCost(inputs, known()),
     maxPadding: MAX_PADDING,
