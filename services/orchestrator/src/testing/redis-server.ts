@@ -1,7 +1,10 @@
-/** For tests: a real Redis of their own, in memory only, on a free port. */
+/** For tests: a real Redis of their own, in memory only, on a free port. What a test makes it write is in a folder of its own. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 
@@ -10,7 +13,9 @@ export type RedisServer = { readonly url: string; readonly port: number; stop():
 /** Resolves once it answers. `port`: one that was used before, to be the same server come back. `more`: flags of redis-server. */
 export async function startRedis(port?: number, more: readonly string[] = []): Promise<RedisServer> {
   const chosen = port ?? (await freePort())
-  const flags = ['--port', String(chosen), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more]
+  const folder = await mkdtemp(join(tmpdir(), 'hearth-redis-'))
+  const inMemory = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder]
+  const flags = ['--port', String(chosen), ...inMemory, ...more]
   const child = spawn('redis-server', flags, { stdio: 'ignore' })
   const failed = once(child, 'exit').then(() => 'exit' as const)
   const url = `redis://127.0.0.1:${chosen}`
@@ -21,6 +26,7 @@ export async function startRedis(port?: number, more: readonly string[] = []): P
     async stop() {
       child.kill('SIGKILL')
       await failed
+      await rm(folder, { recursive: true, force: true })
     },
   }
 }
