@@ -20,7 +20,13 @@ export const ModelStatus = z.object({
   id: z.string(),
   source: ModelSource.nullable(),
   state: ModelState,
-  progress: z.object({ bytes: z.number(), totalBytes: z.number() }).nullable(),
+  progress: z
+    .object({
+      bytes: z.number(),
+      totalBytes: z.number(),
+      files: z.object({ done: z.number(), total: z.number() }).optional(),
+    })
+    .nullable(),
   loadMs: z.number().nullable(),
   firstInferenceMs: z.number().nullable().describe('Of the warm-up: what a cold request would have paid.'),
   secondInferenceMs: z.number().nullable().describe('What a warm request pays.'),

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { fetchModel, type ModelFiles } from './model-store.ts'
 import { sha256 } from './testing/hub-server.ts'
-import { put, storeFixture, WEIGHTS, type Limit, type StoreFixture } from './testing/store-fixture.ts'
+import { CONFIG, put, storeFixture, WEIGHTS, type Limit, type StoreFixture } from './testing/store-fixture.ts'
 
 const FILE = 'onnx/model.onnx'
 const never = new AbortController().signal
@@ -24,12 +24,12 @@ async function expectGood(fixture: StoreFixture, files: ModelFiles): Promise<voi
   expect((await readdir(blobs(fixture))).filter((name) => name.includes('.'))).toEqual([])
 }
 
-/** Aborts a fetch once `bytes` of the weights are on disk, as a process that was killed leaves it. */
+/** Aborts a fetch once `bytes` of the weights are on disk beside the whole configuration, as a process that was killed leaves it. */
 async function fetchPart(fixture: StoreFixture, bytes: number): Promise<void> {
   fixture.hub.fail({ kind: 'slow', pieceBytes: bytes }, { method: 'GET', file: FILE })
   const leaving = new AbortController()
   const onProgress = (progress: { bytes: number }): void => {
-    if (progress.bytes >= bytes) leaving.abort(new Error('killed'))
+    if (progress.bytes >= bytes + CONFIG.byteLength) leaving.abort(new Error('killed'))
   }
   fixture.hub.release()
   await expect(fetchModel(fixture.spec, fixture.options, onProgress, leaving.signal)).rejects.toThrow('killed')
@@ -97,7 +97,7 @@ test('a transfer that stalls is given up after the limit and goes on by range', 
   fixture.hub.fail({ kind: 'stall', bytes: 500_000 }, { method: 'GET', file: FILE, times: 1 })
   let hasStalled = false
   const onProgress = ({ bytes }: { bytes: number }): void => {
-    if (hasStalled || bytes < 500_000) return
+    if (hasStalled || bytes < 500_000 + CONFIG.byteLength) return
     hasStalled = true
     // The limit starts anew after each chunk.
     setImmediate(() => fixture.limits.forEach(({ fire }) => fire()))
@@ -117,7 +117,8 @@ test('the limit on a stall starts anew with each chunk', async () => {
     seen.push([...fixture.limits])
     if (bytes === 1_000_000) setImmediate(resolve)
   }
-  const fetching = fetchModel(fixture.spec, fixture.options, onProgress, never)
+  const spec = { ...fixture.spec, files: [FILE] }
+  const fetching = fetchModel(spec, fixture.options, onProgress, never)
   fixture.hub.release()
   await promise
   expect(seen[0]).toHaveLength(1)
