@@ -87,6 +87,8 @@ async function close(): Promise<void> {
   // An engine that can't close is ended with its thread all the same.
   await engine.close().catch(() => undefined)
   send({ type: 'closed' })
+  // From within, where nothing native is under way: what a failed load left to be done is not begun any more.
+  process.exit()
 }
 
 function begin(work: Promise<void>): void {
