@@ -13,6 +13,10 @@ const NOT_BENCHES = new Set([
   'stt-service.ts',
   'dialogues.ts',
   'minilm-shape.ts',
+  'boot-models.ts',
+  'boot-process.ts',
+  'boot-requests.ts',
+  'boot-serial.ts',
 ])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { markAsUntransferable } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { AppError } from './errors.ts'
 import { transferables } from './engine-protocol.ts'
 import { EngineThread, type EngineThreadOptions } from './engine-thread.ts'
 import { FakeControl } from './testing/fake-control.ts'
@@ -298,6 +299,15 @@ describe('closing', () => {
     await pause(closeMs + 1)
     control.open()
     await closed
+    expect(control.get('closes')).toBe(1)
+  })
+
+  test('ends a warm-up', async () => {
+    const { thread, control } = await start({ longWarmup: true })
+    const warming = thread.warm(never).catch((error: unknown) => error)
+    await control.entered(2)
+    await thread.close()
+    expect(await warming).toBeInstanceOf(AppError)
     expect(control.get('closes')).toBe(1)
   })
 
