@@ -46,7 +46,7 @@ ARG SERVICE
 LABEL org.opencontainers.image.title="hearth-${SERVICE}" \
       org.opencontainers.image.description="Hearth, a self-hosted voice stack: the ${SERVICE} service" \
       org.opencontainers.image.licenses="MIT"
-ENV PATH=/usr/local/bin:/usr/bin:/bin NODE_ENV=production HF_HOME=/cache HEARTH_HOME=/data
+ENV PATH=/usr/local/bin:/usr/bin:/bin NODE_ENV=production HF_HOME=/cache HEARTH_HOME=/data NODE_COMPILE_CACHE=/cache/compile-cache
 COPY --from=dependencies /app /app
 COPY packages/shared /app/packages/shared
 COPY packages/hearing /app/packages/hearing

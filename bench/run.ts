@@ -14,6 +14,10 @@ const NOT_BENCHES = new Set([
   'dialogues.ts',
   'minilm-shape.ts',
   'hearing-sounds.ts',
+  'boot-models.ts',
+  'boot-process.ts',
+  'boot-requests.ts',
+  'boot-serial.ts',
 ])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))

@@ -37,6 +37,7 @@ async function measure(service: string, model: string, dir: string): Promise<Row
     ...process.env,
     ...env,
     LOG_LEVEL: 'info',
+    HEARTH_HOME: FOLDER,
   })
   const base = `http://127.0.0.1:${await portOf(child)}`
   const rss = async () => {

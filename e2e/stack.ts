@@ -107,7 +107,7 @@ function settings(ports: StackPorts, home: string): NodeJS.ProcessEnv {
 }
 
 /** Five free ports in a row, below the range from which the system hands out ports of its own. */
-async function freePorts(): Promise<StackPorts> {
+export async function freePorts(): Promise<StackPorts> {
   for (;;) {
     const ports = stackPorts(`${randomInt(15_000, 32_000)}`)
     if ((await portProblems(ports)).length === 0) return ports

@@ -9,6 +9,7 @@ test('every service gets its port and the orchestrator finds the others', () => 
     PATH: '/bin',
     HEARTH_HOME: '/data',
     HF_HOME: '/data/hf-cache',
+    NODE_COMPILE_CACHE: '/data/compile-cache',
     ORCHESTRATOR_PORT: '9000',
     STT_PORT: '9001',
     TTS_PORT: '9002',

@@ -17,7 +17,7 @@ const NAME_WIDTH = Math.max(...SERVICES.map((name) => name.length))
 export type StackPlan = {
   readonly root: string
   readonly ports: StackPorts
-  /** Absolute path of the data folder: `hf-cache/`, `redis/`, `memory/`. */
+  /** Absolute path of the data folder: `hf-cache/`, `redis/`, `memory/`, `compile-cache/`. */
   readonly home: string
 }
 
@@ -33,6 +33,7 @@ export function stackEnvironment({ ports, home }: StackPlan, outside: NodeJS.Pro
     ...outside,
     HEARTH_HOME: home,
     HF_HOME: outside['HF_HOME'] || join(home, 'hf-cache'),
+    NODE_COMPILE_CACHE: outside['NODE_COMPILE_CACHE'] || join(home, 'compile-cache'),
     ORCHESTRATOR_PORT: `${ports.orchestrator}`,
     STT_PORT: `${ports.stt}`,
     TTS_PORT: `${ports.tts}`,

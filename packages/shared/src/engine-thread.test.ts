@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { markAsUntransferable } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { AppError } from './errors.ts'
 import { transferables } from './engine-protocol.ts'
 import { EngineThread, type EngineThreadOptions } from './engine-thread.ts'
 import { FakeControl } from './testing/fake-control.ts'
@@ -282,6 +284,31 @@ describe('closing', () => {
     await control.entered()
     await thread.close()
     await expect(spinning).rejects.toMatchObject({ code: 'draining' })
+  })
+
+  test('waits longer for a load than for an engine, because a cut one may take the process with it', async () => {
+    const closeMs = 20
+    const { thread, control } = create({ load: 'wait' }, { closeMs })
+    const leaving = new AbortController()
+    const loading = thread.load(leaving.signal)
+    await control.entered(1)
+    leaving.abort(new Error('left'))
+    await expect(loading).rejects.toThrow('left')
+    const closed = thread.close()
+    // A later timer than the limit's.
+    await pause(closeMs + 1)
+    control.open()
+    await closed
+    expect(control.get('closes')).toBe(1)
+  })
+
+  test('ends a warm-up', async () => {
+    const { thread, control } = await start({ longWarmup: true })
+    const warming = thread.warm(never).catch((error: unknown) => error)
+    await control.entered(2)
+    await thread.close()
+    expect(await warming).toBeInstanceOf(AppError)
+    expect(control.get('closes')).toBe(1)
   })
 
   test('is bounded even when the engine hangs while it closes', async () => {

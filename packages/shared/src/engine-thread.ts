@@ -26,6 +26,9 @@ export type EngineThreadOptions = {
   readonly resourceLimits?: ResourceLimits
 }
 
+/** How long a load or warm-up that nobody wants any more may take to end by itself. */
+const STAGE_END_MS = 15_000
+
 export type Loaded = { maxBatchSize: number; loadMs: number }
 export type Warmed = { firstInferenceMs: number; secondInferenceMs: number }
 export type RunResult<Out> = { outputs: Out[]; inferenceMs: number }
@@ -54,6 +57,8 @@ export class EngineThread<In, Out, Piece = never> {
   #end: AppError | undefined
   #deathCause: unknown
   #closing: Promise<void> | undefined
+  /** Also after a failed load, parts of which may go on. Native code that makes a session must not be cut short: onnxruntime-node ends the process. */
+  #isInStage = false
 
   constructor(options: EngineThreadOptions) {
     this.#options = options
@@ -114,9 +119,10 @@ export class EngineThread<In, Out, Piece = never> {
 
   async #close(): Promise<void> {
     const { name, closeMs = 2000 } = this.#options
+    const stageEndMs = this.#isInStage ? STAGE_END_MS : 0
     this.#end ??= new AppError('draining', `the engine ${name} was closed`, { retryAfterMs: 1000 })
     this.#post({ type: 'close' })
-    await within(closeMs, this.#closed.promise)
+    await within(Math.max(closeMs, stageEndMs), this.#closed.promise)
     // A thread inside native code ends only when that returns.
     await within(closeMs, this.#worker.terminate())
     this.#abandon(this.#end)
@@ -134,6 +140,7 @@ export class EngineThread<In, Out, Piece = never> {
     this.#stage = { resolve, reject }
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
+    this.#isInStage = true
     this.#post(message)
     return promise.finally(() => {
       this.#stage = undefined
@@ -145,6 +152,7 @@ export class EngineThread<In, Out, Piece = never> {
     switch (message.type) {
       case 'loaded':
       case 'warmed':
+        this.#isInStage = false
         return this.#stage?.resolve(message)
       case 'piece':
         return this.#runs.get(message.id)?.onPiece(message.index, message.piece)

@@ -20,6 +20,7 @@ if (process.platform === 'linux') setPriority(19)
 const engines = (await import(module)) as EngineModule<unknown, In, Out, Piece>
 const engine: Engine<In, Out, Piece> = engines.createEngine(options)
 const running = new Map<number, AbortController>()
+const closing = new AbortController()
 const working = new Set<Promise<void>>()
 
 const send = (message: FromWorker<In, Out, Piece>): void => port.postMessage(message, transferables(message))
@@ -62,8 +63,10 @@ async function warm(): Promise<FromWorker<In, Out, Piece>> {
 }
 
 function runIdle(input: In, batchSize: number): Promise<{ ms: number }> {
+  const { signal } = closing
+  signal.throwIfAborted()
   const batch = Array.from({ length: batchSize }, () => structuredClone(input))
-  return timed(() => engine.run(batch, { signal: new AbortController().signal, emit: () => undefined }))
+  return timed(() => engine.run(batch, { signal, emit: () => undefined }))
 }
 
 async function run(id: number, inputs: readonly In[]): Promise<FromWorker<In, Out, Piece>> {
@@ -82,11 +85,14 @@ async function run(id: number, inputs: readonly In[]): Promise<FromWorker<In, Ou
 
 /** Ends the runs before the engine: closing a session that still computes takes the process down in some libraries. */
 async function close(): Promise<void> {
+  closing.abort()
   for (const controller of running.values()) controller.abort()
   await Promise.all(working)
   // An engine that can't close is ended with its thread all the same.
   await engine.close().catch(() => undefined)
   send({ type: 'closed' })
+  // From within, where nothing native is under way: what a failed load left to be done is not begun any more.
+  process.exit()
 }
 
 function begin(work: Promise<void>): void {

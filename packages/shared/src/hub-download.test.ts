@@ -24,12 +24,12 @@ async function expectGood(fixture: StoreFixture, files: ModelFiles): Promise<voi
   expect((await readdir(blobs(fixture))).filter((name) => name.includes('.'))).toEqual([])
 }
 
-/** Aborts a fetch once `bytes` of the weights are on disk, as a process that was killed leaves it. */
+/** Aborts a fetch once `bytes` of the weights are on disk beside the whole configuration, as a process that was killed leaves it. */
 async function fetchPart(fixture: StoreFixture, bytes: number): Promise<void> {
   fixture.hub.fail({ kind: 'slow', pieceBytes: bytes }, { method: 'GET', file: FILE })
   const leaving = new AbortController()
   const onProgress = (progress: { bytes: number }): void => {
-    if (progress.bytes >= bytes) leaving.abort(new Error('killed'))
+    if (progress.bytes >= bytes + CONFIG.byteLength) leaving.abort(new Error('killed'))
   }
   fixture.hub.release()
   await expect(fetchModel(fixture.spec, fixture.options, onProgress, leaving.signal)).rejects.toThrow('killed')
@@ -93,12 +93,41 @@ test.for(['reset', 'short-body'] as const)('a transfer that ends with %s goes on
   expect(fixture.pausesMs).toEqual([500])
 })
 
+/** The ends, the neighbours of what sockets and disks take at once, and some of no meaning at all. */
+const OFFSETS = [0, 1, 2, 4095, 4096, 16_383, 16_384, 65_535, 65_536, 65_537, 131_072]
+const size = WEIGHTS.byteLength
+for (let at = 1; at <= 24; at++) OFFSETS.push(Math.floor(size * ((at * Math.SQRT2) % 1)))
+OFFSETS.push(size - 65_536, size - 2, size - 1)
+
+test.for(['reset', 'short-body'] as const)(
+  'a transfer may end with %s at any byte',
+  { timeout: 60_000 },
+  async (kind) => {
+    for (const bytes of OFFSETS) {
+      const fixture = await storeFixture()
+      fixture.hub.fail({ kind, bytes }, { method: 'GET', times: 2 })
+      await expectGood(fixture, await fetchFrom(fixture))
+      expect(fixture.log(), `cut at byte ${bytes}`).not.toContain('does not match its hash')
+    }
+  },
+)
+
+test('a process may end at any byte of a file', { timeout: 60_000 }, async () => {
+  for (const bytes of [...OFFSETS, size]) {
+    const fixture = await storeFixture()
+    await put(incomplete(fixture), WEIGHTS.subarray(0, bytes))
+    await expectGood(fixture, await fetchFrom(fixture))
+    const missing = bytes === 0 ? [undefined] : [`bytes=${bytes}-`]
+    expect(ranges(fixture), `cut at byte ${bytes}`).toEqual(bytes === size ? [] : missing)
+  }
+})
+
 test('a transfer that stalls is given up after the limit and goes on by range', async () => {
   const fixture = await storeFixture()
   fixture.hub.fail({ kind: 'stall', bytes: 500_000 }, { method: 'GET', file: FILE, times: 1 })
   let hasStalled = false
   const onProgress = ({ bytes }: { bytes: number }): void => {
-    if (hasStalled || bytes < 500_000) return
+    if (hasStalled || bytes < 500_000 + CONFIG.byteLength) return
     hasStalled = true
     // The limit starts anew after each chunk.
     setImmediate(() => fixture.limits.forEach(({ fire }) => fire()))
@@ -118,7 +147,8 @@ test('the limit on a stall starts anew with each chunk', async () => {
     seen.push([...fixture.limits])
     if (bytes === 1_000_000) setImmediate(resolve)
   }
-  const fetching = fetchModel(fixture.spec, fixture.options, onProgress, never)
+  const spec = { ...fixture.spec, files: [FILE] }
+  const fetching = fetchModel(spec, fixture.options, onProgress, never)
   fixture.hub.release()
   await promise
   expect(seen[0]).toHaveLength(1)
@@ -175,7 +205,6 @@ test('breaks with a megabyte between them are no failures in a row', async () =>
 
 test('a hub that ignores ranges and always breaks off is given up too', async () => {
   const fixture = await storeFixture()
-  const size = WEIGHTS.byteLength
   // Answers whole, promises whole, ends early: the same first two megabytes each time.
   const answer: typeof fetch = async (url, init) => {
     const response = await fetch(url, { ...init, headers: withoutRange(init?.headers) })

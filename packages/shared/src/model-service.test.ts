@@ -13,7 +13,13 @@ const PROGRAM = join(import.meta.dirname, 'testing/fake-service.ts')
 async function start(engine: FakeSetup['engine'] = {}, env: Record<string, string> = {}) {
   const { hub, spec, dir } = await storeFixture()
   const setup: FakeSetup = { spec, engine }
-  const own = { FAKE_SETUP: JSON.stringify(setup), FAKE_PORT: '0', HF_ENDPOINT: hub.endpoint, HF_HOME: dir }
+  const own = {
+    FAKE_SETUP: JSON.stringify(setup),
+    FAKE_PORT: '0',
+    HF_ENDPOINT: hub.endpoint,
+    HF_HOME: dir,
+    HEARTH_HOME: dir,
+  }
   return { hub, ...(await startProcess(PROGRAM, { ...own, ...env })) }
 }
 

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import type { FetchProgress } from './model-status.ts'
 import { discardModel, fetchModel, verifyCached, type ModelFiles, type StoreOptions } from './model-store.ts'
 import { gitBlobSha1, sha256 } from './testing/hub-server.ts'
 import { CONFIG, put, storeFixture, WEIGHTS, type StoreFixture } from './testing/store-fixture.ts'
@@ -218,14 +219,69 @@ describe('hub', () => {
     expect(seen.length).toBeGreaterThan(10)
   })
 
-  test('optional files come when there are any, and come first', async () => {
+  test('optional files come when there are any', async () => {
     const fixture = await storeFixture()
     fixture.hub.files.set('tokenizer.json', { content: CONFIG.toReversed() })
     const spec = { ...fixture.spec, optionalFiles: ['tokenizer.json', 'missing.json'] }
     const files = await fetchModel(spec, fixture.options, ignore, never)
     expect((await readdir(files.dir)).toSorted()).toEqual(['config.json', 'onnx', 'tokenizer.json'])
-    const gets = fixture.hub.requests.filter(({ method }) => method === 'GET')
-    expect(gets[0]?.path).toContain('tokenizer.json')
+  })
+
+  test('a snapshot is not taken for whole before the optional files are there', async () => {
+    const fixture = await storeFixture()
+    fixture.hub.files.set('tokenizer.json', { content: CONFIG.toReversed() })
+    fixture.hub.fail({ kind: 'slow', pieceBytes: 1 }, { method: 'GET', file: 'tokenizer.json' })
+    const spec = { ...fixture.spec, revision: fixture.hub.commit, optionalFiles: ['tokenizer.json'] }
+    const leaving = new AbortController()
+    const onProgress = ({ files }: FetchProgress) => void (files?.done === 2 && leaving.abort(new Error('left')))
+    await expect(fetchModel(spec, fixture.options, onProgress, leaving.signal)).rejects.toThrow('left')
+    fixture.hub.heal()
+    const files = await fetchModel(spec, fixture.options, ignore, never)
+    expect(files.source).toBe('hub')
+    expect(await readdir(files.dir)).toContain('tokenizer.json')
+  })
+
+  test('files come a few at a time, with the largest among the first, and progress counts them', async () => {
+    const fixture = await storeFixture()
+    const small = Array.from({ length: 6 }, (_, at) => `voices/${at}.bin`)
+    for (const [at, file] of small.entries()) fixture.hub.files.set(file, { content: CONFIG.with(0, at) })
+    fixture.hub.fail({ kind: 'slow', pieceBytes: WEIGHTS.byteLength }, { method: 'GET' })
+    const seen: FetchProgress[] = []
+    const spec = { ...fixture.spec, optionalFiles: small }
+    const fetching = fetchModel(spec, fixture.options, (progress) => seen.push(progress), never)
+    const begun = () => new Set(fixture.hub.requests.filter(({ method }) => method === 'GET').map(({ path }) => path))
+    await vi.waitFor(() => expect(fixture.hub.requestsFor('GET', FILE)).toHaveLength(2), 10_000)
+    await vi.waitFor(() => expect(begun().size).toBe(4 + 1), 10_000)
+    for (let file = 0; file < 8; file++) fixture.hub.release()
+    await fetching
+    expect(begun().size).toBe(8 + 1)
+    const done = seen.map(({ files }) => files?.done ?? 0)
+    expect(done).toEqual(done.toSorted((a, b) => a - b))
+    expect(seen.at(-1)?.files).toEqual({ done: 8, total: 8 })
+  })
+
+  test('one file that fails ends the others, and their parts stay for the next time', async () => {
+    const fixture = await storeFixture()
+    fixture.hub.fail({ kind: 'slow', pieceBytes: 1_000_000 }, { method: 'GET', file: FILE })
+    fixture.hub.fail({ kind: 'status', status: 403 }, { method: 'GET', file: 'config.json' })
+    fixture.hub.release()
+    await expect(fetchFrom(fixture)).rejects.toMatchObject({ code: 'model_not_found', message: /config\.json/ })
+    expect(await readdir(repo(fixture))).not.toContain('refs')
+    fixture.hub.heal()
+    expect(await fetchFrom(fixture)).toMatchObject({ source: 'hub' })
+  })
+
+  test('what it brought is used ever after without a request, online, pinned or offline', async () => {
+    const fixture = await storeFixture()
+    const spec = { ...fixture.spec, optionalFiles: ['missing.json'] }
+    await fetchModel(spec, fixture.options, ignore, never)
+    fixture.hub.requests.length = 0
+    for (const revision of ['main', fixture.hub.commit])
+      for (const offline of [false, true]) {
+        const files = await fetchModel({ ...spec, revision }, { ...fixture.options, offline }, ignore, never)
+        expect(files.source).toBe('cache')
+      }
+    expect(fixture.hub.requests).toEqual([])
   })
 
   test('is asked for uncompressed files', async () => {
@@ -506,13 +562,13 @@ describe('several at once', () => {
     const first = fetchModel(
       fixture.spec,
       fixture.options,
-      ({ bytes }) => void (bytes === 1_000_000 && leavesFirst.abort(new Error('first left'))),
+      ({ bytes }) => void (bytes === CONFIG.byteLength + 1_000_000 && leavesFirst.abort(new Error('first left'))),
       leavesFirst.signal,
     )
     const last = fetchModel(
       fixture.spec,
       fixture.options,
-      ({ bytes }) => void (bytes === 2_000_000 && leavesLast.abort(new Error('last left'))),
+      ({ bytes }) => void (bytes === CONFIG.byteLength + 2_000_000 && leavesLast.abort(new Error('last left'))),
       leavesLast.signal,
     )
     fixture.hub.release()
@@ -570,7 +626,7 @@ describe('several processes on one volume', () => {
     fixture.hub.fail({ kind: 'slow', pieceBytes: 1_000_000 }, { method: 'GET', file: FILE, times: 1 })
     const { child, lines } = startProcess(fixture)
     fixture.hub.release()
-    await readUntil(lines, /"bytes":1000000/)
+    await readUntil(lines, new RegExp(`"bytes":${CONFIG.byteLength + 1_000_000}\\b`))
     child.kill('SIGKILL')
     await once(child, 'exit')
     await fetchFrom(fixture)

@@ -32,6 +32,7 @@ async function setUp(broken: Record<string, string> = {}) {
       EMBEDDINGS_THREADS: '1',
       HF_ENDPOINT: hub.endpoint,
       HF_HOME: home,
+      HEARTH_HOME: home,
       ...env,
     })
   return { hub, home, start }

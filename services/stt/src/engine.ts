@@ -21,16 +21,18 @@ export function createEngine(options: EngineOptions): Engine<SpeechInput, Transc
 
 class SpeechEngine implements Engine<SpeechInput, Transcript> {
   readonly maxBatchSize: number
-  readonly warmupInputs: readonly [SpeechInput, ...SpeechInput[]] = [
-    { samples: murmur(1), language: null, exactTokens: 16 },
-    { samples: murmur(5), language: null, exactTokens: 16 },
-  ]
   readonly #options: EngineOptions
   #recogniser: Recogniser | undefined
 
   constructor(options: EngineOptions) {
     this.#options = options
     this.maxBatchSize = options.maxBatchSize
+  }
+
+  /** Where every window is of 30 s, a longer clip would only be the same shapes again. */
+  get warmupInputs(): readonly [SpeechInput, ...SpeechInput[]] {
+    const warm = (seconds: number): SpeechInput => ({ samples: murmur(seconds), language: null, exactTokens: 16 })
+    return this.#recogniser?.isFitted === true ? [warm(1), warm(5)] : [warm(1)]
   }
 
   async load(): Promise<void> {

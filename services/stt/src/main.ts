@@ -71,5 +71,7 @@ function murmur(): FormData {
   upload.set('file', new Blob([encodeWav({ samples, sampleRateHz })]), 'rehearsal.wav')
   // No voice would be found in it, and the engine not be asked.
   upload.set('vad_filter', 'false')
+  // One attempt: what is heard in a tone is not believed, and would be asked for again five times.
+  upload.set('temperature', '0')
   return upload
 }

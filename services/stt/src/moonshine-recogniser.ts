@@ -22,7 +22,7 @@ const LEAST_SAMPLES = 1600
 /** Throws when the files are not a Moonshine's. */
 export async function createMoonshine(files: SpeechModelFiles): Promise<Recogniser> {
   const model = await loadMoonshine(files)
-  return { hear: (batch, signal) => hear(model, batch, signal), close: () => model.close() }
+  return { isFitted: true, hear: (batch, signal) => hear(model, batch, signal), close: () => model.close() }
 }
 
 type Row = Tried & {

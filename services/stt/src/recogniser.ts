@@ -11,6 +11,8 @@ export type RecogniserOptions = SpeechModelFiles & {
 }
 
 export type Recogniser = {
+  /** Whether a short clip is heard as such, not as one of 30 s. */
+  readonly isFitted: boolean
   /** Output i belongs to input i. Rejects with the signal's reason between two steps. */
   hear(batch: readonly SpeechInput[], signal: AbortSignal): Promise<Transcript[]>
   close(): Promise<void>

@@ -30,7 +30,8 @@ const TRIAL_FRAMES = 100
 /** Throws when the files are not a Whisper's, and when a window is to be fitted that can not be. */
 export async function createWhisper(options: RecogniserOptions): Promise<Recogniser> {
   const loaded = await load(options)
-  return { hear: (batch, signal) => hear(loaded, batch, signal), close: () => loaded.model.close() }
+  const { model, isFitted } = loaded
+  return { isFitted, hear: (batch, signal) => hear(loaded, batch, signal), close: () => model.close() }
 }
 
 async function load(options: RecogniserOptions): Promise<Loaded> {

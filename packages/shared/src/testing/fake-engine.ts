@@ -35,6 +35,8 @@ export type FakeOptions = {
   readonly dropsLastRow?: boolean
   readonly closeHangs?: boolean
   readonly noWarmup?: boolean
+  /** The warm-up goes on until it is aborted. */
+  readonly longWarmup?: boolean
   /** `FakeControl.shared`: counters, and the gate of `wait`. */
   readonly shared?: SharedArrayBuffer
 }
@@ -46,7 +48,7 @@ export function createEngine(options: FakeOptions): Engine<FakeInput, FakeOutput
   let last: Float32Array | undefined
   return {
     maxBatchSize: options.maxBatchSize ?? 4,
-    warmupInputs: options.noWarmup ? [] : [fakeInput(1), fakeInput(1, 2, 3)],
+    warmupInputs: warmupInputs(options),
     load: () => load(options),
     run: async (batch, run) => {
       count(shared, 'runs')
@@ -67,6 +69,11 @@ export function createEngine(options: FakeOptions): Engine<FakeInput, FakeOutput
       if (options.closeHangs) for (;;);
     },
   }
+}
+
+function warmupInputs({ noWarmup, longWarmup }: FakeOptions): FakeInput[] {
+  if (noWarmup) return []
+  return longWarmup ? [{ ...fakeInput(1), do: 'wait-for-abort' }] : [fakeInput(1), fakeInput(1, 2, 3)]
 }
 
 async function load(options: FakeOptions): Promise<void> {

@@ -1,6 +1,7 @@
-/** A process that fetches one model: what two replicas on one volume are. Prints a line for each progress, then the result. */
+/** A process that fetches one model: what two replicas on one volume are. Prints a line for each progress, then the result or the error. */
 import * as z from 'zod'
 import { pino } from 'pino'
+import { toAppError } from '../errors.ts'
 import { fetchModel } from '../model-store.ts'
 
 const Arguments = z.object({
@@ -12,4 +13,9 @@ const Arguments = z.object({
 const { spec, cacheDir, endpoint } = Arguments.parse(JSON.parse(process.argv[2] ?? ''))
 const options = { cacheDir, endpoint, offline: false, demoDir: '', log: pino({ level: 'silent' }) }
 const print = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`)
-print(await fetchModel(spec, options, print, new AbortController().signal))
+try {
+  print(await fetchModel(spec, options, print, new AbortController().signal))
+} catch (error) {
+  const { code, message } = toAppError(error)
+  print({ code, message })
+}
