@@ -24,7 +24,10 @@ export const OPERATIONS: Theme = {
       id: 'ready',
       summary: 'Whether every model is warm',
       replies: {
-        200: { description: 'All are.', content: { 'application/json': ReadyReport } },
+        200: {
+          description: 'All are, or are to come with the first request.',
+          content: { 'application/json': ReadyReport },
+        },
         503: { description: 'Not yet, or no more: the same body.', content: { 'application/json': ReadyReport } },
       },
       errors: [],
