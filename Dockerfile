@@ -47,6 +47,8 @@ LABEL org.opencontainers.image.title="hearth-${SERVICE}" \
       org.opencontainers.image.description="Hearth, a self-hosted voice stack: the ${SERVICE} service" \
       org.opencontainers.image.licenses="MIT"
 ENV PATH=/usr/local/bin:/usr/bin:/bin NODE_ENV=production HF_HOME=/cache HEARTH_HOME=/data NODE_COMPILE_CACHE=/cache/compile-cache
+# What a model took goes back to the system when it is unloaded, as in scripts/stack.ts.
+ENV MALLOC_MMAP_THRESHOLD_=524288 MALLOC_TRIM_THRESHOLD_=524288
 COPY --from=dependencies /app /app
 COPY packages/shared /app/packages/shared
 COPY packages/hearing /app/packages/hearing

@@ -1,8 +1,9 @@
 /**
  * What a model costs in memory and what unloading gives back: resident megabytes of a service before its model is loaded, with it, and after
  * `DELETE /api/ps/{id}`, over several rounds. MiniLM's and Whisper's real shapes with random weights; speech with the folder that is given.
+ * `--plain` leaves the allocator as the system has it, which keeps more.
  *
- *   npm run bench -- unload [--kokoro <folder>] [--rounds 3]
+ *   npm run bench -- unload [--kokoro <folder>] [--rounds 3] [--plain]
  */
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -12,10 +13,11 @@ import { round, show } from './figures.ts'
 import { writeMiniLm } from './minilm-shape.ts'
 import { costOf, spawnNode } from './processes.ts'
 import { ROOT } from '../e2e/stack.ts'
+import { ALLOCATOR } from '../scripts/stack.ts'
 
 const { values } = parseArgs({
   args: process.argv.slice(2),
-  options: { kokoro: { type: 'string' }, rounds: { type: 'string', default: '3' } },
+  options: { kokoro: { type: 'string' }, rounds: { type: 'string', default: '3' }, plain: { type: 'boolean' } },
 })
 const FOLDER = join(import.meta.dirname, 'results/random-models')
 /** Memory that is given back goes in the background. */
@@ -26,6 +28,7 @@ type Row = Record<string, string | number>
 async function measure(service: string, model: string, dir: string): Promise<Row[]> {
   const prefix = service.toUpperCase()
   const env = {
+    ...(values.plain ? {} : ALLOCATOR),
     [`${prefix}_PORT`]: '0',
     [`${prefix}_PRELOAD`]: 'lazy',
     [`${prefix}_MODEL_DIR`]: dir,

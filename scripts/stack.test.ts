@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest'
 import { stackPorts } from './ports.ts'
-import { stackEnvironment } from './stack.ts'
+import { ALLOCATOR, stackEnvironment } from './stack.ts'
 
 const plan = { root: '/hearth', home: '/data', ports: stackPorts('9000') }
 
 test('every service gets its port and the orchestrator finds the others', () => {
   expect(stackEnvironment(plan, { PATH: '/bin', STT_PORT: '1', STT_URL: 'http://elsewhere' })).toEqual({
+    ...ALLOCATOR,
     PATH: '/bin',
     HEARTH_HOME: '/data',
     HF_HOME: '/data/hf-cache',

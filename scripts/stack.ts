@@ -27,9 +27,16 @@ export const dataFolder = (root: string, outside: NodeJS.ProcessEnv): string =>
 
 export const urlOf = (ports: StackPorts, name: ServiceName) => `http://127.0.0.1:${ports[name]}`
 
+/**
+ * For glibc's allocator: blocks of half a MiB and more come from the system and go back when they are freed. Left to itself it raises that
+ * limit to 32 MiB as it goes, keeps what a model took, and grows with each one that is loaded (docs/decisions/0018).
+ */
+export const ALLOCATOR = { MALLOC_MMAP_THRESHOLD_: '524288', MALLOC_TRIM_THRESHOLD_: '524288' } as const
+
 /** The settings of every service; they win over what the environment says, because the ports follow from `HEARTH_PORT`. */
 export function stackEnvironment({ ports, home }: StackPlan, outside: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return {
+    ...ALLOCATOR,
     ...outside,
     HEARTH_HOME: home,
     HF_HOME: outside['HF_HOME'] || join(home, 'hf-cache'),

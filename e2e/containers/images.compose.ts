@@ -66,7 +66,15 @@ describe.each(SERVICES)('the image of %s', (service) => {
     expect(config?.User).toBe('node')
     expect(config?.Labels['org.opencontainers.image.title']).toBe(`hearth-${service}`)
     const names = config?.Env.map((entry) => entry.split('=')[0])
-    expect(names?.toSorted()).toEqual(['HEARTH_HOME', 'HF_HOME', 'NODE_COMPILE_CACHE', 'NODE_ENV', 'PATH'])
+    expect(names?.toSorted()).toEqual([
+      'HEARTH_HOME',
+      'HF_HOME',
+      'MALLOC_MMAP_THRESHOLD_',
+      'MALLOC_TRIM_THRESHOLD_',
+      'NODE_COMPILE_CACHE',
+      'NODE_ENV',
+      'PATH',
+    ])
     const history = await docker(['history', '--no-trunc', '--format', '{{.CreatedBy}}', name])
     expect(history).not.toMatch(/token|password|secret|_authToken/i)
   })

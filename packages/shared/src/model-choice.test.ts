@@ -44,6 +44,8 @@ test.each([
   'org/model@',
   'org/model@a@b',
   '.hidden/x',
+  'org/a..b',
+  'org/a--b',
   'org/--x',
   `org/${'x'.repeat(100)}`,
   'org/mödel',

@@ -27,9 +27,7 @@ export async function* pullLines(
 ): AsyncGenerator<Uint8Array, void, void> {
   yield line({ status: 'pulling manifest' })
   const news = new Newest<FetchProgress>(EVERY_MS)
-  const leaving = new AbortController()
-  const until = AbortSignal.any([signal, leaving.signal])
-  const done = pull((progress) => news.push(progress), until).finally(() => news.end())
+  const done = pull((progress) => news.push(progress), signal).finally(() => news.end())
   done.catch(() => undefined)
   try {
     for (let read = await news.next(QUIET_MS); read !== 'ended'; read = await news.next(QUIET_MS))
@@ -39,8 +37,6 @@ export async function* pullLines(
     yield line({ status: 'success' })
   } catch (error) {
     yield line({ error: toAppError(error).message })
-  } finally {
-    leaving.abort(new DOMException('nobody reads of it any more', 'AbortError'))
   }
 }
 

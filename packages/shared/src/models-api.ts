@@ -101,7 +101,7 @@ function entryOf({ choice, status, expiresInMs }: Loaded, family: string) {
     name: id,
     model: id,
     size: bytes,
-    digest: revision ?? choice.revision,
+    digest: revision ?? (status.source === 'demo' ? '' : choice.revision),
     details: { ...details, parameter_size: '', quantization_level: '' },
     expires_at: isForEver ? FOR_EVER : new Date(Date.now() + expiresInMs).toISOString(),
     size_vram: 0,

@@ -105,6 +105,21 @@ test('a change of the model under fire fails no request, and no answer mixes two
   expect([seen[0]?.model, seen.at(-1)?.model]).toEqual(['org/first', 'org/second'])
 })
 
+test('a model that the hub does not give is not replaced by the demo, which comes only for who asks for it', async () => {
+  const { hub, start } = await setUp()
+  const { call, inState } = await start({ EMBEDDINGS_MODELS: 'org/second' })
+  await inState('ready')
+  await hub.close()
+  const refused = await call('/api/ps/org%2Fsecond', { method: 'POST' })
+  expect(refused).toMatchObject({ status: 503, body: { error: { code: 'model_failed' } } })
+  expect(refused.body.error.message).toContain("can't be reached")
+  const pulled = await call('/api/pull', postJson({ model: 'org/second', stream: false }))
+  expect(pulled).toMatchObject({ status: 503, body: { error: expect.stringContaining("can't be reached") } })
+  expect((await call('/v1/embeddings', embed())).body.model).toBe('org/first')
+  expect((await call('/api/ps/demo%2Fminilm', { method: 'POST' })).status).toBe(200)
+  expect((await call('/v1/embeddings', embed())).body.model).toBe('demo/minilm')
+})
+
 describe('damaged files', () => {
   /** Writes over what a file in the cache is a link to. */
   async function damage(home: string, file: string, content: string): Promise<void> {

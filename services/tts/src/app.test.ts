@@ -399,6 +399,14 @@ describe('lists', () => {
   })
 })
 
+test('the voices are told without loading a model that nobody has asked for yet', async () => {
+  let waits = 0
+  const model = { status: { ...STATUS, state: 'idle' as const }, submit: wordy, ready: async () => void waits++ }
+  const { app } = setUp(wordy, { model, voices: () => null })
+  expect(await (await app.request('/v1/audio/voices')).json()).toMatchObject({ voices: [{ id: 'af_known' }] })
+  expect(waits).toBe(0)
+})
+
 test('while the model loads, a request is held, and refused with the reason past the limit', async () => {
   const ready = async (): Promise<void> => {
     throw new AppError('model_loading', 'kokoro is loading', { retryAfterMs: 1000 })

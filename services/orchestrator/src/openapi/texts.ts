@@ -3,7 +3,7 @@ import { ERROR_CODES } from '@hearth/shared/errors'
 
 export const INTRODUCTION = `A self-hosted voice stack. Everything is at the orchestrator's address, \`http://localhost:8080\` unless it was moved; times are milliseconds, sounds are WAV or s16le mono.
 
-A request that comes while a model still loads is held for up to two minutes; then it gets 503 \`model_loading\` with a \`loading\` object beside \`error\`.`
+A request that comes while a model still loads is held for up to two minutes, or as long as it says (\`Prefer: wait=5\`, in seconds); then it gets 503 \`model_loading\` with a \`loading\` object beside \`error\`.`
 
 export const ACCESS = `With \`HEARTH_API_KEY\` set (16 characters at least, or \`HEARTH_API_KEY_FILE\`), every route but those marked open asks for \`Authorization: Bearer <key>\`, else 401 \`unauthorized\`; give curl
 \`-H "Authorization: Bearer $HEARTH_API_KEY"\`. Pages of other origins can't read answers unless \`HEARTH_ALLOWED_ORIGINS\` names them, separated by commas. The model services have no key: they listen on

@@ -32,7 +32,7 @@ const espeak: StandIn = {
   submit: async (input, signal) => ({ ...(await wordy(input, signal)), model: 'espeak-ng' }),
 }
 
-type Speaking = { model?: SlotModel<SpeechInput, Speech>; voices?: () => readonly string[] }
+type Speaking = { model?: SlotModel<SpeechInput, Speech>; voices?: () => readonly string[] | null }
 
 export function setUp(
   submit: Submit = wordy,
@@ -57,7 +57,7 @@ export function setUp(
       prepared: voices,
     }),
     standIn: espeak,
-    knownVoices: [],
+    knownVoices: ['af_known'],
     defaultVoice: 'af_heart',
     maxChars: 1000,
     phraseCacheBytes: 0,

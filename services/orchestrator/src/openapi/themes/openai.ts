@@ -196,7 +196,7 @@ const lists: Operation[] = [
 ]
 
 const DESCRIPTION = `One base URL, \`http://localhost:8080/v1\`, is enough for OpenAI's clients. Chat is answered here; everything else is passed on to the service that has it, piece by piece in both directions, and
-replies and errors are the service's own. Each service answers the same paths on its own port too: stt 8081, tts 8082, embeddings 8083.
+replies and errors are the service's own. Each service answers the same paths on its own port too: stt 8081, tts 8082, embeddings 8083. There it also loads, unloads and exchanges its model: docs/models.md.
 
 The whole time of the service is in \`server-timing\` under \`stt\`, \`tts\` or \`embeddings\`. \`Authorization\` and cookies are not passed on. A service that is away, or sends no byte for 150 s, is 503
 \`dependency_unavailable\` with its name in \`stage\`. An upload may be as large as \`STT_MAX_UPLOAD_BYTES\` (64 MiB), or \`ORCHESTRATOR_MAX_UPLOAD_BYTES\` if that is more.`

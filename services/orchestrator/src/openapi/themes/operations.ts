@@ -27,7 +27,10 @@ export const OPERATIONS: Theme = {
         'With `verbose` also what each model’s start took (bytes, seconds of download, load and warm-up, memory before and after), earlier starts, and the same of the other services.',
       query: z.object({ verbose: z.string().optional().describe('Any value, or none: `?verbose`.') }),
       replies: {
-        200: { description: 'All are.', content: { 'application/json': StackReport } },
+        200: {
+          description: 'All are, or are to come with the first request.',
+          content: { 'application/json': StackReport },
+        },
         503: { description: 'Not yet, or no more: the same body.', content: { 'application/json': StackReport } },
       },
       errors: [],
