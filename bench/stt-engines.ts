@@ -1,6 +1,6 @@
 /**
  * Speech engines at the real shapes with random weights, in turns in one process: Whisper by ours, with and without the fitted window, by
- * transformers.js's own pipeline and by whisper.cpp; Moonshine by ours and by transformers.js; and batches of four against one after the other.
+ * transformers.js's own pipeline and by whisper.cpp; Moonshine by ours and by transformers.js; and batches of four against one after the other. All in processor time.
  */
 import { join } from 'node:path'
 import { ggmlWhisper } from '@hearth/models/ggml-whisper'
@@ -45,7 +45,11 @@ export async function benchEngines(size: Size, { rounds, threads, cpp }: Options
     ...(cpp !== undefined && { cpp: whisperCpp({ program: cpp, model: await ggmlWhisper(FOLDER, size), threads }) }),
   }
   const rows = []
-  for (const clip of CLIPS) rows.push(await compare(size, clip, peers, rounds))
+  for (const clip of CLIPS) {
+    const row = await compare(size, clip, peers, rounds)
+    console.log(row) // a run that is broken off leaves something
+    rows.push(row)
+  }
   for (const { close } of Object.values(peers)) await close()
   return rows
 }
@@ -83,10 +87,12 @@ async function transformers(dir: string, threads: number): Promise<Peer> {
   }
 }
 
+/** Processor time, and not the clock's: on a machine that others use, only that tells two peers apart. */
 async function timed(work: () => Promise<unknown>): Promise<number> {
-  const start = performance.now()
+  const start = process.cpuUsage()
   await work()
-  return performance.now() - start
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1000
 }
 
 type Peers = Record<'whole' | 'fitted' | 'theirs' | 'moonshine' | 'theirMoonshine', Peer> & { readonly cpp?: Peer }

@@ -27,13 +27,11 @@ const { values } = parseArgs({
 })
 
 if (values.only === undefined || values.only === 'engines') {
-  const rows = []
   for (const size of ['tiny', 'base'] as const) {
     const rounds = Math.min(Number(values.rounds), size === 'base' ? 3 : Infinity)
     const options = { rounds, threads: Number(values.threads), cpp: values['whisper-cpp'] }
-    if ((values.size ?? size) === size) rows.push(...(await benchEngines(size, options)))
+    if ((values.size ?? size) === size) await show(`stt-engines-${size}`, await benchEngines(size, options))
   }
-  await show('stt-engines', rows)
 }
 
 if (values.only !== 'engines') {

@@ -1,6 +1,6 @@
 /** whisper.cpp as a peer: its own program on the same shapes and the same sound, by the times that it prints of itself. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -9,6 +9,8 @@ import type { Peer } from './peer.ts'
 
 const execute = promisify(execFile)
 const LIMIT_MS = 300_000
+/** Start, language, task, "no timestamps": counted one by one. */
+const PROMPT = 4
 
 /** One greedy pass over a window of 30 s, without fallbacks. Loading the model is left out, and so are tokens beyond the clip's: random words don't end. */
 export function whisperCpp({ program, model, threads }: { program: string; model: string; threads: number }): Peer {
@@ -19,15 +21,26 @@ export function whisperCpp({ program, model, threads }: { program: string; model
       try {
         const file = join(folder, 'clip.wav')
         await writeFile(file, encodeWav({ samples, sampleRateHz: 16_000 }))
+        const before = await childrenMs()
         const { stderr } = await execute(program, [...options, '-f', file], { timeout: LIMIT_MS })
         const ms = times(stderr)
-        return ms('mel') + ms('encode') + ms('prompt') + (tokens - 1) * ms('decode')
+        const clip = ms('mel') + ms('encode') + PROMPT * ms('batchd') + (tokens - 1) * ms('decode')
+        return (clip * ((await childrenMs()) - before)) / ms('total')
       } finally {
         await rm(folder, { recursive: true })
       }
     },
     close: async () => {},
   }
+}
+
+const TICK_MS = 10
+
+/** Processor time of the children that ended: `cutime` and `cstime` of Linux. The program tells its parts by the clock alone. */
+async function childrenMs(): Promise<number> {
+  const stat = await readFile('/proc/self/stat', 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return TICK_MS * (Number(fields[13]) + Number(fields[14]))
 }
 
 /** `encode time = 812.34 ms / 1 runs`: of one run, as `mel time = 5.1 ms`. */

@@ -13,7 +13,10 @@ const [FLOAT32, FLOAT16] = [0, 1] as const
 const VOCABULARY = 51_865
 /** The words before the special ones: those it names itself. */
 const WORDS = 50_257
-const POSITIONS = { encoder: 1500, decoder: 448 }
+/** It looks for the word that is a space. */
+const SPACE = 220
+/** The decoder has 448; random words never end, and are cut at half of these. */
+const POSITIONS = { encoder: 1500, decoder: 64 }
 const MELS = 80
 const BINS = 201
 
@@ -31,7 +34,7 @@ function encoded(shape: WhisperShape): Uint8Array {
   const sides = [POSITIONS.encoder, POSITIONS.decoder].flatMap((positions) => [positions, width, heads, layers])
   const filters = new Float32Array(MELS * BINS).fill(1 / BINS)
   const words = Array.from({ length: WORDS }, (_, id) => {
-    const text = Buffer.from(` t${id}`)
+    const text = Buffer.from(id === SPACE ? ' ' : ` t${id}`)
     return Buffer.concat([ints(text.length), text])
   })
   return Buffer.concat([
