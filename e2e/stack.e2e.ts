@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
 import { ErrorBody, GenerateReply } from '@hearth/shared/api'
-import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { portProblems } from '../scripts/ports.ts'

@@ -11,7 +11,7 @@ import { AppError } from './errors.ts'
 export type AccessOptions = {
   /** Sent by clients as `Authorization: Bearer <key>`. */
   apiKey?: Secret | undefined
-  /** Paths that need no key, beside the probes. */
+  /** Paths that need no key, beside the probes; `/web/*` is all of a folder. */
   openPaths?: readonly string[]
   /** Origins whose pages may call, such as `https://home.example`; `*` is every page there is. */
   allowedOrigins?: readonly string[]
@@ -22,9 +22,11 @@ const PROBES = ['/health', '/ready']
 /** Throws `unauthorized` before anything else is looked at. */
 export function requireKey({ apiKey, openPaths = [] }: AccessOptions): MiddlewareHandler {
   const open = new Set([...PROBES, ...openPaths])
+  const folders = openPaths.filter((path) => path.endsWith('/*')).map((path) => path.slice(0, -1))
+  const isOpen = (path: string) => open.has(path) || folders.some((folder) => path.startsWith(folder))
   const wanted = apiKey && digest(apiKey.reveal())
   return async function requireApiKey(c, next) {
-    if (wanted && !open.has(c.req.path) && !isKey(c.req.header('authorization'), wanted))
+    if (wanted && !isOpen(c.req.path) && !isKey(c.req.header('authorization'), wanted))
       throw new AppError('unauthorized', 'expected the API key as `Authorization: Bearer <key>`')
     await next()
   }

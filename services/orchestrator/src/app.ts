@@ -20,6 +20,8 @@ import type { Jobs } from './jobs/start-jobs.ts'
 import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
 import { addMemoryRoutes } from './memory-routes.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
+import type { PageFiles } from './web/page-files.ts'
+import { addPage } from './web/routes.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
   readonly version: string
@@ -38,9 +40,25 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   readonly jobs?: Omit<Jobs, 'close'> | undefined
   /** Shows the queue under /queues. */
   readonly dashboard?: boolean
+  /** For people who open the address in a browser. */
+  readonly page?: Promise<PageFiles>
   readonly maxUploadBytes: number
   /** Turns and chat replies at the same time; more are refused at once. */
   readonly maxTurns: number
+}
+
+/** Where to go from `/`. */
+const LINKS = {
+  generate: '/generate',
+  sessions: '/sessions',
+  memories: '/memories',
+  chat: '/v1/chat/completions',
+  models: '/v1/models',
+  docs: '/docs',
+  openapi: '/openapi.json',
+  health: '/health',
+  ready: '/ready',
+  metrics: '/metrics',
 }
 
 /** For a form's boundaries and other fields. */
@@ -54,24 +72,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   const admission = new Admission(options.maxTurns)
   const turns = new Turns()
 
-  app.get('/', (c) =>
-    c.json({
-      name: 'hearth',
-      version,
-      links: {
-        generate: '/generate',
-        sessions: '/sessions',
-        memories: '/memories',
-        chat: '/v1/chat/completions',
-        models: '/v1/models',
-        docs: '/docs',
-        openapi: '/openapi.json',
-        health: '/health',
-        ready: '/ready',
-        metrics: '/metrics',
-      },
-    }),
-  )
+  addPage(app, { welcome: { name: 'hearth', version, links: LINKS }, page: options.page })
   addGenerate(app, { ...options, admission, turns })
   addSessionRoutes(app, { ...options, turns })
   if (options.memory) addMemoryRoutes(app, { memory: options.memory, log })

@@ -31,6 +31,8 @@ import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createLanguageModels } from './stages/language-models.ts'
 import type { LanguageModels } from './stages/language-models.ts'
 import type { Prompt } from './stages/llm.ts'
+import { loadPage } from './web/page-files.ts'
+import { PAGE_PATHS } from './web/routes.ts'
 
 type ChatModel = Model<Prompt, Written, string>
 
@@ -67,8 +69,9 @@ async function main(): Promise<void> {
     send,
     jobs,
     dashboard: config.queue.dashboard,
+    page: loadPage(),
     isDraining: () => closing.signal.aborted,
-    access: { ...config.hearth, openPaths: OPEN_PATHS },
+    access: { ...config.hearth, openPaths: [...OPEN_PATHS, ...PAGE_PATHS] },
     ...config.orchestrator,
     maxUploadBytes: uploadLimit(config),
     log,

@@ -1,0 +1,109 @@
+/** How the system is: its models, its queue, whether it understands itself, and what the doctor finds. */
+import type { ModelStatus } from '@hearth/shared/api'
+import { byId, make } from './dom.ts'
+import { queueDepth } from './queue-depth.ts'
+import type { SelfTest } from './self-test.ts'
+import type { Finding } from './server.ts'
+import { duration } from './waterfall.ts'
+
+const STATES: Readonly<Record<ModelStatus['state'], string>> = {
+  idle: 'idle',
+  fetching: 'downloading',
+  loading: 'loading',
+  warming: 'warming up',
+  ready: 'ready',
+  failed: 'failed',
+  draining: 'stopping',
+  stopped: 'stopped',
+}
+const COMING = new Set<ModelStatus['state']>(['idle', 'fetching', 'loading', 'warming'])
+
+export const areReady = (models: readonly ModelStatus[]): boolean => models.every(({ state }) => state === 'ready')
+
+export function showModels(models: readonly ModelStatus[]): void {
+  byId('models', HTMLUListElement).replaceChildren(...models.map(modelItem))
+}
+
+function modelItem({
+  id,
+  state,
+  source,
+  progress,
+  loadMs,
+  secondInferenceMs,
+  warning,
+  error,
+}: ModelStatus): HTMLLIElement {
+  const item = make(
+    'li',
+    {},
+    make('span', {}, id),
+    make('span', { class: `state ${state}` }, stateWords(state, progress)),
+  )
+  if (COMING.has(state)) {
+    const share = progress && progress.totalBytes > 0 ? `${progress.bytes / progress.totalBytes}` : undefined
+    item.append(make('progress', { max: '1', value: share, 'aria-label': `${id}: ${STATES[state]}` }))
+  }
+  const facts = [
+    source === null
+      ? ''
+      : { demo: 'demo stand-in', hub: 'from the hub', cache: 'from the cache', local: 'local folder' }[source],
+    loadMs === null ? '' : `loaded in ${duration(loadMs)}`,
+    secondInferenceMs === null ? '' : `warm in ${duration(secondInferenceMs)}`,
+    error ?? warning ?? '',
+  ]
+  item.append(make('span', { class: 'soft' }, facts.filter(Boolean).join(' · ')))
+  return item
+}
+
+function stateWords(state: ModelStatus['state'], progress: ModelStatus['progress']): string {
+  if (state !== 'fetching' || !progress || progress.totalBytes === 0) return STATES[state]
+  return `${STATES[state]}, ${Math.round((progress.bytes / progress.totalBytes) * 100)} %`
+}
+
+export function showQueue(metrics: string): void {
+  const depth = queueDepth(metrics)
+  const words = depth
+    ? `Queue: ${depth.waiting} waiting, ${depth.active} running, ${depth.failed} failed`
+    : 'Queue: none, there is no Redis'
+  byId('queue', HTMLParagraphElement).textContent = words
+}
+
+export function showSelfTest({
+  said,
+  heard,
+  wordErrorRate,
+  firstByteMs,
+  speechMs,
+  hearingMs,
+  soundSeconds,
+}: SelfTest): void {
+  const facts = (title: string, value: string) => make('div', {}, make('dt', {}, title), make('dd', {}, value))
+  byId('self-test-result', HTMLDivElement).replaceChildren(
+    make('p', {}, 'Said ', make('q', {}, said), ', heard ', make('q', {}, heard), '.'),
+    make(
+      'dl',
+      { class: 'figures' },
+      facts('Word errors', `${Math.round(wordErrorRate * 100)} %`),
+      facts('First byte', duration(firstByteMs)),
+      facts('Voice', duration(speechMs)),
+      facts('Ear', duration(hearingMs)),
+      facts('Whole', duration(speechMs + hearingMs)),
+      facts('Sound', duration(soundSeconds * 1000)),
+    ),
+  )
+}
+
+const MARKS = { ok: '✓', warning: '!', failed: '✕', skipped: '–' } as const
+
+export function showFindings(findings: readonly Finding[]): void {
+  const item = ({ check, status, detail, remedy }: Finding) =>
+    make(
+      'li',
+      { class: status },
+      make('span', { class: 'mark', role: 'img', 'aria-label': status }, MARKS[status]),
+      make('span', {}, `${check}: ${detail}`),
+      ...(remedy ? [make('span', { class: 'soft' }, remedy)] : []),
+    )
+  byId('findings', HTMLUListElement).replaceChildren(...findings.map(item))
+}
