@@ -27,7 +27,6 @@ export const PAGE_POLICY = [
 
 const HEADERS = {
   'content-security-policy': PAGE_POLICY,
-  'cross-origin-opener-policy': 'same-origin',
   'permissions-policy': 'microphone=(self), camera=(), geolocation=()',
   'referrer-policy': 'no-referrer',
 }

@@ -9,7 +9,7 @@ type Shown = { entry: Entry; readonly item: HTMLLIElement; readonly text: HTMLEl
 
 const HINTS = {
   idle: {
-    button: 'Hold to talk, or tap to start and tap to send. The space bar does the same.',
+    button: 'Hold or tap to talk. The space bar works too.',
     free: 'Say something.',
   },
   hearing: { button: 'Listening', free: 'Listening' },

@@ -196,6 +196,9 @@ test('a broken connection ends what was growing', () => {
   const { texts, phases } = follow(started, caption('What'), created, words('Y'), { type: 'page.disconnected' })
   expect(texts.map(([, , state]) => state)).toEqual(['cut', 'cut'])
   expect(phases.at(-1)).toBe('idle')
+  expect(
+    follow({ type: 'page.typed', id: 'u1', text: 'Hi.' }, { type: 'page.disconnected' }).conversation.entries,
+  ).toMatchObject([{ text: 'Hi.', state: 'failed', note: 'The connection broke before this was answered.' }])
 })
 
 test('what was kept of a session stands as it was said', () => {

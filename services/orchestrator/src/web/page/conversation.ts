@@ -119,6 +119,8 @@ export function next(now: Conversation, event: ServerEvent | PageEvent): Step {
   }
 }
 
+const UNANSWERED = 'The connection broke before this was answered.'
+
 const only = (conversation: Conversation): Step => ({ conversation, effects: [] })
 
 const NEW: Omit<Entry, 'id'> = { role: 'user', text: '', state: 'growing', note: '', responseId: null, turn: null }
@@ -183,13 +185,15 @@ function reported(now: Conversation, responseId: string, turn: TurnReport): Step
   return { conversation: reply ? withEntry(now, reply.id, { turn }) : now, effects: [{ type: 'report', turn }] }
 }
 
-/** What was growing will not grow any more. */
-const settled = (now: Conversation): Conversation => ({
-  ...now,
-  entries: now.entries
+/** What was growing will not grow any more, and what was not answered yet will not be. */
+function settled(now: Conversation): Conversation {
+  const entries = now.entries
     .filter(({ state, text }) => state !== 'growing' || text !== '')
-    .map((entry) => (entry.state === 'growing' ? { ...entry, state: 'cut' } : entry)),
-})
+    .map((entry) => (entry.state === 'growing' ? { ...entry, state: 'cut' as const } : entry))
+  const last = entries.at(-1)
+  const settledNow = { ...now, entries }
+  return last?.role === 'user' ? withEntry(settledNow, last.id, { state: 'failed', note: UNANSWERED }) : settledNow
+}
 
 /** Kept exchanges have no ids of items any more. */
 function entriesOf({ user, reply }: { user: string; reply: string }, at: number): Entry[] {

@@ -29,19 +29,21 @@ export function setUpTabs(onShown: (name: string) => void): (name: string) => vo
   return (name) => choose(byId(`tab-${name}`, HTMLButtonElement))
 }
 
-/** Open beside the conversation where there is room; on a phone it covers it when asked for. Gives a function that opens it. */
+/**
+ * Open beside the conversation where there is room; on a phone it covers it when asked for. Until the reader says so, the style sheet decides.
+ * Gives a function that opens it.
+ */
 export function setUpDetails(): () => void {
+  const main = byId('main', HTMLElement)
   const details = byId('details', HTMLElement)
   const toggle = byId('details-toggle', HTMLButtonElement)
+  const tell = () => toggle.setAttribute('aria-expanded', String(details.checkVisibility()))
   const show = (isOpen: boolean) => {
-    details.hidden = !isOpen
-    toggle.setAttribute('aria-expanded', String(isOpen))
-    details.closest('main')?.classList.toggle('wide', !isOpen)
+    main.dataset['details'] = isOpen ? 'open' : 'closed'
+    tell()
   }
-  const narrow = matchMedia('(max-width: 860px)')
-  show(!narrow.matches)
-  narrow.addEventListener('change', () => show(!narrow.matches))
-  toggle.addEventListener('click', () => show(details.hidden !== false))
+  tell()
+  toggle.addEventListener('click', () => show(!details.checkVisibility()))
   return () => show(true)
 }
 

@@ -1,7 +1,9 @@
 /** A typed turn over POST /generate, for when there is no socket: its events as those of /v1/realtime, so that the page shows both alike. */
 import type { GenerateReply } from '@hearth/shared/api'
+import { eventsOf } from './event-stream.ts'
 import type { StreamedEvent } from './event-stream.ts'
 import type { ServerEvent } from './server-events.ts'
+import type { Server } from './server.ts'
 
 /** `turn` names the reply until the server does. */
 export async function* asServerEvents(
@@ -28,4 +30,30 @@ export async function* asServerEvents(
     yield { type: 'hearth.turn', response_id: turn, ...body, memories }
   }
   if (!isOver) yield done('failed', 'The connection broke off.')
+}
+
+export type TypedTurn = {
+  readonly text: string
+  readonly session: string
+  readonly user: string
+  readonly voice: string
+  readonly language: string
+}
+
+/** Holds the turn; rejects in the server's words when it refuses, and with the signal's reason. */
+export async function* generateTurn(
+  server: Server,
+  { voice, language, ...asked }: TypedTurn,
+  turn: string,
+  signal: AbortSignal,
+): AsyncGenerator<ServerEvent, void, void> {
+  const body = { ...asked, ...(voice !== '' && { voice }), ...(language !== '' && { language }) }
+  const reply = await server.post('generate', body, { headers: { accept: 'text/event-stream' }, signal })
+  yield* asServerEvents(eventsOf(piecesOf(reply.body)), turn)
+}
+
+/** By hand, as not every browser can iterate a stream. */
+async function* piecesOf(body: ReadableStream<Uint8Array<ArrayBuffer>> | null): AsyncGenerator<string, void, void> {
+  const reader = body?.pipeThrough(new TextDecoderStream()).getReader()
+  for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) yield piece.value
 }

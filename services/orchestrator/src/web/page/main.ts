@@ -1,7 +1,6 @@
 /** Wires the page: what the reader does to the conversation, and what comes of it to what is seen. */
 import type { ModelStatus } from '@hearth/shared/api'
 import type { Choices } from './client-events.ts'
-import type { Effect } from './conversation.ts'
 import { conversationView } from './conversation-view.ts'
 import { byId } from './dom.ts'
 import { askForKey, setUpDetails, setUpTabs, setUpTheme, showAdvice } from './frame.ts'
@@ -17,6 +16,7 @@ import type { SocketState } from './socket.ts'
 import { areReady, showFindings, showModels, showQueue, showSelfTest } from './system-view.ts'
 import { setUpTalkControl } from './talk-control.ts'
 import { Talk } from './talk.ts'
+import type { ShownEffect } from './talk.ts'
 import { showLatency, showWaterfall } from './timing-view.ts'
 
 const LOOK_AGAIN_MS = 5000
@@ -92,7 +92,7 @@ async function openSession(id: string): Promise<void> {
   const { user } = settings
   const kept = await server.sessions(user).catch(() => [])
   const isKept = kept.some((one) => one.id === id)
-  talk.open(isKept ? await server.history(user, id).catch(() => []) : [])
+  talk.begin(isKept ? await server.history(user, id).catch(() => []) : [])
 }
 
 async function changeMode(): Promise<void> {
@@ -102,7 +102,7 @@ async function changeMode(): Promise<void> {
   await talk.settle()
 }
 
-function tell(effect: Exclude<Effect, { type: 'play' | 'interrupt' | 'speech ended' }>): void {
+function tell(effect: ShownEffect): void {
   if (effect.type === 'report') showTurn(effect.turn)
   else if (effect.type === 'models') showStatus(effect.models)
   else if (effect.type === 'notice') notice(effect.text)
@@ -134,6 +134,7 @@ function showState(): void {
 }
 
 function stateOf(): [state: string, words: string] {
+  if (connection === 'elsewhere') return ['away', 'Goes on in another window']
   if (connection === 'away') return ['away', 'Offline, typing works']
   const coming = models.filter(({ state }) => state !== 'ready')
   if (coming.some(({ state }) => state === 'failed')) return ['away', 'A model has failed']

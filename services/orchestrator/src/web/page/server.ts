@@ -110,7 +110,7 @@ export class Server {
 }
 
 async function messageOf(response: Response): Promise<string> {
-  const body: ErrorBody | null = await response.json().catch(() => null)
+  const body = (await response.json().catch(() => null)) as ErrorBody | null
   return body?.error.message ?? `the server answered ${response.status}`
 }
 

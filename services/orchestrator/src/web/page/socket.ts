@@ -1,7 +1,8 @@
 /** The connection to /v1/realtime: opened at once, and again after it broke, with longer and longer pauses. */
 import type { ServerEvent } from './server-events.ts'
 
-export type SocketState = 'connecting' | 'open' | 'away'
+/** `elsewhere`: the conversation goes on in another window. */
+export type SocketState = 'connecting' | 'open' | 'away' | 'elsewhere'
 export type SocketOptions = {
   /** Asked before each attempt, as the session, the user or the key may have changed. */
   readonly address: () => { readonly url: URL; readonly protocols: readonly string[] }
@@ -9,6 +10,8 @@ export type SocketOptions = {
   readonly onEvent: (event: ServerEvent) => void
 }
 
+/** The server's word for it: two windows that both came back would take it from each other for ever. */
+const TAKEN_OVER = 4409
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 10_000
 /** Sound that is not sent by then is late anyway: 1 MB is 15 seconds of it. */
@@ -31,18 +34,8 @@ export class RealtimeSocket {
   /** Opens a new connection, and leaves the one there was. */
   connect(): void {
     this.close()
-    const { url, protocols } = this.#options.address()
     this.#options.onState('connecting')
-    const socket = new WebSocket(url, [...protocols])
-    this.#socket = socket
-    socket.addEventListener('open', () => {
-      this.#pauseMs = FIRST_PAUSE_MS
-      this.#options.onState('open')
-    })
-    socket.addEventListener('message', ({ data }) => this.#options.onEvent(JSON.parse(String(data)) as ServerEvent))
-    socket.addEventListener('close', () => {
-      if (this.#socket === socket) this.#again()
-    })
+    this.#dial()
   }
 
   /** False when the event was not sent. */
@@ -59,10 +52,27 @@ export class RealtimeSocket {
     socket?.close()
   }
 
+  #dial(): void {
+    const { url, protocols } = this.#options.address()
+    const socket = new WebSocket(url, [...protocols])
+    this.#socket = socket
+    socket.addEventListener('open', () => {
+      this.#pauseMs = FIRST_PAUSE_MS
+      this.#options.onState('open')
+    })
+    socket.addEventListener('message', ({ data }) => {
+      if (this.#socket === socket) this.#options.onEvent(JSON.parse(String(data)) as ServerEvent)
+    })
+    socket.addEventListener('close', ({ code }) => {
+      if (this.#socket !== socket) return
+      this.#socket = null
+      this.#options.onState(code === TAKEN_OVER ? 'elsewhere' : 'away')
+      if (code !== TAKEN_OVER) this.#again()
+    })
+  }
+
   #again(): void {
-    this.#socket = null
-    this.#options.onState('away')
-    this.#timer = setTimeout(() => this.connect(), this.#pauseMs)
+    this.#timer = setTimeout(() => this.#dial(), this.#pauseMs)
     this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_PAUSE_MS)
   }
 }

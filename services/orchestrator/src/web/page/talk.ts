@@ -6,32 +6,31 @@ import { appendAudio, sendSpeech, sendText, sessionUpdate, truncate } from './cl
 import type { Choices } from './client-events.ts'
 import { EMPTY, next } from './conversation.ts'
 import type { Conversation, Effect, PageEvent } from './conversation.ts'
-import { eventsOf } from './event-stream.ts'
-import { asServerEvents } from './generate-turn.ts'
+import { Ears } from './ears.ts'
+import type { EarsOptions } from './ears.ts'
+import { generateTurn } from './generate-turn.ts'
 import type { Wait } from './latency.ts'
-import { insecureAdvice, refusalAdvice } from './microphone-advice.ts'
-import type { Advice } from './microphone-advice.ts'
-import { Microphone } from './microphone.ts'
-import { decodePcm16, encodePcm16, loudness, WIRE_RATE_HZ } from './pcm.ts'
+import { decodePcm16, encodePcm16, WIRE_RATE_HZ } from './pcm.ts'
 import type { ServerEvent } from './server-events.ts'
-import type { Server } from './server.ts'
+import type { Exchange, Server } from './server.ts'
 import { wordsOf } from './server.ts'
 import { RealtimeSocket } from './socket.ts'
 import type { SocketState } from './socket.ts'
 import { openSound } from './sound.ts'
 import type { Sound } from './sound.ts'
+import type { Speaker } from './speaker.ts'
 import { press, release, RELEASED } from './talk-button.ts'
 import type { TalkStep } from './talk-button.ts'
 
-export type TalkView = {
+/** What is for the eyes. */
+export type ShownEffect = Exclude<Effect, { type: 'play' | 'interrupt' | 'speech ended' }>
+
+export type TalkView = Pick<EarsOptions, 'onLevel' | 'onAdvice'> & {
   readonly onConversation: (now: Conversation) => void
-  readonly onEffect: (effect: Exclude<Effect, { type: 'play' | 'interrupt' | 'speech ended' }>) => void
+  readonly onEffect: (effect: ShownEffect) => void
   readonly onConnection: (state: SocketState) => void
   readonly onRecording: (isRecording: boolean) => void
-  /** How loud the microphone is, 0 to 1. */
-  readonly onLevel: (level: number) => void
   readonly onWait: (wait: Wait) => void
-  readonly onAdvice: (advice: Advice) => void
 }
 
 export type TalkOptions = {
@@ -41,21 +40,19 @@ export type TalkOptions = {
   readonly place: () => { readonly session: string; readonly user: string }
 }
 
-/** The sound before the button was felt: a first syllable is often there. */
-const BEFORE_PRESS_CHUNKS = 5
 const NOTHING_TO_CANCEL = 'response_cancel_not_active'
 const GENERATE_LIMIT_MS = 120_000
 
 export class Talk {
   readonly #options: TalkOptions
   readonly #socket: RealtimeSocket
+  readonly #ears: Ears
   #now: Conversation = EMPTY
-  #sound: Promise<Sound | null> | null = null
-  #speaker: Sound['speaker'] | null = null
-  #microphone: Promise<Microphone | null> | null = null
+  #sound: Promise<Sound> | null = null
+  #speaker: Speaker | null = null
+  /** Sound that came before the speaker was there. */
+  #early: { readonly itemId: string; readonly samples: Float32Array<ArrayBuffer> }[] = []
   #button = RELEASED
-  #isRecording = false
-  #lastChunks: Float32Array[] = []
   /** Of all sound sent over this connection. */
   #sentMs = 0
   /** Since when somebody waits for a first sound. */
@@ -69,10 +66,15 @@ export class Talk {
       onState: (state) => this.#connected(state),
       onEvent: (event) => this.#take(event),
     })
+    this.#ears = new Ears({
+      ...options.view,
+      openSound: () => this.#open(),
+      onSound: (samples) => this.#append(samples),
+    })
   }
 
   /** Opens a conversation of its own, with what was said in it before. */
-  open(exchanges: readonly { user: string; reply: string }[]): void {
+  begin(exchanges: readonly Exchange[]): void {
     this.silence()
     this.#take({ type: 'page.opened', exchanges })
     this.#socket.connect()
@@ -94,12 +96,12 @@ export class Talk {
 
   type(text: string): void {
     this.silence()
-    void this.#openSound()
-    const id = `item_${crypto.randomUUID().replaceAll('-', '').slice(0, 24)}`
+    this.#open().catch((error: unknown) => this.#options.view.onEffect({ type: 'notice', text: wordsOf(error) }))
+    const id = `item_${crypto.getRandomValues(new Uint32Array(4)).join('')}`.slice(0, 32)
     this.#take({ type: 'page.typed', id, text })
     this.#waiting = { since: performance.now(), isSpoken: false }
     if (this.#socket.isOpen) for (const event of sendText(id, text)) this.#socket.send(event)
-    else void this.#generate(id, text)
+    else void this.#generate(`turn-of-${id}`, text)
   }
 
   /** After a choice was changed. Hands-free listens from now on. Gives whether there is a microphone for it. */
@@ -109,17 +111,14 @@ export class Talk {
     this.#record(false)
     this.#socket.send(sessionUpdate(this.#options.choices()))
     if (!isHandsFree) return true
-    const isThere = (await this.#openMicrophone()) !== null
+    const isThere = await this.#ears.open()
     this.#record(isThere && this.#options.choices().isHandsFree)
     return isThere
   }
 
   /** When nobody looks at the page and it does not listen by itself, the microphone is given back. */
   async rest(): Promise<void> {
-    if (this.#options.choices().isHandsFree || this.#button.isRecording) return
-    const microphone = await this.#microphone
-    this.#microphone = null
-    microphone?.close()
+    if (!this.#options.choices().isHandsFree && !this.#button.isRecording) await this.#ears.rest()
   }
 
   #address(): { url: URL; protocols: string[] } {
@@ -135,30 +134,36 @@ export class Talk {
     if (state === 'open') {
       this.#sentMs = 0
       this.#socket.send(sessionUpdate(this.#options.choices()))
-    } else if (state === 'away') this.#take({ type: 'page.disconnected' })
+    } else this.#take({ type: 'page.disconnected' })
     this.#options.view.onConnection(state)
   }
 
   #take(event: ServerEvent | PageEvent): void {
     if (event.type === 'error' && event.error.code === NOTHING_TO_CANCEL) return
-    const responseId = this.#now.responseId
-    const { conversation, effects } = next(this.#now, event)
-    const isChanged = conversation !== this.#now
+    const before = this.#now
+    const { conversation, effects } = next(before, event)
     this.#now = conversation
-    for (const effect of effects) this.#do(effect, event.type.startsWith('page.') ? responseId : null)
-    if (isChanged) this.#options.view.onConversation(conversation)
+    // A reply that the server has broken off itself, as it heard speech, need not be cancelled.
+    const cancelId = event.type.startsWith('page.') ? before.responseId : null
+    for (const effect of effects) this.#do(effect, cancelId)
+    if (conversation !== before) this.#options.view.onConversation(conversation)
   }
 
-  /** `cancelId`: a reply that the page has to end; the server has ended it itself when it heard speech. */
   #do(effect: Effect, cancelId: string | null): void {
-    if (effect.type === 'play') this.#speaker?.play(effect.itemId, decodePcm16(effect.audio))
+    if (effect.type === 'play') this.#play(effect.itemId, decodePcm16(effect.audio))
     else if (effect.type === 'interrupt') this.#interrupt(cancelId)
     else if (effect.type === 'speech ended')
       this.#waiting = { since: performance.now() - (this.#sentMs - effect.audioEndMs), isSpoken: true }
     else this.#options.view.onEffect(effect)
   }
 
+  #play(itemId: string, samples: Float32Array<ArrayBuffer>): void {
+    if (this.#speaker) this.#speaker.play(itemId, samples)
+    else if (this.#sound) this.#early.push({ itemId, samples })
+  }
+
   #interrupt(cancelId: string | null): void {
+    this.#early = []
     const heard = this.#speaker?.stop()
     if (cancelId !== null) this.#socket.send({ type: 'response.cancel' })
     if (heard) this.#socket.send(truncate(heard.itemId, heard.ms))
@@ -171,20 +176,19 @@ export class Talk {
   }
 
   async #start(): Promise<void> {
+    this.silence()
     this.#options.view.onRecording(true)
-    const microphone = await this.#openMicrophone()
-    if (microphone && this.#button.isRecording) {
+    const isThere = await this.#ears.open()
+    if (isThere && this.#button.isRecording) {
       this.#socket.send({ type: 'input_audio_buffer.clear' })
-      for (const chunk of this.#lastChunks) this.#append(chunk)
-      this.#record(true)
-    } else {
-      this.#button = RELEASED
-      this.#record(false)
+      return this.#record(true)
     }
+    this.#button = RELEASED
+    this.#record(false)
   }
 
   #send(): void {
-    const wasRecording = this.#isRecording
+    const wasRecording = this.#ears.isRecording
     this.#record(false)
     if (!wasRecording) return
     this.#waiting = { since: performance.now(), isSpoken: true }
@@ -192,26 +196,19 @@ export class Talk {
   }
 
   #record(isRecording: boolean): void {
-    this.#isRecording = isRecording
+    this.#ears.record(isRecording)
     this.#options.view.onRecording(isRecording)
     if (!this.#options.choices().isHandsFree) this.#take({ type: 'page.recording', isRecording })
-    if (!isRecording) this.#options.view.onLevel(0)
-  }
-
-  #onSound(samples: Float32Array): void {
-    if (this.#isRecording) {
-      this.#append(samples)
-      this.#options.view.onLevel(Math.min(1, loudness(samples) * 6))
-    } else this.#lastChunks = [...this.#lastChunks, samples].slice(-BEFORE_PRESS_CHUNKS)
   }
 
   #append(samples: Float32Array): void {
     if (this.#socket.send(appendAudio(encodePcm16(samples)))) this.#sentMs += (samples.length / WIRE_RATE_HZ) * 1000
   }
 
-  #openSound(): Promise<Sound | null> {
+  #open(): Promise<Sound> {
     this.#sound ??= openSound((isPlaying) => this.#playing(isPlaying)).then((sound) => {
-      this.#speaker = sound?.speaker ?? null
+      this.#speaker = sound.speaker
+      for (const { itemId, samples } of this.#early.splice(0)) sound.speaker.play(itemId, samples)
       return sound
     })
     return this.#sound
@@ -226,57 +223,19 @@ export class Talk {
     this.#take({ type: 'page.playing', isPlaying })
   }
 
-  /** Null, and advice for the reader, when there is none to have. */
-  #openMicrophone(): Promise<Microphone | null> {
-    this.#microphone ??= this.#askForMicrophone().then((microphone) => {
-      if (!microphone) this.#microphone = null
-      return microphone
-    })
-    return this.#microphone
-  }
-
-  async #askForMicrophone(): Promise<Microphone | null> {
-    if (!isSecureContext) {
-      this.#options.view.onAdvice(insecureAdvice(location))
-      return null
-    }
-    try {
-      const sound = await this.#openSound()
-      return sound && (await Microphone.open(sound.context, (samples) => this.#onSound(samples)))
-    } catch (error) {
-      this.#options.view.onAdvice(refusalAdvice(error instanceof Error ? error.name : String(error)))
-      return null
-    }
-  }
-
-  async #generate(id: string, text: string): Promise<void> {
-    const turn = `turn-of-${id}`
+  /** Without a socket. */
+  async #generate(turn: string, text: string): Promise<void> {
     const stop = new AbortController()
     this.#generating = stop
-    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(GENERATE_LIMIT_MS)])
     const { voice, language } = this.#options.choices()
-    const asked = { text, ...this.#options.place(), ...(voice && { voice }), ...(language && { language }) }
+    const asked = { text, ...this.#options.place(), voice, language }
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(GENERATE_LIMIT_MS)])
     try {
-      const init = { headers: { accept: 'text/event-stream' }, signal }
-      const { body } = await this.#options.server.post('generate', asked, init)
-      const pieces = piecesOf(body, signal)
-      for await (const event of asServerEvents(eventsOf(pieces), turn)) this.#take(event)
+      for await (const event of generateTurn(this.#options.server, asked, turn, signal)) this.#take(event)
     } catch (error) {
       const isStopped = stop.signal.aborted
       this.#take({ type: 'response.done', response: { id: turn, status: isStopped ? 'cancelled' : 'failed' } })
       if (!isStopped) this.#options.view.onEffect({ type: 'notice', text: wordsOf(error) })
     }
-  }
-}
-
-/** By hand, as not every browser can iterate a stream. */
-async function* piecesOf(
-  body: ReadableStream<Uint8Array<ArrayBuffer>> | null,
-  signal: AbortSignal,
-): AsyncGenerator<string, void, void> {
-  const reader = body?.pipeThrough(new TextDecoderStream()).getReader()
-  for (let piece = await reader?.read(); piece && !piece.done; piece = await reader?.read()) {
-    signal.throwIfAborted()
-    yield piece.value
   }
 }

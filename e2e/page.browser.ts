@@ -1,0 +1,315 @@
+/** The page in a real browser, over the real stack; where a conversation has to go just so, over a socket that the test speaks through. */
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { chromiumPath, DESKTOP, launch, openPage, PHONE } from './browser.ts'
+import { fakeRealtime, replyDone, replyEvents } from './fake-realtime.ts'
+import type { FakeRealtime } from './fake-realtime.ts'
+import { SERVICES } from '../scripts/stack.ts'
+import { startStack, untilTrue } from './stack.ts'
+import type { Stack } from './stack.ts'
+
+let stack: Stack
+let browser: Browser
+let url: string
+
+const appended = ({ sent }: FakeRealtime) => sent.filter(({ type }) => type === 'input_audio_buffer.append')
+
+describe.skipIf(chromiumPath === null)('the page', () => {
+  beforeAll(async () => {
+    ;[stack, browser] = await Promise.all([startStack(), launch('011.wav')])
+    await Promise.all(SERVICES.map((service) => stack.untilReady(service)))
+    url = `${stack.url.orchestrator}/`
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await stack?.stop()
+  })
+
+  async function withFake(options = DESKTOP): Promise<{ page: Page; realtime: FakeRealtime }> {
+    let realtime: FakeRealtime | undefined
+    const page = await openPage(browser, url, options, async (fresh) => {
+      realtime = await fakeRealtime(fresh)
+    })
+    if (!realtime) throw new Error('expected a socket')
+    await realtime.hears('session.update')
+    return { page, realtime }
+  }
+
+  const type = async (page: Page, text: string) => {
+    await page.getByLabel('Type a message').fill(text)
+    await page.getByLabel('Type a message').press('Enter')
+  }
+
+  describe('loads', () => {
+    test.each([
+      ['desktop', DESKTOP],
+      ['phone', PHONE],
+    ])('at the size of a %s without moving about, and without a bar to scroll sideways', async (_, size) => {
+      const { page } = await withFake(size)
+      await page.locator('#state[data-state="ready"]').waitFor()
+      const shift = await page.evaluate(
+        `new Promise((done) => {
+          let sum = 0
+          new PerformanceObserver((list) => { for (const entry of list.getEntries()) sum += entry.value }).observe({ type: 'layout-shift', buffered: true })
+          requestAnimationFrame(() => requestAnimationFrame(() => done(sum)))
+        })`,
+      )
+      expect(shift).toBeLessThan(0.01)
+      expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true)
+    })
+
+    test('in light or dark, as the system is, and then as the reader says, also the next time', async () => {
+      const { page } = await withFake({ ...DESKTOP, colorScheme: 'dark' } as typeof DESKTOP)
+      const paper = () => page.evaluate('getComputedStyle(document.body).backgroundColor')
+      const dark = await paper()
+      await page.getByRole('button', { name: 'Light or dark' }).click()
+      const light = await paper()
+      expect(light).not.toBe(dark)
+      await page.reload()
+      expect(await paper()).toBe(light)
+    })
+  })
+
+  describe('a typed turn', () => {
+    test('is shown, answered, spoken, and its time drawn', async () => {
+      const { page, realtime } = await withFake()
+      await type(page, 'Hello there.')
+      const item = await realtime.hears('conversation.item.create')
+      expect(item).toMatchObject({ item: { role: 'user', content: [{ text: 'Hello there.' }] } })
+      await realtime.hears('response.create')
+      realtime.say(...replyEvents('Good morning.', 0.4), replyDone(), {
+        type: 'hearth.turn',
+        response_id: 'r1',
+        turn: 't1',
+        timings: { firstAudioMs: 120, totalMs: 200 },
+        waterfall: [
+          { stage: 'llm', startMs: 0, durationMs: 100 },
+          { stage: 'tts', startMs: 100, durationMs: 100 },
+        ],
+        memories: [],
+        models: { stt: null, embeddings: null, llm: 'demo/chat', tts: 'demo/kokoro' },
+        degraded: [],
+      })
+      await page.locator('.entry.assistant.done', { hasText: 'Good morning.' }).waitFor()
+      await page.getByText('120 ms to first sound').waitFor()
+      expect(await page.locator('#waterfall .row').allInnerTexts()).toEqual(['Thinking\n100 ms', 'Speaking\n100 ms'])
+      await page.locator('#latency circle.typed').waitFor()
+    })
+
+    test('goes over POST /generate when there is no socket', async () => {
+      const noSocket = (page: Page) =>
+        page.addInitScript(
+          `window.WebSocket = class extends WebSocket { constructor(url, protocols) { super(String(url).replace('realtime', 'nothing'), protocols) } }`,
+        )
+      const page = await openPage(browser, url, DESKTOP, noSocket, /^WebSocket connection .* failed/)
+      await page.getByText('Offline, typing works').waitFor()
+      await type(page, 'My name is Anna.')
+      await page.locator('.entry.assistant.done').waitFor()
+      expect(await page.locator('.entry.assistant .text').innerText()).toContain('Anna')
+      await page.getByText('to first sound').waitFor()
+      expect(await page.locator('#waterfall .row').count()).toBeGreaterThan(2)
+    })
+  })
+
+  describe('a spoken turn', () => {
+    test('is recorded while the button is held, sent when it is let go, and captions grow', async () => {
+      const { page, realtime } = await withFake()
+      const button = page.locator('#talk')
+      await button.hover()
+      await page.mouse.down()
+      await realtime.hears('input_audio_buffer.append')
+      expect(await button.getAttribute('aria-pressed')).toBe('true')
+      await untilTrue(async () => appended(realtime).length > 15)
+      await page.mouse.up()
+      await realtime.hears('response.create')
+      const kinds = realtime.sent.map(({ type: kind }) => kind.replace(/^input_audio_buffer\./, ''))
+      expect(kinds.filter((kind, at) => kind !== kinds[at - 1])).toEqual([
+        'session.update',
+        'clear',
+        'append',
+        'commit',
+        'response.create',
+      ])
+      const delta = (text: string) => ({
+        type: 'conversation.item.input_audio_transcription.delta',
+        item_id: 'u1',
+        delta: text,
+      })
+      realtime.say({ type: 'input_audio_buffer.committed', item_id: 'u1' }, delta('How much '), delta('is ten'))
+      await page.locator('.entry.user.growing', { hasText: 'How much is ten' }).waitFor()
+      realtime.say({
+        type: 'conversation.item.input_audio_transcription.completed',
+        item_id: 'u1',
+        transcript: 'How much is ten minus seven?',
+      })
+      await page.locator('.entry.user.done', { hasText: 'minus seven?' }).waitFor()
+    })
+
+    test('sound is what the microphone heard, at 24 kHz', async () => {
+      const { page, realtime } = await withFake()
+      await page.locator('#talk').hover()
+      await page.mouse.down()
+      await untilTrue(async () => appended(realtime).length > 30)
+      await page.mouse.up()
+      const sound = Buffer.concat(appended(realtime).map(({ audio }) => Buffer.from(String(audio), 'base64')))
+      expect(Buffer.from(String(appended(realtime)[3]?.['audio']), 'base64')).toHaveLength(960 * 2)
+      const samples = new Int16Array(sound.buffer, sound.byteOffset, sound.length / 2)
+      expect(Math.max(...samples)).toBeGreaterThan(1000)
+    })
+
+    test('the space bar talks too, but not while somebody types', async () => {
+      const { page, realtime } = await withFake()
+      await page.getByLabel('Type a message').focus()
+      await page.keyboard.press('Space')
+      await page.locator('body').click({ position: { x: 400, y: 300 } })
+      await page.keyboard.down('Space')
+      await untilTrue(async () => appended(realtime).length > 15)
+      await page.keyboard.up('Space')
+      await realtime.hears('input_audio_buffer.commit')
+      expect(realtime.sent.filter(({ type: kind }) => kind === 'input_audio_buffer.commit')).toHaveLength(1)
+      expect(await page.getByLabel('Type a message').inputValue()).toBe(' ')
+    })
+
+    test('a tap starts and a tap sends, as for a screen reader’s click', async () => {
+      const { page, realtime } = await withFake()
+      await page.locator('#talk').focus()
+      await page.keyboard.press('Enter')
+      await realtime.hears('input_audio_buffer.append')
+      await page.keyboard.press('Enter')
+      await realtime.hears('input_audio_buffer.commit')
+      expect(await page.locator('#talk').getAttribute('aria-pressed')).toBe('false')
+    })
+
+    test('hands-free listens by itself, with the detection that was chosen', async () => {
+      const { page, realtime } = await withFake()
+      await page.getByText('Hands-free', { exact: true }).click()
+      await realtime.hears('input_audio_buffer.append')
+      const detection = () => JSON.stringify(realtime.sent.findLast(({ type: kind }) => kind === 'session.update'))
+      expect(detection()).toContain('server_vad')
+      await page.getByRole('tab', { name: 'Settings' }).click()
+      await page.getByLabel('you have finished').selectOption('when it sounds finished')
+      await untilTrue(async () => detection().includes('semantic_vad'))
+    })
+  })
+
+  describe('barge-in', () => {
+    test('speech stops the sound, and tells how much of it was heard', async () => {
+      const { page, realtime } = await withFake()
+      await type(page, 'Tell me a story.')
+      realtime.say(...replyEvents('Once upon a time.', 8))
+      await page.locator('#talk[data-phase="speaking"]').waitFor()
+      realtime.say({ type: 'input_audio_buffer.speech_started', audio_start_ms: 0, item_id: 'u9' })
+      const cut = await realtime.hears('conversation.item.truncate')
+      expect(cut).toMatchObject({ item_id: 'r1-item', content_index: 0 })
+      expect(cut['audio_end_ms']).toBeLessThan(7000)
+      await page.locator('.entry.assistant.cut').waitFor()
+      await page.locator('#talk[data-phase="hearing"]').waitFor()
+      expect(realtime.sent.some(({ type: kind }) => kind === 'response.cancel')).toBe(false)
+    })
+
+    test('a press of the button, Escape and the stop button cancel it', async () => {
+      const { page, realtime } = await withFake()
+      const ways = [
+        () => page.keyboard.press('Escape'),
+        () => page.getByText('Stop the reply').click(),
+        () => page.locator('#talk').click(),
+      ]
+      for (const [at, stop] of ways.entries()) {
+        const before = realtime.sent.length
+        realtime.say(...replyEvents('Once upon a time.', 8, `r${at}`))
+        await page.locator('#hint', { hasText: at === 0 ? 'Thinking' : 'Speaking' }).waitFor()
+        await stop()
+        await realtime.hears('response.cancel', before)
+        expect(await page.getByText('Stop the reply').isDisabled()).toBe(false)
+        realtime.say(replyDone(`r${at}`, 'cancelled'))
+        if (at === 0) await type(page, 'Go on.')
+      }
+    })
+
+    test('a reply that is heard to its end is not cut', async () => {
+      const { page, realtime } = await withFake()
+      await type(page, 'Say hello.')
+      realtime.say(...replyEvents('Hello.', 1), replyDone())
+      await page.locator('#talk[data-phase="speaking"]').waitFor()
+      await page.locator('#talk[data-phase="idle"]').waitFor()
+      realtime.say({ type: 'input_audio_buffer.speech_started', audio_start_ms: 0, item_id: 'u9' })
+      await page.locator('#talk[data-phase="hearing"]').waitFor()
+      expect(realtime.sent.some(({ type: kind }) => kind === 'conversation.item.truncate')).toBe(false)
+    })
+  })
+
+  test('comes back after the connection broke, but not when another window took the conversation', async () => {
+    const { page, realtime } = await withFake()
+    await realtime.close()
+    await untilTrue(async () => realtime.urls.length === 2)
+    expect(new Set(realtime.urls).size).toBe(1)
+    await page.locator('#state[data-state="ready"]').waitFor()
+    await realtime.close(4409)
+    await page.getByText('Goes on in another window').waitFor()
+    expect(realtime.urls).toHaveLength(2)
+  })
+
+  test('shows what is remembered, corrects it and forgets it', async () => {
+    const { page } = await withFake()
+    const body = JSON.stringify({ text: 'My favourite colour is green.', user: 'default' })
+    await fetch(`${url}generate`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    const memory = page.locator('#kept li', { hasText: 'favourite colour' })
+    await untilTrue(async () => {
+      await page.getByRole('tab', { name: 'Timing' }).click()
+      await page.getByRole('tab', { name: 'Memory' }).click()
+      return memory.first().isVisible()
+    })
+    await memory.getByRole('button', { name: 'Edit' }).click()
+    await page.getByLabel('Memory', { exact: true }).last().fill('My favourite colour is blue.')
+    await page.keyboard.press('Enter')
+    const changed = page.locator('#kept li', { hasText: 'colour is blue' })
+    await changed.waitFor()
+    await changed.getByRole('button', { name: 'Forget' }).click()
+    await changed.waitFor({ state: 'detached' })
+    expect(await memory.count()).toBe(0)
+  })
+
+  test('tests itself: the voice speaks and the ear understands', async () => {
+    const { page } = await withFake()
+    await page.getByRole('tab', { name: 'System' }).click()
+    await page.getByRole('button', { name: 'Run the self-test' }).click()
+    const result = page.locator('#self-test-result')
+    await result.getByText('Word errors').waitFor()
+    expect(await result.innerText()).toMatch(/Word errors\s+(?:0|12|13) %/)
+    await page.getByText(/Queue: \d+ waiting/).waitFor()
+  })
+
+  test('tells why there is no microphone on plain http; typing works, and is answered aloud', async () => {
+    const address = new URL(url)
+    address.hostname = 'hearth.test'
+    let realtime: FakeRealtime | undefined
+    const page = await openPage(browser, address.href, DESKTOP, async (fresh) => {
+      realtime = await fakeRealtime(fresh)
+    })
+    expect(await page.evaluate('isSecureContext')).toBe(false)
+    await page.locator('#talk').click()
+    const note = page.getByRole('note')
+    expect(await note.innerText()).toContain(`ssh -L 8080:localhost:${address.port} hearth.test`)
+    await note.getByRole('button').click()
+    await type(page, 'Hello.')
+    realtime?.say(...replyEvents('Hello to you.', 8))
+    await page.locator('#talk[data-phase="speaking"]').waitFor()
+    await page.keyboard.press('Escape')
+    expect(await realtime?.hears('conversation.item.truncate')).toMatchObject({ item_id: 'r1-item' })
+    await page.locator('#talk[data-phase="thinking"]').waitFor()
+  })
+
+  test('can be used with the keys alone', async () => {
+    const { page } = await withFake()
+    await page.getByRole('tab', { name: 'Timing' }).focus()
+    await page.keyboard.press('ArrowRight')
+    expect(await page.locator('#panel-memory').isVisible()).toBe(true)
+    await page.keyboard.press('End')
+    expect(await page.evaluate('document.activeElement.id')).toBe('tab-settings')
+    const unnamed = await page.evaluate(
+      `[...document.querySelectorAll('button, input, select, [role]')]
+        .filter((element) => element.checkVisibility() && !element.computedName && !element.getAttribute('aria-label') && !element.labels?.length && !element.textContent.trim() && !element.getAttribute('aria-labelledby')).map((element) => element.outerHTML)`,
+    )
+    expect(unnamed).toEqual([])
+  })
+})
