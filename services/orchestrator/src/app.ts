@@ -22,6 +22,9 @@ import { addMemoryRoutes } from './memory-routes.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
+  /** Shared with what else holds turns. */
+  readonly admission?: Admission
+  readonly turns?: Turns
   readonly version: string
   /** What `/ready` waits for: the language model that answers now. The other services tell of theirs. */
   readonly models: () => readonly ModelStatus[]
@@ -51,8 +54,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   const { version, log, metrics, models, isDraining, maxUploadBytes, access = {} } = options
   const maxBodyBytes = maxUploadBytes + FORM_BYTES
   const app = createApp({ service: 'orchestrator', models, isDraining, access, log, metrics, maxBodyBytes })
-  const admission = new Admission(options.maxTurns)
-  const turns = new Turns()
+  const { admission = new Admission(options.maxTurns), turns = new Turns() } = options
 
   app.get('/', (c) =>
     c.json({
@@ -63,6 +65,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
         sessions: '/sessions',
         memories: '/memories',
         chat: '/v1/chat/completions',
+        realtime: '/v1/realtime',
         models: '/v1/models',
         docs: '/docs',
         openapi: '/openapi.json',

@@ -13,7 +13,9 @@ import { serve } from '@hearth/shared/serve'
 import { chooseSpec, storeOptions } from '@hearth/shared/service-settings'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
+import { availableParallelism } from 'node:os'
 import packageFile from '../package.json' with { type: 'json' }
+import { Admission } from './admission.ts'
 import { createOrchestratorApp } from './app.ts'
 import { readOrchestratorConfig, uploadLimit } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
@@ -21,6 +23,8 @@ import { createStages } from './create-stages.ts'
 import spec from './model.json' with { type: 'json' }
 import { startJobs } from './jobs/start-jobs.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
+import { ModelWatch } from './realtime/model-watch.ts'
+import { RealtimeServer } from './realtime/realtime-server.ts'
 import { rehearse } from './rehearsal.ts'
 import { connectRedis } from './redis.ts'
 import { createReplicaSend } from './replica-send.ts'
@@ -31,6 +35,7 @@ import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createLanguageModels } from './stages/language-models.ts'
 import type { LanguageModels } from './stages/language-models.ts'
 import type { Prompt } from './stages/llm.ts'
+import { Turns } from './turns.ts'
 
 type ChatModel = Model<Prompt, Written, string>
 
@@ -40,6 +45,8 @@ const OPEN_PATHS = ['/v1/audio/voices', '/v1/audio/models']
 /** A replica that dies in a turn keeps its session from the others for that long. */
 const LEASE_MS = 5000
 const SUMMARY_LIMIT_MS = 20_000
+/** A turn that may be thrown away again begins only beside fewer others than that: half of the cores stay free. */
+const SPARE_TURNS = Math.max(1, Math.floor(availableParallelism() / 2))
 
 async function main(): Promise<void> {
   const config = readOrchestratorConfig()
@@ -57,26 +64,52 @@ async function main(): Promise<void> {
   const closing = new AbortController()
   let isRehearsed = false
 
+  const models = () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()]
+  const services = { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url }
+  const access = { ...config.hearth, openPaths: OPEN_PATHS }
+  const turns = new Turns()
+  const admission = new Admission(config.orchestrator.maxTurns)
   const app = createOrchestratorApp({
     version: packageFile.version,
+    turns,
+    admission,
     stages,
     memory: memory.book,
     sessions,
-    models: () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()],
-    services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
+    models,
+    services,
     send,
     jobs,
     dashboard: config.queue.dashboard,
     isDraining: () => closing.signal.aborted,
-    access: { ...config.hearth, openPaths: OPEN_PATHS },
+    access,
     ...config.orchestrator,
     maxUploadBytes: uploadLimit(config),
     log,
     metrics,
   })
+  const realtime = new RealtimeServer({
+    ...config.orchestrator,
+    ...config.realtime,
+    stages,
+    sessions,
+    turns,
+    admission,
+    access,
+    maxHistory: config.session.maxTurns,
+    createWatch: () => null,
+    mayGuess: () => admission.running < SPARE_TURNS,
+    models: new ModelWatch({ models, services: Object.values(services) }),
+    log,
+    metrics,
+  })
   const { port, host: hostname } = config.orchestrator
-  const onDrain = () => closing.abort()
+  const onDrain = () => {
+    closing.abort()
+    realtime.drain()
+  }
   const close = [
+    () => realtime.close(),
     () => sessions.close(),
     async () => jobs?.close(),
     () => llm.close(),
@@ -84,7 +117,7 @@ async function main(): Promise<void> {
     async () => stages.close(),
     () => memory.close(),
   ]
-  const server = await serve({ app, port, hostname, log, onDrain, close })
+  const server = await serve({ app, port, hostname, log, onDrain, close, upgrade: realtime.upgrade })
   await llm.start()
 
   const isReady = () => current().state === 'ready'
