@@ -23,8 +23,8 @@ const BLEND_STEPS = 512
 /** Output samples of one step: less than a millisecond of work for the usual rates. */
 const STEP_SAMPLES = 1024
 
-/** One kernel of `taps` coefficients for each of `phases` positions between two input samples, and one more to blend with. */
-type Kernel = {
+/** A low-pass filter for one ratio of rates: one kernel of `taps` coefficients for each of `phases` positions between two input samples, and one more to blend with. */
+export type Kernel = {
   readonly taps: number
   readonly phases: number
   readonly isExact: boolean
@@ -80,11 +80,11 @@ function* resampling(audio: Audio, toRateHz: number): Generator<void, Audio> {
   return { samples: output, sampleRateHz: toRateHz }
 }
 
-type Ratio = { readonly up: number; readonly down: number }
+export type Ratio = { readonly up: number; readonly down: number }
 type Part = { readonly output: Float32Array; readonly from: number; readonly to: number }
 
-/** Fills a part of the output. Output n lies at n * down / up input samples: a whole number of them, and a fraction that chooses the phase. */
-function filter(samples: Float32Array, { up, down }: Ratio, kernel: Kernel, { output, from, to }: Part): void {
+/** Fills a part of the output by resampling. Output n lies at n * down / up input samples: a whole number of them, and a fraction that chooses the phase. */
+export function filter(samples: Float32Array, { up, down }: Ratio, kernel: Kernel, { output, from, to }: Part): void {
   const { taps, phases, isExact, coefficients } = kernel
   for (let n = from; n < to; n++) {
     const position = n * down
@@ -113,7 +113,7 @@ function dot(samples: Float32Array, first: number, coefficients: Float32Array, o
 }
 
 /** A sinc under a Kaiser window whose stop band begins at the lower rate's Nyquist frequency; each row sums to 1. */
-function buildKernel(up: number, down: number): Kernel {
+export function buildKernel(up: number, down: number): Kernel {
   const lowerRate = Math.min(1, up / down) // in cycles per input sample, as is the cut-off
   const cutoff = lowerRate * (0.5 - TRANSITION / 2)
   const halfWidth = ZERO_CROSSINGS / lowerRate
@@ -155,7 +155,7 @@ function besselI0(x: number): number {
   return sum
 }
 
-function greatestCommonDivisor(a: number, b: number): number {
+export function greatestCommonDivisor(a: number, b: number): number {
   return b === 0 ? a : greatestCommonDivisor(b, a % b)
 }
 

@@ -28,6 +28,8 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   readonly version: string
   /** What `/ready` waits for: the language model that answers now. The other services tell of theirs. */
   readonly models: () => readonly ModelStatus[]
+  /** Also told by `/ready`, which does not wait for them. */
+  readonly optionalModels?: () => readonly ModelStatus[]
   /** Base addresses of the model services, whose `/v1/*` is also here. */
   readonly services: GatewayOptions['services']
   /** How to reach them. */
@@ -51,9 +53,10 @@ const FORM_BYTES = 16_384
 
 /** The service as a Hono app, without a server. */
 export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv> {
-  const { version, log, metrics, models, isDraining, maxUploadBytes, access = {} } = options
+  const { version, log, metrics, models, optionalModels, isDraining, maxUploadBytes, access = {} } = options
+  const told = () => [...models(), ...(optionalModels?.() ?? []).map((model) => ({ ...model, optional: true }))]
   const maxBodyBytes = maxUploadBytes + FORM_BYTES
-  const app = createApp({ service: 'orchestrator', models, isDraining, access, log, metrics, maxBodyBytes })
+  const app = createApp({ service: 'orchestrator', models: told, isDraining, access, log, metrics, maxBodyBytes })
   const { admission = new Admission(options.maxTurns), turns = new Turns() } = options
 
   app.get('/', (c) =>

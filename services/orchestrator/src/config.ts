@@ -124,6 +124,14 @@ export const SECTIONS = {
     maxTokens: int({ min: 1, max: 4096 }).default(160),
     threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
   }),
+  /** The model that hears whether somebody's turn is over. */
+  turn: z.object({
+    /** Another model of the hub with the same file. */
+    model: text().optional(),
+    revision: text().optional(),
+    /** A folder with the model's file, instead of the cache and the hub. */
+    modelDir: text().optional(),
+  }),
   hearth: z.object({
     home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
     /** Asked of every request but the probes and the list of voices, once it is set. */

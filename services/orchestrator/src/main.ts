@@ -13,7 +13,6 @@ import { serve } from '@hearth/shared/serve'
 import { chooseSpec, storeOptions } from '@hearth/shared/service-settings'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
-import { availableParallelism } from 'node:os'
 import packageFile from '../package.json' with { type: 'json' }
 import { Admission } from './admission.ts'
 import { createOrchestratorApp } from './app.ts'
@@ -23,13 +22,13 @@ import { createStages } from './create-stages.ts'
 import spec from './model.json' with { type: 'json' }
 import { startJobs } from './jobs/start-jobs.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
-import { ModelWatch } from './realtime/model-watch.ts'
-import { RealtimeServer } from './realtime/realtime-server.ts'
 import { rehearse } from './rehearsal.ts'
 import { connectRedis } from './redis.ts'
 import { createReplicaSend } from './replica-send.ts'
 import { createSummariser } from './session-summary.ts'
 import { Sessions } from './sessions.ts'
+import { startEars } from './start-ears.ts'
+import { startRealtime } from './start-realtime.ts'
 import { startMemory } from './start-memory.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createLanguageModels } from './stages/language-models.ts'
@@ -45,8 +44,6 @@ const OPEN_PATHS = ['/v1/audio/voices', '/v1/audio/models']
 /** A replica that dies in a turn keeps its session from the others for that long. */
 const LEASE_MS = 5000
 const SUMMARY_LIMIT_MS = 20_000
-/** A turn that may be thrown away again begins only beside fewer others than that: half of the cores stay free. */
-const SPARE_TURNS = Math.max(1, Math.floor(availableParallelism() / 2))
 
 async function main(): Promise<void> {
   const config = readOrchestratorConfig()
@@ -59,6 +56,7 @@ async function main(): Promise<void> {
   const send = createReplicaSend()
   const memory = startMemory(config, llm, send, log)
   const stages = createStages(config, { memory: memory.stage, llm, queue: jobs?.queue, send, log })
+  const ears = startEars(config, log, metrics)
   const sessions = createSessions(config, llm, log)
   const current = () => llm.status
   const closing = new AbortController()
@@ -78,6 +76,7 @@ async function main(): Promise<void> {
     sessions,
     models,
     services,
+    optionalModels: ears.models,
     send,
     jobs,
     dashboard: config.queue.dashboard,
@@ -88,18 +87,15 @@ async function main(): Promise<void> {
     log,
     metrics,
   })
-  const realtime = new RealtimeServer({
-    ...config.orchestrator,
-    ...config.realtime,
+  const realtime = startRealtime(config, {
     stages,
     sessions,
     turns,
     admission,
     access,
-    maxHistory: config.session.maxTurns,
-    createWatch: () => null,
-    mayGuess: () => admission.running < SPARE_TURNS,
-    models: new ModelWatch({ models, services: Object.values(services) }),
+    ears,
+    models,
+    services,
     log,
     metrics,
   })
@@ -116,6 +112,7 @@ async function main(): Promise<void> {
     () => chat.close(),
     async () => stages.close(),
     () => memory.close(),
+    () => ears.close(),
   ]
   const server = await serve({ app, port, hostname, log, onDrain, close, upgrade: realtime.upgrade })
   await llm.start()

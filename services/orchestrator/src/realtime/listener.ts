@@ -3,7 +3,8 @@ import { AppError, toAppError } from '@hearth/shared/errors'
 import type { Heard, SpeechToText } from '../stages/stt.ts'
 import { readSound, rateOf, SoundIn, wavOf } from './sound-in.ts'
 import type { SessionConfig } from './session-config.ts'
-import type { SessionEvent } from './session-state.ts'
+import type { SessionEvent, Utterance } from './session-state.ts'
+import type { Caption, Captions } from './captions.ts'
 
 export type Speech = Extract<SessionEvent, { type: 'speech' }>
 
@@ -18,6 +19,7 @@ export type CreateWatch = (config: SessionConfig) => Watch | null
 export type ListenerOptions = {
   readonly stt: SpeechToText
   readonly createWatch: CreateWatch
+  readonly captions: Captions | undefined
   readonly config: () => SessionConfig
   readonly tell: (event: SessionEvent) => void
   readonly onTrouble: (error: AppError) => void
@@ -39,6 +41,7 @@ export class Listener {
   #watch: Looking | null = null
   #watching: Promise<void> = Promise.resolve()
   #unheardMs = 0
+  #captioned: { readonly itemId: string; readonly caption: Caption } | null = null
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -144,6 +147,28 @@ export class Listener {
     } catch (error) {
       if (!this.#options.signal.aborted) this.#options.onTrouble(toAppError(error))
     }
+  }
+
+  /** Shows what the utterance says while it grows; null when nobody speaks. */
+  caption(utterance: Utterance | null): void {
+    if (utterance?.itemId !== this.#captioned?.itemId) this.#captionAnew(utterance)
+    const shown = this.#captioned
+    if (shown && utterance) shown.caption.grow((this.#sound.totalMs - utterance.startMs) / 1000)
+  }
+
+  #captionAnew(utterance: Utterance | null): void {
+    this.#captioned?.caption.end()
+    this.#captioned = null
+    const { captions, config, tell } = this.#options
+    const { transcription } = config()
+    if (!captions || !transcription || !utterance) return
+    const { itemId, startMs } = utterance
+    const caption = captions.begin({
+      wav: () => wavOf(this.#sound.between(startMs, this.#sound.totalMs), this.#sound.rateHz),
+      ...(transcription.language && { language: transcription.language }),
+      onDelta: (delta) => tell({ type: 'caption', delta }),
+    })
+    this.#captioned = { itemId, caption }
   }
 
   /** While nobody speaks, only what padding may reach back to is kept. */

@@ -52,7 +52,8 @@ export class ModelWatch {
   }
 }
 
-const isReady = (models: readonly ModelStatus[]): boolean => models.every(({ state }) => state === 'ready')
+const isReady = (models: readonly ModelStatus[]): boolean =>
+  models.every(({ state, optional }) => optional || state === 'ready')
 
 /** A service that does not answer yet is one model of unknown name that is still to come. */
 async function statusesOf(base: string): Promise<readonly ModelStatus[]> {

@@ -2,19 +2,25 @@
 import type { ClientEventOf } from './client-events.ts'
 import type { Item } from './items.ts'
 import { playedMs } from './response-output.ts'
-import { beginResponse, breakOff } from './session-response.ts'
+import { beginResponse, breakOff, resume } from './session-response.ts'
 import { heardText } from './items.ts'
 import { addItem } from './session-items.ts'
 import { newId, refuse, send, step, steps, tellFault, withItem } from './session-state.ts'
 import type { Effect, SessionEvent, SessionState, Step } from './session-state.ts'
 
-type Heard = Extract<SessionEvent, { type: 'heard' }>
+type Heard = Omit<Extract<SessionEvent, { type: 'heard' }>, 'type'>
 type Unheard = Extract<SessionEvent, { type: 'unheard' }>
 
 /** Speech to text needs that much. */
 const LEAST_MS = 100
 /** More attempts to answer before the end of an utterance are not worth their work. */
 const MOST_GUESSES = 3
+/** Less is no word. */
+const LEAST_SPEECH_MS = 150
+/** Of semantic_vad, before speech. */
+const PADDING_MS = 300
+/** What is heard after the last speech. */
+const TAIL_MS = 300
 
 export function commitSound(state: SessionState, event: ClientEventOf<'input_audio_buffer.commit'>): Step {
   const { receivedMs, fromMs } = state.sound
@@ -24,8 +30,9 @@ export function commitSound(state: SessionState, event: ClientEventOf<'input_aud
     return refuse(state, event.event_id, 'input_audio_buffer_commit_empty', message)
   }
   const [id, counted] = state.utterance ? [state.utterance.itemId, state] : newId(state, 'item')
-  const taken = takeSound(counted, id, fromMs, receivedMs)
-  return step(taken.state, ...taken.effects, { type: 'listen-anew' })
+  const taken = takeSound(counted, id, receivedMs)
+  const hear = { type: 'hear', itemId: id, fromMs, toMs: receivedMs } as const
+  return step(taken.state, ...taken.effects, hear, { type: 'listen-anew' })
 }
 
 export function clearSound(state: SessionState): Step {
@@ -40,8 +47,8 @@ export function clearSound(state: SessionState): Step {
   )
 }
 
-/** The sound between becomes an item of the user. */
-function takeSound(state: SessionState, id: string, fromMs: number, toMs: number): Step {
+/** The sound up to there becomes an item of the user. */
+function takeSound(state: SessionState, id: string, toMs: number): Step {
   const item: Item = { id, type: 'message', role: 'user', status: 'completed', text: null, isSound: true }
   const previous_item_id = state.items.at(-1)?.id ?? null
   const taken = { ...state, utterance: null, sound: { ...state.sound, fromMs: toMs } }
@@ -49,21 +56,20 @@ function takeSound(state: SessionState, id: string, fromMs: number, toMs: number
     taken,
     (last) => step(last, send({ type: 'input_audio_buffer.committed', item_id: id, previous_item_id })),
     (last) => addItem(last, item),
-    (last) => step(last, { type: 'hear', itemId: id, fromMs, toMs }),
   )
 }
 
 export function takeSpeech(
   state: SessionState,
-  { what, atMs }: Extract<SessionEvent, { type: 'speech' }>,
+  { what, atMs, speechMs }: Extract<SessionEvent, { type: 'speech' }>,
   nowMs: number,
 ): Step {
   if (!state.config.turnDetection) return step(state)
   if (what === 'started') return started(state, atMs, nowMs)
   if (!state.utterance) return step(state)
-  if (what === 'paused') return paused(state)
+  if (what === 'paused') return paused(state, atMs)
   if (what === 'resumed') return step(state, { type: 'forget-guess' })
-  return stopped(state, atMs)
+  return stopped(state, atMs, speechMs)
 }
 
 function started(state: SessionState, atMs: number, nowMs: number): Step {
@@ -100,28 +106,45 @@ function interrupt(state: SessionState, nowMs: number): Step {
   return step(withItem(cut, { ...item, status: 'incomplete', text }), ...broken.effects)
 }
 
-function paused(state: SessionState): Step {
-  const { utterance, response, config, sound } = state
+function paused(state: SessionState, toMs: number): Step {
+  const { utterance, response, config } = state
   if (!utterance || response || utterance.guesses >= MOST_GUESSES) return step(state)
   if (config.type === 'transcription' || !config.turnDetection?.create_response) return step(state)
   const { itemId, startMs: fromMs, guesses } = utterance
-  const guess: Effect = { type: 'guess', itemId, fromMs, toMs: sound.receivedMs }
+  const guess: Effect = { type: 'guess', itemId, fromMs, toMs }
   return step({ ...state, utterance: { ...utterance, guesses: guesses + 1 } }, guess)
 }
 
-function stopped(state: SessionState, atMs: number): Step {
+function stopped(state: SessionState, atMs: number, speechMs: number): Step {
   const { utterance, config } = state
   if (!utterance) return step(state)
   const { itemId, startMs } = utterance
   const toMs = Math.min(Math.max(atMs, startMs), state.sound.receivedMs)
   const told = send({ type: 'input_audio_buffer.speech_stopped', audio_end_ms: Math.round(toMs), item_id: itemId })
   const answers = config.type === 'realtime' && config.turnDetection?.create_response !== false
+  if (answers && isNoise(state, speechMs))
+    return steps(
+      state,
+      (last) => step(last, told),
+      (last) => takeSound(last, itemId, toMs),
+      (last) => takeHeard(last, { itemId, text: '', seconds: (toMs - startMs) / 1000 }),
+      resume,
+    )
+  // The silence that ended it has no words.
+  const hear = { type: 'hear', itemId, fromMs: startMs, toMs: Math.min(toMs, startMs + speechMs + TAIL_MS) } as const
   return steps(
     state,
     (last) => step(last, told),
-    (last) => takeSound(last, itemId, startMs, toMs),
+    (last) => takeSound(last, itemId, toMs),
+    (last) => step(last, hear),
     (last) => (answers ? answer(last, itemId) : step(last)),
   )
+}
+
+/** Too short for a word, and it broke off a reply: a cough, a knock. */
+function isNoise({ interrupted, config }: SessionState, speechMs: number): boolean {
+  const paddingMs = config.turnDetection?.type === 'server_vad' ? config.turnDetection.prefix_padding_ms : PADDING_MS
+  return interrupted !== null && speechMs - paddingMs < LEAST_SPEECH_MS
 }
 
 /** Keeps what was broken off: if nothing was said, it goes on. */

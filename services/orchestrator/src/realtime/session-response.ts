@@ -88,6 +88,8 @@ export function breakOff(state: SessionState, reason: 'turn_detected' | 'client_
 export function takeNews(state: SessionState, responseId: string, news: TurnNews, nowMs: number): Step {
   const { response } = state
   if (response?.id !== responseId) return step(state)
+  if (!response.isTold && news.type !== 'transcript')
+    return steps(state, announce, (told) => takeNews(told, responseId, news, nowMs))
   switch (news.type) {
     case 'transcript':
       return takeTranscript(state, response, news.text)
@@ -106,7 +108,7 @@ export function takeNews(state: SessionState, responseId: string, news: TurnNews
     }
     default: {
       const end = (last: SessionState) => finish(last, { status: 'failed', error: news.fault }, undefined, nowMs)
-      return steps(state, announce, end)
+      return end(state)
     }
   }
 }
@@ -128,9 +130,9 @@ function announce(state: SessionState): Step {
 }
 
 /** Nobody spoke after all: what was broken off goes on from where it was heard to. */
-function resume(state: SessionState): Step {
-  const { interrupted, items } = state
-  if (!interrupted) return step(state)
+export function resume(state: SessionState): Step {
+  const { interrupted, items, response } = state
+  if (!interrupted || response) return step(state)
   const at = items.findIndex(({ id }) => id === interrupted.itemId)
   const item = items[at]
   const isLast = !items.slice(at + 1).some((one) => one.type === 'message' && one.role === 'user' && one.text !== '')

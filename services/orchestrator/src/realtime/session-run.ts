@@ -7,6 +7,7 @@ import type { EnteredSession } from '../sessions.ts'
 import type { Exchange } from '../turn-events.ts'
 import { requireVoice } from '../require-voice.ts'
 import type { ClientEvent } from './client-events.ts'
+import type { Captions } from './captions.ts'
 import { faultOf } from './fault.ts'
 import { Listener } from './listener.ts'
 import type { CreateWatch } from './listener.ts'
@@ -22,6 +23,7 @@ import type { TurnPlace, TurnRunOptions } from './turn-run.ts'
 
 export type SessionRunOptions = TurnRunOptions & {
   readonly createWatch: CreateWatch
+  readonly captions?: Captions
   /** Whether the machine has time for work that may be thrown away. */
   readonly mayGuess: () => boolean
   readonly setTimer?: SetTimer
@@ -73,6 +75,7 @@ export class SessionRun {
     this.#listener = new Listener({
       stt: options.stages.stt,
       createWatch: options.createWatch,
+      captions: options.captions,
       config: () => this.#state.config,
       tell: (event) => this.#take(event),
       onTrouble: (error) => this.#warn(error),
@@ -152,7 +155,7 @@ export class SessionRun {
     if (!config.turnDetection) return
     if (!utterance) this.#listener.forgetSilence()
     else if (sound.receivedMs - utterance.startMs > LONGEST_UTTERANCE_MS) {
-      this.#take({ type: 'speech', what: 'stopped', atMs: sound.receivedMs })
+      this.#take({ type: 'speech', what: 'stopped', atMs: sound.receivedMs, speechMs: LONGEST_UTTERANCE_MS })
       this.#listener.listenAnew()
     }
   }
@@ -162,6 +165,7 @@ export class SessionRun {
     const { state, effects } = next(this.#state, event, now())
     this.#state = state
     for (const effect of effects) this.#do(effect)
+    this.#listener.caption(state.utterance)
   }
 
   #do(effect: Effect): void {

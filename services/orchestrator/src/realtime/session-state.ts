@@ -89,6 +89,8 @@ export type SessionEvent =
       readonly what: 'started' | 'paused' | 'resumed' | 'stopped'
       /** In the sound that came. */
       readonly atMs: number
+      /** How much of the utterance was speech, up to its last word. */
+      readonly speechMs: number
     }
   /** More of what the speaker is saying. */
   | { readonly type: 'caption'; readonly delta: string }

@@ -97,9 +97,9 @@ function ring(state: SessionState, { kind, responseId }: Extract<SessionEvent, {
 
 function close(state: SessionState, nowMs: number): Step {
   return steps(
-    state,
+    { ...state, isDue: false },
     (last) => breakOff(last, 'client_cancelled', nowMs),
     settle,
-    (last) => step({ ...last, isClosed: true }, { type: 'forget-guess' }),
+    (last) => step({ ...last, utterance: null, isClosed: true }, { type: 'forget-guess' }),
   )
 }

@@ -6,6 +6,7 @@ import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { WebSocket } from 'ws'
 import type { ClientOptions } from 'ws'
 import { Admission } from '../admission.ts'
+import type { CreateWatch, Speech } from '../realtime/listener.ts'
 import { ModelWatch } from '../realtime/model-watch.ts'
 import { RealtimeServer } from '../realtime/realtime-server.ts'
 import type { RealtimeOptions } from '../realtime/realtime-server.ts'
@@ -32,7 +33,7 @@ export async function startRealtime(stages: Partial<Stages> = {}, options: Parti
     maxSessions: 1000,
     maxHistory: 10,
     idleMs: 60_000,
-    createWatch: () => null,
+    createWatch: plainWatch,
     mayGuess: () => true,
     models: new ModelWatch({ models: () => [], services: [] }),
     log: createLogger({ service: 'test', level: 'silent' }),
@@ -126,3 +127,56 @@ export class Client {
 
 /** Base64 of that much silence in pcm16. */
 export const silentPcm = (ms: number): string => Buffer.alloc(ms * 48).toString('base64')
+/** What `plainWatch` takes for speech. */
+export const loudPcm = (ms: number): string => Buffer.alloc(ms * 48, 1).toString('base64')
+
+const PAUSE_MS = 200
+
+/** Takes for speech what is not silent, piece by piece: the timing is the test's. */
+export const plainWatch: CreateWatch = ({ turnDetection }) => {
+  if (turnDetection?.type !== 'server_vad') return null
+  const { silence_duration_ms: silenceMs } = turnDetection
+  let [atMs, startMs, endMs, isPaused] = [0, -1, 0, false]
+  const speech = (what: Speech['what']): Speech => ({
+    type: 'speech',
+    what,
+    atMs,
+    speechMs: endMs - startMs + PADDING_MS,
+  })
+  const hear = (isLoud: boolean): Speech[] => {
+    if (isLoud) endMs = atMs
+    if (isLoud && startMs < 0) {
+      startMs = atMs
+      return [speech('started')]
+    }
+    if (startMs < 0) return []
+    if (isLoud && isPaused) {
+      isPaused = false
+      return [speech('resumed')]
+    }
+    if (atMs - endMs >= silenceMs) {
+      const stopped = speech('stopped')
+      startMs = -1
+      isPaused = false
+      return [stopped]
+    }
+    if (isPaused || atMs - endMs < PAUSE_MS) return []
+    isPaused = true
+    return [speech('paused')]
+  }
+  return {
+    async push(pcm) {
+      const found: Speech[] = []
+      for (let at = 0; at < pcm.length; at += 48 * STEP_MS) {
+        const isLoud = pcm[at] !== 0
+        if (isLoud && startMs < 0) found.push(...hear(true))
+        atMs += STEP_MS
+        found.push(...hear(isLoud))
+      }
+      return found
+    },
+  }
+}
+const STEP_MS = 20
+/** Of OpenAI's server_vad, which counts as speech. */
+const PADDING_MS = 300

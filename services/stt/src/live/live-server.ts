@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { toAppError } from '@hearth/shared/errors'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import { guardUpgrade } from '@hearth/shared/upgrade'
@@ -12,7 +13,6 @@ import { WebSocketServer } from 'ws'
 import type { Abilities } from '../abilities.ts'
 import { findLanguage } from '@hearth/shared/languages'
 import type { Submit } from '../transcribe.ts'
-import type { DetectVoice } from '../voice/speech-chunks.ts'
 import { failureText, LiveSession } from './live-session.ts'
 import {
   END_OF_AUDIO,
