@@ -10,6 +10,7 @@ ARG SERVICE
 WORKDIR /app
 COPY package.json pnpm-lock.yaml pnpm-workspace.yaml ./
 COPY packages/shared/package.json packages/shared/
+COPY packages/hearing/package.json packages/hearing/
 COPY services/${SERVICE}/package.json services/${SERVICE}/
 # CI: no questions. ONNXRUNTIME_NODE_INSTALL: no CUDA download. The version is that of scripts/bootstrap.mjs; a test compares them.
 ENV CI=true ONNXRUNTIME_NODE_INSTALL=skip
@@ -48,6 +49,7 @@ LABEL org.opencontainers.image.title="hearth-${SERVICE}" \
 ENV PATH=/usr/local/bin:/usr/bin:/bin NODE_ENV=production HF_HOME=/cache HEARTH_HOME=/data
 COPY --from=dependencies /app /app
 COPY packages/shared /app/packages/shared
+COPY packages/hearing /app/packages/hearing
 COPY services/${SERVICE} /app/services/${SERVICE}
 COPY models/demo /app/models/demo
 COPY LICENSE /app/

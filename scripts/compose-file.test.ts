@@ -137,6 +137,18 @@ describe('the Dockerfile', () => {
     expect(ignored.find((line) => line !== '' && !line.startsWith('#'))).toBe('*')
     expect(ignored).toEqual(expect.arrayContaining(['**/node_modules', '**/*.test.ts', '**/testing', '**/.env*']))
   })
+
+  test.each(OWN)('copies every package of the workspace that %s runs on', (service) => {
+    const { dependencies } = JSON.parse(read(`services/${service}/package.json`)) as { dependencies: object }
+    const own = Object.keys(dependencies).flatMap((name) => /^@hearth\/(.+)/.exec(name)?.[1] ?? [])
+    expect(own).toContain('shared')
+    const ignored = read('.dockerignore').split('\n')
+    for (const name of own) {
+      expect(file).toContain(`\nCOPY packages/${name}/package.json packages/${name}/\n`)
+      expect(file).toContain(`\nCOPY packages/${name} /app/packages/${name}\n`)
+      expect(ignored).toContain(`!packages/${name}`)
+    }
+  })
 })
 
 describe('the dashboard', () => {

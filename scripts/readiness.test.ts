@@ -26,7 +26,9 @@ const view = (part: Partial<ServiceView>): ServiceView => ({ name: 'stt', report
 const neverAborted = new AbortController().signal
 
 test('waiting ends in the round in which the last service is ready, failed or down', async () => {
+  const half = { ...report({ state: 'loading' }), ready: false }
   const rounds = [
+    [view({ report: { ...half, models: [...half.models, model({ state: 'failed', optional: true })] } })],
     [view({}), view({ report: report({ state: 'fetching' }) }), view({ report: report({}) })],
     [view({ isDown: true }), view({ report: report({ state: 'loading' }) }), view({ report: report({}) })],
     [view({ isDown: true }), view({ report: report({ state: 'failed' }) }), view({ report: report({}) })],
@@ -41,8 +43,8 @@ test('waiting ends in the round in which the last service is ready, failed or do
     neverAborted,
     async () => undefined,
   )
-  expect(views).toBe(rounds[2])
-  expect(seen).toEqual([3, 3, 3])
+  expect(views).toBe(rounds[3])
+  expect(seen).toEqual([1, 3, 3, 3])
 })
 
 test('waiting ends when it is aborted', async () => {

@@ -38,7 +38,8 @@ export async function untilSettled(
 }
 
 const isSettled = ({ report, isDown }: ServiceView): boolean =>
-  isDown || (report !== null && (report.ready || report.models.some((model) => model.state === 'failed')))
+  isDown ||
+  (report !== null && (report.ready || report.models.some((model) => model.state === 'failed' && !model.optional)))
 
 /** One line of all services' states; `percentStep` keeps it from changing with every block that arrives. */
 export function describeProgress(views: readonly ServiceView[], percentStep: number): string {
@@ -49,7 +50,7 @@ function stateOf({ report, isDown }: ServiceView, percentStep: number): string {
   if (isDown) return 'down'
   if (report === null) return 'starting'
   if (report.ready) return 'ready'
-  const late = report.models.find((model) => model.state !== 'ready')
+  const late = report.models.find((model) => model.state !== 'ready' && !model.optional)
   return late ? modelState(late, percentStep) : 'starting'
 }
 

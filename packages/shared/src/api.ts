@@ -26,6 +26,7 @@ export const ModelStatus = z.object({
   secondInferenceMs: z.number().nullable().describe('What a warm request pays.'),
   warning: z.string().nullable(),
   error: z.string().nullable(),
+  optional: z.boolean().optional().describe('The service is ready without it.'),
 })
 export type ModelStatus = z.infer<typeof ModelStatus>
 

@@ -3,8 +3,7 @@
  * exists only at borders. Resampling is a low-pass filter first: what the lower rate can't hold is removed, not folded back.
  */
 import { AppError } from './errors.ts'
-import { buildKernel, resamplingRatio } from './resample-kernel.ts'
-import type { Kernel, Ratio } from './resample-kernel.ts'
+import { buildKernel, filter, resamplingRatio } from './resample-kernel.ts'
 import { eventLoopTurns } from './waits.ts'
 
 export type Audio = { readonly samples: Float32Array; readonly sampleRateHz: number }
@@ -62,37 +61,6 @@ function* resampling(audio: Audio, toRateHz: number): Generator<void, Audio> {
     yield
   }
   return { samples: output, sampleRateHz: toRateHz }
-}
-
-type Part = { readonly output: Float32Array; readonly from: number; readonly to: number }
-
-/** Fills a part of the output. Output n lies at n * down / up input samples: a whole number of them, and a fraction that chooses the phase. */
-function filter(samples: Float32Array, { up, down }: Ratio, kernel: Kernel, { output, from, to }: Part): void {
-  const { taps, phases, isExact, coefficients } = kernel
-  for (let n = from; n < to; n++) {
-    const position = n * down
-    const whole = Math.floor(position / up)
-    const phase = ((position - whole * up) * phases) / up
-    const row = Math.floor(phase)
-    const first = whole - taps / 2 + 1
-    const here = dot(samples, first, coefficients, row * taps, taps)
-    const blend = phase - row
-    output[n] = isExact ? here : here + blend * (dot(samples, first, coefficients, (row + 1) * taps, taps) - here)
-  }
-}
-
-/** The sum of `taps` products; two sums because one would wait for its own last addition. */
-function dot(samples: Float32Array, first: number, coefficients: Float32Array, offset: number, taps: number): number {
-  const shift = offset - first
-  const end = Math.min(samples.length, first + taps)
-  let i = Math.max(0, first)
-  let even = 0
-  let odd = 0
-  for (; i + 1 < end; i += 2) {
-    even += (samples[i] ?? 0) * (coefficients[i + shift] ?? 0)
-    odd += (samples[i + 1] ?? 0) * (coefficients[i + 1 + shift] ?? 0)
-  }
-  return even + odd + (i < end ? (samples[i] ?? 0) * (coefficients[i + shift] ?? 0) : 0)
 }
 
 /** Samples as signed 16-bit little-endian bytes: rounded, clipped, and silence where a sample is no number. */

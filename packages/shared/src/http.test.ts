@@ -81,6 +81,13 @@ describe('probes', () => {
     },
   )
 
+  test('ready does not wait for what is optional, and tells of it', async () => {
+    const models = () => [model, { ...model, state: 'failed' as const, optional: true }]
+    const answer = await setUp({ models }).request('/ready')
+    expect(answer.status).toBe(200)
+    expect(await answer.json()).toMatchObject({ ready: true, models: [{}, { state: 'failed', optional: true }] })
+  })
+
   test('ready is 200 when all models are, and 503 again while draining', async () => {
     expect((await setUp().request('/ready')).status).toBe(200)
     expect((await setUp({ isDraining: () => true }).request('/ready')).status).toBe(503)

@@ -21,7 +21,7 @@ export type AppEnv = {
 export type AppOptions = GuardOptions & {
   access?: AccessOptions
   service: string
-  /** For `/ready`: ready when every one of them is. */
+  /** For `/ready`: ready when every one of them is that is not optional. */
   models: () => readonly ModelStatus[]
   /** True from the first SIGTERM: `/ready` then answers 503, so that nobody sends more. */
   isDraining?: () => boolean
@@ -42,7 +42,7 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   app.get('/health', (c) => c.json({ status: 'ok' }))
   app.get('/ready', (c) => {
     const models = options.models()
-    const ready = !options.isDraining?.() && models.every((model) => model.state === 'ready')
+    const ready = !options.isDraining?.() && models.every((model) => model.state === 'ready' || model.optional)
     return c.json({ service: options.service, ready, models }, ready ? 200 : 503)
   })
   app.get('/metrics', async (c) => {

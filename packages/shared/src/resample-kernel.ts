@@ -1,5 +1,5 @@
 /**
- * The low-pass filter of a change of sample rate, for whole sounds (audio.ts) and for sound that is still coming (the page's stream-resampler.ts):
+ * The low-pass filter of a change of sample rate, for whole sounds (audio.ts) and for sound that is still coming (audio-stream.ts):
  * what the lower rate can't hold is removed, not folded back. It imports nothing, so that a browser can load it as it is.
  */
 
@@ -26,6 +26,37 @@ export type Ratio = { readonly up: number; readonly down: number }
 export function resamplingRatio(fromRateHz: number, toRateHz: number): Ratio {
   const divisor = greatestCommonDivisor(fromRateHz, toRateHz)
   return { up: toRateHz / divisor, down: fromRateHz / divisor }
+}
+
+type Part = { readonly output: Float32Array; readonly from: number; readonly to: number }
+
+/** Fills a part of the output by resampling. Output n lies at n * down / up input samples: a whole number of them, and a fraction that chooses the phase. */
+export function filter(samples: Float32Array, { up, down }: Ratio, kernel: Kernel, { output, from, to }: Part): void {
+  const { taps, phases, isExact, coefficients } = kernel
+  for (let n = from; n < to; n++) {
+    const position = n * down
+    const whole = Math.floor(position / up)
+    const phase = ((position - whole * up) * phases) / up
+    const row = Math.floor(phase)
+    const first = whole - taps / 2 + 1
+    const here = dot(samples, first, coefficients, row * taps, taps)
+    const blend = phase - row
+    output[n] = isExact ? here : here + blend * (dot(samples, first, coefficients, (row + 1) * taps, taps) - here)
+  }
+}
+
+/** The sum of `taps` products; two sums because one would wait for its own last addition. */
+function dot(samples: Float32Array, first: number, coefficients: Float32Array, offset: number, taps: number): number {
+  const shift = offset - first
+  const end = Math.min(samples.length, first + taps)
+  let i = Math.max(0, first)
+  let even = 0
+  let odd = 0
+  for (; i + 1 < end; i += 2) {
+    even += (samples[i] ?? 0) * (coefficients[i + shift] ?? 0)
+    odd += (samples[i + 1] ?? 0) * (coefficients[i + 1 + shift] ?? 0)
+  }
+  return even + odd + (i < end ? (samples[i] ?? 0) * (coefficients[i + shift] ?? 0) : 0)
 }
 
 /** A sinc under a Kaiser window whose stop band begins at the lower rate's Nyquist frequency; each row sums to 1. */

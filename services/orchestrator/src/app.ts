@@ -24,9 +24,14 @@ import type { PageFiles } from './web/page-files.ts'
 import { addPage } from './web/routes.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
+  /** Shared with what else holds turns. */
+  readonly admission?: Admission
+  readonly turns?: Turns
   readonly version: string
   /** What `/ready` waits for: the language model that answers now. The other services tell of theirs. */
   readonly models: () => readonly ModelStatus[]
+  /** Also told by `/ready`, which does not wait for them. */
+  readonly optionalModels?: () => readonly ModelStatus[]
   /** Base addresses of the model services, whose `/v1/*` is also here. */
   readonly services: GatewayOptions['services']
   /** How to reach them. */
@@ -53,6 +58,7 @@ const LINKS = {
   sessions: '/sessions',
   memories: '/memories',
   chat: '/v1/chat/completions',
+  realtime: '/v1/realtime',
   models: '/v1/models',
   docs: '/docs',
   openapi: '/openapi.json',
@@ -66,11 +72,11 @@ const FORM_BYTES = 16_384
 
 /** The service as a Hono app, without a server. */
 export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv> {
-  const { version, log, metrics, models, isDraining, maxUploadBytes, access = {} } = options
+  const { version, log, metrics, models, optionalModels, isDraining, maxUploadBytes, access = {} } = options
+  const told = () => [...models(), ...(optionalModels?.() ?? []).map((model) => ({ ...model, optional: true }))]
   const maxBodyBytes = maxUploadBytes + FORM_BYTES
-  const app = createApp({ service: 'orchestrator', models, isDraining, access, log, metrics, maxBodyBytes })
-  const admission = new Admission(options.maxTurns)
-  const turns = new Turns()
+  const app = createApp({ service: 'orchestrator', models: told, isDraining, access, log, metrics, maxBodyBytes })
+  const { admission = new Admission(options.maxTurns), turns = new Turns() } = options
 
   addPage(app, { welcome: { name: 'hearth', version, links: LINKS }, page: options.page })
   addGenerate(app, { ...options, admission, turns })

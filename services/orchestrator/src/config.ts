@@ -33,6 +33,12 @@ export const SECTIONS = {
     maxTurns: int({ min: 1, max: 1000 }).default(20),
     idleMs: limitMs(30 * MINUTE_MS),
   }),
+  realtime: z.object({
+    /** Conversations over WebSocket at the same time. */
+    maxSessions: int({ min: 1, max: 10_000 }).default(256),
+    /** A client that sends nothing for so long is let go. */
+    idleMs: limitMs(10 * MINUTE_MS),
+  }),
   /** `limitMs` is for one answer. Without a transcript there is no turn, so stt may hold it for two minutes while its model loads. */
   stt: z.object({
     url: local(PORTS.stt),
@@ -117,6 +123,14 @@ export const SECTIONS = {
     modelDir: text().optional(),
     maxTokens: int({ min: 1, max: 4096 }).default(160),
     threads: int({ min: 1, max: 64 }).default(Math.min(4, availableParallelism())),
+  }),
+  /** The model that hears whether somebody's turn is over. */
+  turn: z.object({
+    /** Another model of the hub with the same file. */
+    model: text().optional(),
+    revision: text().optional(),
+    /** A folder with the model's file, instead of the cache and the hub. */
+    modelDir: text().optional(),
   }),
   hearth: z.object({
     home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),

@@ -2,6 +2,7 @@
  * The STT service's HTTP surface: OpenAI's `POST /v1/audio/transcriptions` and `/v1/audio/translations`, and the list of models. Whatever
  * can be wrong with a request is found before it takes a place in the queue.
  */
+import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { AppError } from '@hearth/shared/errors'
 import { replyStream, requestSignal, setTimings } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
@@ -24,7 +25,6 @@ import { MODEL_ALIASES, readTranscriptionRequest } from './transcription-request
 import type { TranscriptionRequest } from './transcription-request.ts'
 import { fixedChunks } from './voice/fixed-chunks.ts'
 import { speechChunks } from './voice/speech-chunks.ts'
-import type { DetectVoice } from './voice/speech-chunks.ts'
 
 export type DecodeAudio = (
   bytes: Uint8Array<ArrayBuffer>,

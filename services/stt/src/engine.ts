@@ -2,14 +2,14 @@
  * Whisper in transformers.js: 16 kHz samples to text. Rows of a batch that have the same shape go through the encoder, and
  * through each step of the decoder, as one tensor; what a row becomes never depends on its company.
  */
+import { createLogMel } from '@hearth/hearing/log-mel'
+import type { LogMel } from '@hearth/hearing/log-mel'
 import type { Engine, EngineRun } from '@hearth/shared/engine'
 import { attemptsOf, bestOf, isBelievable, isSilence, outcomeOf } from './attempts.ts'
 import type { Attempt, Outcome } from './attempts.ts'
 import { choose, decode, textTokens } from './decoding.ts'
 import type { RowPlan } from './decoding.ts'
 import { knownLanguages } from './generation-settings.ts'
-import { createLogMel } from './log-mel.ts'
-import type { LogMel } from './log-mel.ts'
 import { earlierTokens, startTokens } from './prompts.ts'
 import { segmentsOf } from './segments.ts'
 import { isSilencePhrase } from './silence-phrases.ts'

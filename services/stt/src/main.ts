@@ -1,4 +1,5 @@
 /** Starts the STT service. */
+import { createVoiceModel } from '@hearth/hearing/voice-model'
 import { runService, startModelService } from '@hearth/shared/model-service'
 import { createLogger } from '@hearth/shared/telemetry'
 import { encodeWav } from '@hearth/shared/wav'
@@ -12,7 +13,6 @@ import type { EngineOptions } from './engine.ts'
 import { LiveServer } from './live/live-server.ts'
 import type { SpeechInput, Transcript } from './speech.ts'
 import modelJson from './model.json' with { type: 'json' }
-import { createVoiceModel } from './voice-model.ts'
 
 const { weights, files, ...rest } = modelJson
 const DECODE_THREADS = 2
@@ -21,7 +21,7 @@ runService('stt', async () => {
   const config = readSttConfig()
   const settings = config.stt
   const { dtype, threads, maxBatchSize, fitWindow, batchWindowMs } = settings
-  const voice = createVoiceModel(createLogger({ service: 'stt', level: config.log.level }))
+  const voice = createVoiceModel({ log: createLogger({ service: 'stt', level: config.log.level }) })
   const decoding = new DecodeThreads({ threads: DECODE_THREADS })
   decoding.warm()
   let live: LiveServer | undefined

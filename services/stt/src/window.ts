@@ -2,7 +2,7 @@
  * How long a window of sound the encoder gets. Whisper's own is always 30 s; an encoder that takes less needs a quarter of
  * the time for a short clip. A clip's window depends on its own length alone, so that company in a batch changes nothing.
  */
-import { HOP_SAMPLES } from './log-mel.ts'
+import { HOP_SAMPLES } from '@hearth/hearing/log-mel'
 
 export const WINDOW_FRAMES = 3000
 export const WINDOW_SAMPLES = WINDOW_FRAMES * HOP_SAMPLES

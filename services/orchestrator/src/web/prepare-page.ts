@@ -16,7 +16,6 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 /** Not needed before somebody talks. */
 const LATER = /-worklet\.ts$/
-const SHARED = /'@hearth\/shared\/([\w-]+)'/g
 
 function preparePage(): PageFiles {
   const names = readdirSync(FOLDER).filter((name) => kindOf(name) in TYPES && !/\.(?:test|d)\.ts$/.test(name))
@@ -41,15 +40,15 @@ function readText(path: string): string {
   return path.endsWith('.ts') ? stripTypeScriptTypes(text).replace(/[ \t]+$/gm, '') : text
 }
 
-/** What the page takes from packages/shared is served beside it: the browser knows no package names. */
+/** What the page takes from packages/shared, and what that takes, is served beside it: the browser knows no package names. */
 function addShared(texts: Map<string, string>): void {
   const folder = join(import.meta.dirname, '../../../../packages/shared/src')
+  // A map's new entries are visited too.
   for (const [name, text] of texts) {
-    for (const [, shared] of text.matchAll(SHARED)) {
-      const file = `shared-${shared}.ts`
-      if (!texts.has(file)) texts.set(file, readText(join(folder, `${shared}.ts`)))
-    }
-    texts.set(name, text.replace(SHARED, `'./shared-$1.ts'`))
+    const wanted = name.startsWith('shared-') ? /'\.\/([\w-]+)\.ts'/g : /'@hearth\/shared\/([\w-]+)'/g
+    for (const [, shared] of text.matchAll(wanted))
+      if (!texts.has(`shared-${shared}.ts`)) texts.set(`shared-${shared}.ts`, readText(join(folder, `${shared}.ts`)))
+    texts.set(name, text.replace(wanted, `'./shared-$1.ts'`))
   }
 }
 

@@ -2,11 +2,11 @@
  * One live transcription: sound comes in as it is spoken, and segments go out. While an utterance lasts it is heard again and again from its
  * beginning, which gives partials; when it ends it is heard once more, whole, and that is its text for good.
  */
+import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
+import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { AppError } from '@hearth/shared/errors'
 import type { Segment, SpeechInput, Transcript, Word } from '../speech.ts'
 import type { Submit } from '../transcribe.ts'
-import { FRAME_SAMPLES } from '../voice/silero-engine.ts'
-import type { DetectVoice } from '../voice/speech-chunks.ts'
 import { SpeechFinder } from '../voice/speech-finder.ts'
 import type { Stretch } from '../voice/speech-finder.ts'
 import { AudioWindow } from './audio-window.ts'

@@ -1,4 +1,6 @@
 /** The app with an engine and a voice detector that do what a test tells them. */
+import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
+import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { readyModel } from '@hearth/shared/testing/model-status'
 import { encodeWav } from '@hearth/shared/wav'
@@ -7,8 +9,6 @@ import type { SttAppOptions } from '../app.ts'
 import { readAudio } from '../audio-file/read-audio.ts'
 import type { SpeechInput, Transcript } from '../speech.ts'
 import type { Submit } from '../transcribe.ts'
-import { FRAME_SAMPLES } from '../voice/silero-engine.ts'
-import type { DetectVoice } from '../voice/speech-chunks.ts'
 
 export const STATUS = readyModel('demo/whisper')
 

@@ -1,5 +1,6 @@
 /** The whole service with the demo model, on a port of its own: engine, voice detector and decoders in their threads. */
 import { join } from 'node:path'
+import { createVoiceModel } from '@hearth/hearing/voice-model'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
 import { serve } from '@hearth/shared/serve'
@@ -10,7 +11,6 @@ import { DecodeThreads } from '../audio-file/decode-threads.ts'
 import type { EngineOptions } from '../engine.ts'
 import { LiveServer } from '../live/live-server.ts'
 import type { SpeechInput, Transcript } from '../speech.ts'
-import { createVoiceModel } from '../voice-model.ts'
 
 const dir = join(import.meta.dirname, '../../../../models/demo/whisper')
 
@@ -29,7 +29,7 @@ export async function startSttService(): Promise<RunningService> {
     metrics,
   })
   model.start()
-  const voice = createVoiceModel(log)
+  const voice = createVoiceModel({ log })
   const decoding = new DecodeThreads({ threads: 2 })
   const abilities = await readAbilities(options)
   const app = createSttApp({

@@ -1,9 +1,10 @@
+import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { never } from '@hearth/shared/testing/signals'
 import { expect, test } from 'vitest'
 import { loudIsSpeech } from '../testing/stt-app.ts'
 import { fixedChunks } from './fixed-chunks.ts'
 import { speechChunks } from './speech-chunks.ts'
-import type { ChunkOptions, DetectVoice } from './speech-chunks.ts'
+import type { ChunkOptions } from './speech-chunks.ts'
 
 const RATE_HZ = 16_000
 

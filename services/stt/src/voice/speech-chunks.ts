@@ -2,16 +2,13 @@
  * A recording of any length as the chunks that go to the engine: cut at pauses, packed while they fit into a window, and without
  * the silence between them. It is listened to a minute at a time, so that the first chunk is on its way before the last is known.
  */
-import { FRAME_SAMPLES } from './silero-engine.ts'
-import type { VoiceInput, VoiceOutput } from './silero-engine.ts'
+import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
+import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { FRAME_SECONDS, SpeechFinder, VOICE } from './speech-finder.ts'
 import type { Stretch, VoiceOptions } from './speech-finder.ts'
 
 /** Samples at 16 kHz, from and to. */
 export type Chunk = { readonly from: number; readonly to: number }
-
-/** Probabilities of speech; the batcher of the voice detector. */
-export type DetectVoice = (input: VoiceInput, signal: AbortSignal) => Promise<VoiceOutput>
 
 export type ChunkOptions = {
   readonly voice?: Partial<VoiceOptions>
@@ -76,9 +73,9 @@ async function listen(
   { from, to }: Stretch,
   detect: DetectVoice,
   signal: AbortSignal,
-): Promise<VoiceOutput[]> {
+): Promise<Float32Array[]> {
   const perRow = Math.max(LEAST_ROW_FRAMES, Math.ceil((to - from) / ROWS))
-  const rows: Promise<VoiceOutput>[] = []
+  const rows: Promise<Float32Array>[] = []
   for (let start = from; start < to; start += perRow) {
     const warm = Math.min(WARM_FRAMES, start)
     const row = floats(samples, (start - warm) * FRAME_SAMPLES, Math.min(to, start + perRow) * FRAME_SAMPLES)

@@ -2,7 +2,7 @@
  * From the probabilities of frames to the stretches in which somebody speaks. Speech begins at once and ends only after a pause, so that a
  * word's quiet middle does not cut it; what is longer than a window is cut where it is least like speech.
  */
-import { FRAME_SAMPLES } from './silero-engine.ts'
+import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
 
 export const FRAME_SECONDS = FRAME_SAMPLES / 16_000
 

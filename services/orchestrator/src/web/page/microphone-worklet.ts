@@ -1,5 +1,5 @@
 /** The thread that listens: 40 ms of the microphone at a time, at the wire's rate. */
-import { StreamResampler } from './stream-resampler.ts'
+import { StreamResampler } from '@hearth/shared/audio-stream'
 import { WIRE_RATE_HZ } from './pcm.ts'
 
 const CHUNK_SAMPLES = (WIRE_RATE_HZ * 40) / 1000

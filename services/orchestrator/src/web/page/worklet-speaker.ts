@@ -3,7 +3,7 @@ import { Heard } from './heard.ts'
 import { WIRE_RATE_HZ } from './pcm.ts'
 import type { OnPlaying, Speaker } from './speaker.ts'
 import type { FromSpeaker, ToSpeaker } from './speaker-worklet.ts'
-import { StreamResampler } from './stream-resampler.ts'
+import { StreamResampler } from '@hearth/shared/audio-stream'
 
 export class WorkletSpeaker implements Speaker {
   readonly #node: AudioWorkletNode
@@ -31,7 +31,7 @@ export class WorkletSpeaker implements Speaker {
   }
 
   play(itemId: string, samples: Float32Array): void {
-    const resampled = this.#resampler.push(samples)
+    const resampled = new Float32Array(this.#resampler.push(samples))
     this.#heard.queued(itemId, resampled.length)
     this.#tell({ samples: resampled }, [resampled.buffer])
   }

@@ -13,16 +13,24 @@ export type VoiceInput = {
   readonly skipFrames: number
   /** So many frames of speech one after the other are enough: the rest is not listened to, and the output ends there. */
   readonly enough?: { readonly threshold: number; readonly frames: number }
+  /** Of the sound just before, when `samples` go on with it: its output's `memory`. */
+  readonly memory?: Float32Array
 }
 
-/** A probability for each whole or begun frame after those that were skipped. */
-export type VoiceOutput = Float32Array
+export type VoiceOutput = {
+  /** For each whole or begun frame after those that were skipped. */
+  readonly probabilities: Float32Array<ArrayBuffer>
+  /** What the model carries to the frame after the last that was listened to: its state and the end of the sound. */
+  readonly memory: Float32Array<ArrayBuffer>
+}
 
 export const FRAME_SAMPLES = 512
 const SAMPLE_RATE_HZ = 16_000n
 /** What the model hears again of the frame before. */
 const CONTEXT_SAMPLES = 64
+/** Of the recurrent layer's two vectors each. */
 const STATE_SIZE = 128
+const STATE_VALUES = 2 * STATE_SIZE
 const MODEL_FILE = '@ricky0123/vad-web/dist/silero_vad_v6.onnx'
 const LOG_FATAL = 4
 
@@ -52,13 +60,13 @@ class SileroEngine implements Engine<VoiceInput, VoiceOutput> {
     if (!session) throw new Error('expected a loaded engine, got one before load or after close: this is a bug')
     const rows = batch.map((input) => new Row(input))
     const rate = new Tensor('int64', BigInt64Array.of(SAMPLE_RATE_HZ), [])
-    let state = new Tensor('float32', new Float32Array(2 * batch.length * STATE_SIZE), [2, batch.length, STATE_SIZE])
     for (let frame = 0; rows.some((row) => row.frames > frame); frame++) {
       signal.throwIfAborted()
-      const results = await session.run({ input: frameOf(batch, frame), state, sr: rate })
-      state = new Tensor('float32', floatsOf(results['stateN']), [2, batch.length, STATE_SIZE])
-      const probabilities = floatsOf(results['output'])
-      for (const [at, row] of rows.entries()) row.hear(frame, probabilities[at] ?? 0)
+      const active = rows.filter((row) => row.frames > frame)
+      const results = await session.run({ input: soundOf(active, frame), state: stateOf(active), sr: rate })
+      const [states, probabilities] = [floatsOf(results['stateN']), floatsOf(results['output'])]
+      for (const [at, row] of active.entries())
+        row.hear(frame, probabilities[at] ?? 0, { states, at, rows: active.length })
     }
     return rows.map((row) => row.output())
   }
@@ -70,22 +78,39 @@ class SileroEngine implements Engine<VoiceInput, VoiceOutput> {
   }
 }
 
+/** [2, rows, 128], of which a row keeps its own. */
+type States = { readonly states: Float32Array; readonly at: number; readonly rows: number }
+
 /** One clip on its way. */
 class Row {
   /** Frames of the clip that are to be listened to. */
   frames: number
+  /** [2, 128] */
+  readonly state = new Float32Array(STATE_VALUES)
   readonly #input: VoiceInput
   readonly #probabilities: Float32Array<ArrayBuffer>
   #inARow = 0
 
   constructor(input: VoiceInput) {
     this.#input = input
-    this.frames = framesIn(input.samples)
+    this.frames = Math.ceil(input.samples.length / FRAME_SAMPLES)
     this.#probabilities = new Float32Array(this.frames)
+    if (input.memory) this.state.set(input.memory.subarray(0, STATE_VALUES))
   }
 
-  hear(frame: number, probability: number): void {
-    if (frame >= this.frames) return
+  /** The frame's sound and what came just before it, into `out` of [64 + 512]; silence before the beginning and after the end. */
+  copySound(frame: number, out: Float32Array): void {
+    const { samples, memory } = this.#input
+    const from = frame * FRAME_SAMPLES - CONTEXT_SAMPLES
+    if (from < 0 && memory) out.set(memory.subarray(STATE_VALUES))
+    out.set(samples.subarray(Math.max(0, from), Math.max(0, from + out.length)), Math.max(0, -from))
+  }
+
+  hear(frame: number, probability: number, { states, at, rows }: States): void {
+    for (const [layer, to] of [0, STATE_SIZE].entries()) {
+      const from = (layer * rows + at) * STATE_SIZE
+      this.state.set(states.subarray(from, from + STATE_SIZE), to)
+    }
     this.#probabilities[frame] = probability
     const { enough } = this.#input
     if (!enough) return
@@ -94,22 +119,32 @@ class Row {
   }
 
   output(): VoiceOutput {
-    return this.#probabilities.slice(this.#input.skipFrames, this.frames)
+    const width = CONTEXT_SAMPLES + FRAME_SAMPLES
+    const last = new Float32Array(width)
+    if (this.frames > 0) this.copySound(this.frames - 1, last)
+    else if (this.#input.memory) last.set(this.#input.memory.subarray(STATE_VALUES), FRAME_SAMPLES)
+    const memory = new Float32Array(STATE_VALUES + CONTEXT_SAMPLES)
+    memory.set(this.state)
+    memory.set(last.subarray(FRAME_SAMPLES), STATE_VALUES)
+    return { probabilities: this.#probabilities.slice(this.#input.skipFrames, this.frames), memory }
   }
 }
 
-const framesIn = (samples: Float32Array): number => Math.ceil(samples.length / FRAME_SAMPLES)
-
-/** [rows, context + frame]; silence before the beginning and after the end. */
-function frameOf(batch: readonly VoiceInput[], frame: number): Tensor {
+/** [rows, context + frame] */
+function soundOf(rows: readonly Row[], frame: number): Tensor {
   const width = CONTEXT_SAMPLES + FRAME_SAMPLES
-  const values = new Float32Array(batch.length * width)
-  for (const [row, { samples }] of batch.entries()) {
-    const from = frame * FRAME_SAMPLES - CONTEXT_SAMPLES
-    const part = samples.subarray(Math.max(0, from), Math.max(0, from + width))
-    values.set(part, row * width + Math.max(0, -from))
-  }
-  return new Tensor('float32', values, [batch.length, width])
+  const values = new Float32Array(rows.length * width)
+  for (const [at, row] of rows.entries()) row.copySound(frame, values.subarray(at * width, (at + 1) * width))
+  return new Tensor('float32', values, [rows.length, width])
+}
+
+/** [2, rows, 128] */
+function stateOf(rows: readonly Row[]): Tensor {
+  const values = new Float32Array(rows.length * STATE_VALUES)
+  for (const [at, { state }] of rows.entries())
+    for (const layer of [0, 1])
+      values.set(state.subarray(layer * STATE_SIZE, (layer + 1) * STATE_SIZE), (layer * rows.length + at) * STATE_SIZE)
+  return new Tensor('float32', values, [2, rows.length, STATE_SIZE])
 }
 
 function floatsOf(value: unknown): Float32Array {
