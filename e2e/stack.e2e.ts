@@ -1,11 +1,12 @@
+import { execFile } from 'node:child_process'
 import { createReadStream } from 'node:fs'
-import { ErrorBody, GenerateReply } from '@hearth/shared/api'
+import { DoctorReport, ErrorBody, GenerateReply, StackReport } from '@hearth/shared/api'
 import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { portProblems } from '../scripts/ports.ts'
 import { measure, notNumbers, recording, recordingPath, silence, transcriptOf } from './spoken.ts'
-import { inCompose, isAlive, startStack, untilTrue } from './stack.ts'
+import { inCompose, isAlive, ROOT, startStack, untilTrue } from './stack.ts'
 import type { Stack } from './stack.ts'
 
 let stack: Stack
@@ -47,9 +48,36 @@ describe('a stack', () => {
       ['orchestrator', 'demo/chat'],
     ] as const)
       expect(rows).toContainEqual(
-        expect.stringMatching(new RegExp(`^${service} +${model} +demo +ready +[\\d.]+ +[\\d.]+ +[\\d.]+$`)),
+        expect.stringMatching(
+          new RegExp(`^${service} +${model} +demo +ready +[\\d.]+ MB( +[\\d.]+){5} +\\d+ MB > \\d+ MB$`),
+        ),
       )
     expect(stack.output()).toContain(`Hearth listens at ${stack.url.orchestrator}.`)
+  })
+
+  test.skipIf(inCompose)('is examined by the doctor, who has the findings of every service', async () => {
+    const env = { ...process.env, HEARTH_PORT: `${stack.ports.orchestrator}` }
+    const { code, output } = await new Promise<{ code: unknown; output: string }>((done) => {
+      const child = execFile('npm', ['run', '-s', 'doctor', '--', '--json'], { cwd: ROOT, env }, (_error, stdout) =>
+        done({ code: child.exitCode, output: stdout }),
+      )
+    })
+    const { findings } = DoctorReport.parse(JSON.parse(output))
+    expect([...new Set(findings.map(({ service }) => service))]).toEqual(['orchestrator', 'stt', 'tts', 'embeddings'])
+    // Demo models are warnings; nothing else may be wrong with a stack that has just started.
+    expect(findings.filter(({ status }) => status === 'failed')).toEqual([])
+    expect(findings.find(({ check }) => check === 'redis')).toMatchObject({ status: 'ok' })
+    expect(code).toBe(1)
+  })
+
+  test('tells what every start took', async () => {
+    const report = StackReport.parse(await (await fetch(`${stack.url.orchestrator}/ready?verbose`)).json())
+    const reports = [report, ...Object.values(report.services ?? {})]
+    expect(reports).toHaveLength(4)
+    for (const one of reports) {
+      expect(one?.models[0]?.boot).toMatchObject({ downloadedBytes: 0, readyMs: expect.any(Number) })
+      expect(one?.boots?.at(-1)).toMatchObject({ model: one?.models[0]?.id, readyMs: one?.models[0]?.boot?.readyMs })
+    }
   })
 
   test('a spoken turn is answered with transcript, reply, sound and where the time went', async () => {

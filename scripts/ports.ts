@@ -23,8 +23,15 @@ export function stackPorts(setting: string | undefined): StackPorts {
   }
 }
 
+export const PORT_REMEDY = 'free it, or move the stack with HEARTH_PORT=<first of five ports>'
+
 /** One line for each port that can't be had: the port, what wanted it, why, and the setting that moves it. */
 export async function portProblems(ports: StackPorts): Promise<string[]> {
+  return (await heldPorts(ports)).map((problem) => `${problem}: ${PORT_REMEDY}.`)
+}
+
+/** The same without what to do. */
+export async function heldPorts(ports: StackPorts): Promise<string[]> {
   const parts = Object.keys(OFFSETS) as PartName[]
   const problems = await Promise.all(
     parts.map(async (part) => describe(part, ports[part], await whyNotFree(ports[part]))),
@@ -35,7 +42,7 @@ export async function portProblems(ports: StackPorts): Promise<string[]> {
 function describe(part: PartName, port: number, reason: string | null): string | null {
   if (reason === null) return null
   const what = reason === 'EADDRINUSE' ? 'is in use' : `can't be opened (${reason})`
-  return `Port ${port} ${what}, and ${part} needs it: free it, or move the stack with HEARTH_PORT=<first of five ports>.`
+  return `Port ${port} ${what}, and ${part} needs it`
 }
 
 /**

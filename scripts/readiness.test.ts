@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ModelStatus, ReadyReport } from '@hearth/shared/api'
-import { describeProgress, readReport, untilSettled } from './readiness.ts'
+import { progressOf } from '@hearth/shared/model-status'
+import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
 import type { ServiceView } from './readiness.ts'
 
 const model = (part: Partial<ModelStatus>): ModelStatus => ({
@@ -60,17 +61,36 @@ test('a service that does not answer has no report', async () => {
   expect(await readReport('http://127.0.0.1:1', neverAborted)).toBeNull()
 })
 
-test('progress tells bytes while fetching, in steps, and the state otherwise', () => {
-  const fetching = report({ state: 'fetching', progress: { bytes: 47.9 * 2 ** 20, totalBytes: 100 * 2 ** 20 } })
-  const views = [
-    view({ name: 'stt', report: fetching }),
-    view({ name: 'tts', report: report({ state: 'warming' }) }),
-    view({ name: 'embeddings' }),
-    view({ name: 'orchestrator', report: report({}) }),
-    view({ name: 'other', isDown: true }),
-  ]
-  expect(describeProgress(views, 1)).toBe(
-    'stt fetching 47% of 100 MiB · tts warming · embeddings starting · orchestrator ready · other down',
+const news = { bytes: 47_900_000, totalBytes: 100_000_000, downloadedBytes: 20_000_000 }
+const progress = progressOf(news, { downloadedBytes: 10_000_000, atMs: 0 }, 5000)
+const views = [
+  view({ name: 'stt', report: report({ state: 'fetching', progress }) }),
+  view({ name: 'tts', report: report({ state: 'warming' }) }),
+  view({ name: 'embeddings' }),
+  view({ name: 'orchestrator', report: report({}) }),
+  view({ name: 'other', isDown: true }),
+]
+
+test('in a file progress is one line of all services, with the download in fourths', () => {
+  expect(describeProgress(views)).toBe(
+    'stt downloading, 25 % of 100 MB · tts warming · embeddings starting · orchestrator ready · other down',
   )
-  expect(describeProgress(views.slice(0, 1), 10)).toBe('stt fetching 40% of 100 MiB')
+})
+
+test('on a terminal each service that is not ready has a line, and a download a bar', () => {
+  expect(drawProgress(views).split('\n')).toEqual([
+    'stt         downloading  [###########-------------]   47 %  48 MB of 100 MB  2.0 MB/s  27 s left',
+    'tts         warming',
+    'embeddings  starting',
+    'other       down',
+  ])
+})
+
+test('files that are looked for on the disk are no download', () => {
+  const found = progressOf({ bytes: 50, totalBytes: 100, downloadedBytes: 0 }, null, 0)
+  const reading = [null, found].map((one) => view({ report: report({ state: 'fetching', progress: one }) }))
+  for (const text of [describeProgress(reading), drawProgress(reading)]) {
+    expect(text).toContain('finding its files')
+    expect(text).not.toMatch(/download|fetch/)
+  }
 })

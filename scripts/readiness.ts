@@ -2,10 +2,14 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ReadyReport } from '@hearth/shared/api'
 import type { ModelStatus } from '@hearth/shared/api'
+import { bytesInWords } from '@hearth/shared/in-words'
+import { stateInWords } from '@hearth/shared/model-status'
+import { progressBar } from './progress-bar.ts'
 
 const POLL_MS = 150
 const ANSWER_LIMIT_MS = 2000
-const MEBIBYTE = 2 ** 20
+/** Where a status can't be drawn anew, each change is a line of its own. */
+const STEP_PERCENT = 25
 
 /** What is known of one service: its last report (null while it doesn't answer), and whether its process keeps dying. */
 export type ServiceView = { readonly name: string; readonly report: ReadyReport | null; readonly isDown: boolean }
@@ -14,7 +18,7 @@ export type ServiceView = { readonly name: string; readonly report: ReadyReport 
 export async function readReport(url: string, signal: AbortSignal): Promise<ReadyReport | null> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_LIMIT_MS)])
   try {
-    const answer = await fetch(`${url}/ready`, { signal: limit })
+    const answer = await fetch(`${url}/ready?verbose`, { signal: limit })
     return ReadyReport.parse(await answer.json())
   } catch {
     return null
@@ -41,21 +45,32 @@ const isSettled = ({ report, isDown }: ServiceView): boolean =>
   isDown ||
   (report !== null && (report.ready || report.models.some((model) => model.state === 'failed' && !model.optional)))
 
-/** One line of all services' states; `percentStep` keeps it from changing with every block that arrives. */
-export function describeProgress(views: readonly ServiceView[], percentStep: number): string {
-  return views.map((view) => `${view.name} ${stateOf(view, percentStep)}`).join(' · ')
+/** Where each service stands, for a place that can't be drawn anew: one line, which changes at each fourth of a download. */
+export function describeProgress(views: readonly ServiceView[]): string {
+  return views.map((view) => `${view.name} ${stateOf(view, describeModel)}`).join(' · ')
 }
 
-function stateOf({ report, isDown }: ServiceView, percentStep: number): string {
+/** The same for a terminal: a line for each service that is not ready, with a bar while its files come. */
+export function drawProgress(views: readonly ServiceView[]): string {
+  const waiting = views.filter(({ report }) => !report?.ready)
+  const width = Math.max(0, ...waiting.map(({ name }) => name.length))
+  return waiting.map((view) => `${view.name.padEnd(width)}  ${stateOf(view, drawModel)}`).join('\n')
+}
+
+function stateOf({ report, isDown }: ServiceView, ofModel: (model: ModelStatus) => string): string {
   if (isDown) return 'down'
   if (report === null) return 'starting'
   if (report.ready) return 'ready'
   const late = report.models.find((model) => model.state !== 'ready' && !model.optional)
-  return late ? modelState(late, percentStep) : 'starting'
+  return late ? ofModel(late) : 'starting'
 }
 
-function modelState({ state, progress }: ModelStatus, percentStep: number): string {
-  if (state !== 'fetching' || progress === null || progress.totalBytes === 0) return state
-  const percent = Math.floor((100 * progress.bytes) / progress.totalBytes / percentStep) * percentStep
-  return `fetching ${percent}% of ${(progress.totalBytes / MEBIBYTE).toFixed(0)} MiB`
+function describeModel(model: ModelStatus): string {
+  const { percent, totalBytes } = model.progress ?? { percent: null, totalBytes: 0 }
+  if (percent === null) return stateInWords(model)
+  const step = Math.floor(percent / STEP_PERCENT) * STEP_PERCENT
+  return `${stateInWords(model)}, ${step} % of ${bytesInWords(totalBytes)}`
 }
+
+const drawModel = (model: ModelStatus): string =>
+  model.progress?.percent == null ? stateInWords(model) : `${stateInWords(model)}  ${progressBar(model.progress)}`

@@ -5,7 +5,7 @@
 import { connect } from 'node:net'
 import { QUESTION_LIMIT_MS } from './machine.ts'
 import type { Command, Machine } from './machine.ts'
-import { provideProgram } from './provide-program.ts'
+import { findProgram, provideProgram } from './provide-program.ts'
 import type { WantedProgram } from './provide-program.ts'
 
 const IMAGE = 'redis:8-alpine'
@@ -13,7 +13,7 @@ const PING_LIMIT_MS = 1000
 
 export const HOW_TO_GET_REDIS =
   'no Redis: install it (apt-get install redis-server, dnf install redis, brew install redis) or start Docker; ' +
-  'the stack runs without it, because nothing in this version needs it yet'
+  'the stack runs without it, but has no job queue and forgets sessions when it stops'
 
 /** What each package manager calls it. */
 const REDIS: WantedProgram = {
@@ -31,6 +31,9 @@ const REDIS: WantedProgram = {
 /** The path of a Redis server, installed now when that needs no question; null when there is none to have. */
 export const provideRedis = (machine: Machine, tell: (line: string) => void): Promise<string | null> =>
   provideProgram(REDIS, machine, tell)
+
+/** The path of a Redis server that is installed, or null. */
+export const findServer = (machine: Machine): string | null => findProgram(REDIS, machine)
 
 /** The command that runs Redis on `port` with its data in `dir`, or null when there is no way to. */
 export async function redisCommand(

@@ -23,6 +23,16 @@ test('on a terminal a line goes above the status, which is drawn again', () => {
   expect(written()).toBe(`${ERASE}loading${ERASE}a log line\nloading${ERASE}`)
 })
 
+test('on a terminal a status of several lines is erased line by line, upwards', () => {
+  const { screen, written } = screenOf({ isTTY: true, columns: 80 })
+  screen.status('one\ntwo')
+  screen.line('a log line')
+  screen.status('three')
+  screen.status('')
+  const both = `${ERASE}\u001B[1A${ERASE}`
+  expect(written()).toBe(`${ERASE}one\ntwo${both}a log line\none\ntwo${both}three${ERASE}`)
+})
+
 test('on a terminal a status never wraps, so that it can be erased', () => {
   const { screen, written } = screenOf({ isTTY: true, columns: 11 })
   screen.status('0123456789abcdef')

@@ -1,5 +1,5 @@
 /** The parts of the native stack: which program each one is, and the settings that make them find each other. */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { styleText } from 'node:util'
 import type { PartName, StackPorts } from './ports.ts'
 import { Supervisor } from './supervisor.ts'
@@ -20,6 +20,10 @@ export type StackPlan = {
   /** Absolute path of the data folder: `hf-cache/`, `redis/`, `memory/`. */
   readonly home: string
 }
+
+/** Where the stack keeps its data unless HEARTH_HOME says otherwise. */
+export const dataFolder = (root: string, outside: NodeJS.ProcessEnv): string =>
+  resolve(outside['HEARTH_HOME'] || join(root, 'volumes'))
 
 export const urlOf = (ports: StackPorts, name: ServiceName) => `http://127.0.0.1:${ports[name]}`
 

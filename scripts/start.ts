@@ -7,12 +7,12 @@ import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readable, readableRedis } from './log-line.ts'
 import { portProblems, stackPorts } from './ports.ts'
-import { describeProgress, readReport, untilSettled } from './readiness.ts'
+import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
 import { thisMachine } from './machine.ts'
 import { answersPing, HOW_TO_GET_REDIS, redisCommand } from './redis.ts'
 import { createScreen } from './screen.ts'
 import { onStopRequest } from './stop-request.ts'
-import { SERVICES, stackEnvironment, supervisePart, tellAs, urlOf } from './stack.ts'
+import { dataFolder, SERVICES, stackEnvironment, supervisePart, tellAs, urlOf } from './stack.ts'
 import type { ServiceName, StackPlan } from './stack.ts'
 import type { Supervisor } from './supervisor.ts'
 import { notes, readyTable } from './table.ts'
@@ -40,7 +40,7 @@ async function makePlan(): Promise<StackPlan> {
   const ports = stackPorts(process.env['HEARTH_PORT'])
   const problems = await portProblems(ports)
   if (problems.length > 0) throw new Error(problems.join('\n'))
-  const home = resolve(process.env['HEARTH_HOME'] || join(root, 'volumes'))
+  const home = dataFolder(root, process.env)
   for (const folder of ['hf-cache', 'memory', redisFolder(ports.redis)])
     mkdirSync(join(home, folder), { recursive: true })
   return { root, ports, home }
@@ -79,8 +79,8 @@ async function startRedis(): Promise<void> {
 /** Shows how the models come up, then the table and how to speak to the stack. */
 async function showReadiness(): Promise<void> {
   const look = () => Promise.all(SERVICES.map(viewOf))
-  const percentStep = screen.isTerminal ? 1 : 25
-  const views = await untilSettled(look, (now) => screen.status(describeProgress(now, percentStep)), stopping)
+  const tellOf = screen.isTerminal ? drawProgress : describeProgress
+  const views = await untilSettled(look, (now) => screen.status(tellOf(now)), stopping)
   screen.status('')
   const address = urlOf(plan.ports, 'orchestrator')
   screen.line(`\n${[readyTable(views), ...notes(views)].join('\n')}\n`)

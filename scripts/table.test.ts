@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ModelStatus } from '@hearth/shared/api'
+import type { BootReport, ModelStatus } from '@hearth/shared/api'
 import type { ServiceView } from './readiness.ts'
 import { notes, readyTable } from './table.ts'
 
@@ -21,16 +21,35 @@ const view = (name: string, models: ModelStatus[], isDown = false): ServiceView 
   report: isDown ? null : { service: name, ready: models.every((model) => model.state === 'ready'), models },
 })
 
+const boot: BootReport = {
+  startedAt: '2026-01-01T00:00:00.000Z',
+  bytes: 4_900_000,
+  downloadedBytes: 0,
+  fetchMs: 12,
+  loadMs: 1234,
+  warmUpMs: 300,
+  readyMs: 1546,
+  residentBytesBefore: 90_000_000,
+  residentBytesAfter: 160_400_000,
+}
+
 test('each model has a row, numbers stand right, and a service names itself once', () => {
-  const failed = { ...whisper, id: 'turn', source: null, state: 'failed' as const, loadMs: null, error: 'no file' }
-  const table = readyTable([view('stt', [whisper, { ...failed, firstInferenceMs: null }]), view('orchestrator', [])])
+  const failed = { ...whisper, id: 'turn', source: null, state: 'failed' as const, error: 'no file' }
+  const warm = { ...whisper, boot }
+  const table = readyTable([view('stt', [warm, { ...failed, firstInferenceMs: null }]), view('orchestrator', [])])
   expect(table.split('\n')).toEqual([
-    'service       model         source  state   load s  first ms  second ms',
-    '------------  ------------  ------  ------  ------  --------  ---------',
-    'stt           demo/whisper  demo    ready     1.23      81.3       40.0',
-    '              turn          -       failed       -         -       40.0',
-    'orchestrator  -             -       ready        -         -          -',
+    'service       model         source  state     size  files s  load s  warm-up s  first ms  second ms          memory',
+    '------------  ------------  ------  ------  ------  -------  ------  ---------  --------  ---------  --------------',
+    'stt           demo/whisper  demo    ready   4.9 MB     0.01    1.23       0.30      81.3       40.0  90 MB > 160 MB',
+    '              turn          -       failed       -        -       -          -         -       40.0               -',
+    'orchestrator  -             -       ready        -        -       -          -         -          -               -',
   ])
+})
+
+test('a download is told with its bytes and seconds, and what lay in the cache is not called one', () => {
+  const fromHub = { ...whisper, source: 'hub' as const, boot: { ...boot, downloadedBytes: 4_900_000, fetchMs: 9800 } }
+  expect(notes([view('stt', [fromHub])])).toEqual(['stt downloaded 4.9 MB in 9.8 s.'])
+  expect(notes([view('stt', [{ ...whisper, source: 'cache', boot }])])).toEqual([])
 })
 
 test('a service that keeps dying has a row that says so', () => {

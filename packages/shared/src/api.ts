@@ -15,18 +15,59 @@ export type ModelSource = z.infer<typeof ModelSource>
 export const ModelState = z.enum(['idle', 'fetching', 'loading', 'warming', 'ready', 'failed', 'draining', 'stopped'])
 export type ModelState = z.infer<typeof ModelState>
 
+/** How far the files of a model are; the same numbers in `/ready`, in refusals and on the terminal. */
+export const ModelProgress = z.object({
+  bytes: z.number().describe('That are there, those of an earlier attempt too.'),
+  totalBytes: z.number(),
+  downloadedBytes: z.number().describe('That came from the hub in this start; 0 while nothing is downloaded.'),
+  percent: z.number().nullable(),
+  bytesPerSecond: z.number().nullable(),
+  remainingMs: z.number().nullable().describe('At the speed so far.'),
+})
+export type ModelProgress = z.infer<typeof ModelProgress>
+
+/** What one start of a model took. Null is not known yet. */
+export const BootReport = z.object({
+  startedAt: z.iso.datetime(),
+  bytes: z.number().nullable().describe('Of all files of the model.'),
+  downloadedBytes: z.number().describe('Of them, those that came from the hub in this start.'),
+  fetchMs: z.number().nullable().describe('Finding the files, and downloading those that were missing.'),
+  loadMs: z.number().nullable().describe('From the files to a loaded engine: its thread, its library, its weights.'),
+  warmUpMs: z.number().nullable(),
+  readyMs: z.number().nullable().describe('All of it.'),
+  residentBytesBefore: z.number().describe('Memory of the process before the files were looked for.'),
+  residentBytesAfter: z.number().nullable().describe('And when the model was warm.'),
+})
+export type BootReport = z.infer<typeof BootReport>
+
+/** One line of the history of starts, which lies on the volume. */
+export const BootEntry = BootReport.extend({
+  service: z.string(),
+  model: z.string(),
+  source: ModelSource.nullable(),
+  firstInferenceMs: z.number().nullable(),
+  secondInferenceMs: z.number().nullable(),
+  release: z.string().describe('Changes with Node, the dependencies and the sources.'),
+  machineUpSeconds: z
+    .number()
+    .describe('How long the machine ran by then: after its own start nothing is in its memory.'),
+  load: z.number().describe('Programs that wanted a processor, mean of the last minute.'),
+})
+export type BootEntry = z.infer<typeof BootEntry>
+
 /** One model as `/ready` tells it. Times are null until they are known. */
 export const ModelStatus = z.object({
   id: z.string(),
   source: ModelSource.nullable(),
   state: ModelState,
-  progress: z.object({ bytes: z.number(), totalBytes: z.number() }).nullable(),
+  progress: ModelProgress.nullable().describe('While files come.'),
   loadMs: z.number().nullable(),
   firstInferenceMs: z.number().nullable().describe('Of the warm-up: what a cold request would have paid.'),
   secondInferenceMs: z.number().nullable().describe('What a warm request pays.'),
   warning: z.string().nullable(),
   error: z.string().nullable(),
   optional: z.boolean().optional().describe('The service is ready without it.'),
+  boot: BootReport.optional().describe('With `?verbose`, of models that Hearth loads itself: what their start took.'),
 })
 export type ModelStatus = z.infer<typeof ModelStatus>
 
@@ -35,8 +76,38 @@ export const ReadyReport = z.object({
   service: z.string(),
   ready: z.boolean(),
   models: z.array(ModelStatus),
+  boots: z.array(BootEntry).optional().describe('With `?verbose`: earlier starts and this one, the last one last.'),
 })
 export type ReadyReport = z.infer<typeof ReadyReport>
+
+/** `GET /ready?verbose` of the orchestrator: what the other services say, too. */
+export const StackReport = ReadyReport.extend({
+  services: z
+    .record(z.string(), ReadyReport.nullable())
+    .optional()
+    .describe('With `?verbose`: the report of each other service; null when it does not answer.'),
+})
+export type StackReport = z.infer<typeof StackReport>
+
+/** One thing that was looked at, and, when it is not as it should be, what to do about it. */
+export const Finding = z.object({
+  service: z.string().describe('Whose concern it is: `stt`, `orchestrator`, or `stack` for all of them.'),
+  check: z.string(),
+  status: z
+    .enum(['ok', 'warning', 'failed', 'skipped'])
+    .describe('`warning`: it works, but not as well as it could. `skipped`: it does not apply here.'),
+  detail: z.string(),
+  remedy: z.string().nullable().describe('What a person can do; null when nothing has to be done.'),
+})
+export type Finding = z.infer<typeof Finding>
+
+/** `GET /doctor`. */
+export const DoctorReport = z.object({
+  status: z.enum(['ok', 'warning', 'failed']).describe('The worst of the findings.'),
+  checkedAt: z.iso.datetime(),
+  findings: z.array(Finding),
+})
+export type DoctorReport = z.infer<typeof DoctorReport>
 
 /** `POST /v1/audio/transcriptions` with `response_format=json`: OpenAI's body, and what Hearth adds. */
 export const Transcription = z.object({

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from 'vitest'
 import * as z from 'zod'
-import type { ModelStatus } from './api.ts'
+import type { BootReport, ModelStatus } from './api.ts'
 import { AppError } from './errors.ts'
 import { type AppOptions, createApp, replyStream, requestSignal, setTimings } from './http.ts'
 import { fileBytes, oneField, readForm, readJson } from './request-body.ts'
@@ -91,6 +91,15 @@ describe('probes', () => {
   test('ready is 200 when all models are, and 503 again while draining', async () => {
     expect((await setUp().request('/ready')).status).toBe(200)
     expect((await setUp({ isDraining: () => true }).request('/ready')).status).toBe(503)
+  })
+
+  test('ready tells what the starts took only when it is asked to', async () => {
+    const boot = { readyMs: 5 } as BootReport
+    const details = async () => ({ boots: [] })
+    const app = setUp({ models: () => [{ ...model, boot }], details })
+    expect(await (await app.request('/ready')).json()).toEqual({ service: 'test', ready: true, models: [model] })
+    const verbose = { service: 'test', ready: true, models: [{ ...model, boot }], boots: [] }
+    expect(await (await app.request('/ready?verbose')).json()).toEqual(verbose)
   })
 
   test('metrics name the route, never the path', async () => {

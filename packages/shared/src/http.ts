@@ -6,7 +6,7 @@ import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { matchedRoutes } from 'hono/route'
 import { type AccessOptions, allowOrigins, requireKey } from './access.ts'
-import type { ModelStatus } from './api.ts'
+import type { ModelStatus, StackReport } from './api.ts'
 import { HEADERS } from './api.ts'
 import { errorResponse } from './error-response.ts'
 import { AppError, toAppError } from './errors.ts'
@@ -25,6 +25,8 @@ export type AppOptions = GuardOptions & {
   models: () => readonly ModelStatus[]
   /** True from the first SIGTERM: `/ready` then answers 503, so that nobody sends more. */
   isDraining?: () => boolean
+  /** What `/ready?verbose` says beside the models. */
+  details?: () => Promise<Partial<StackReport>>
   log: Log
   metrics: Metrics
   now?: () => number
@@ -40,16 +42,24 @@ export function createApp(options: AppOptions): Hono<AppEnv> {
   app.onError((error, c) => answerError(c, error, options.log))
   app.notFound((c) => answerUnmatched(app, c, options.log))
   app.get('/health', (c) => c.json({ status: 'ok' }))
-  app.get('/ready', (c) => {
+  app.get('/ready', async (c) => {
     const models = options.models()
     const ready = !options.isDraining?.() && models.every((model) => model.state === 'ready' || model.optional)
-    return c.json({ service: options.service, ready, models }, ready ? 200 : 503)
+    const report = { service: options.service, ready, models }
+    const isVerbose = c.req.query('verbose') !== undefined
+    const body = isVerbose ? { ...report, ...(await options.details?.()) } : { ...report, models: models.map(inShort) }
+    return c.json(body, ready ? 200 : 503)
   })
   app.get('/metrics', async (c) => {
     const { registry } = options.metrics
     return c.body(await registry.metrics(), 200, { 'content-type': registry.contentType })
   })
   return app
+}
+
+function inShort(status: ModelStatus): ModelStatus {
+  const { boot: _, ...short } = status
+  return short
 }
 
 /** Puts a model's times into the reply: `x-queue-time` and its kin (milliseconds), and into `Server-Timing`. */

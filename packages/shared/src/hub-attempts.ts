@@ -21,6 +21,8 @@ export type HubOptions = {
   /** A limit on a wait; returns its cancel. */
   readonly setTimer: SetTimer
   readonly log: Pick<Log, 'info' | 'warn'>
+  /** Told of each piece of content that came over the network, in bytes. */
+  readonly onReceived?: (bytes: number) => void
 }
 
 export type RemoteFile = { readonly id: string; readonly revision: string; readonly file: string }

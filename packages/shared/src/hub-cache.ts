@@ -155,12 +155,13 @@ export async function judgeSnapshot(dir: string): Promise<ReadonlyMap<string, Ve
   for (const entry of await readdir(dir, { recursive: true, withFileTypes: true })) {
     if (entry.isDirectory()) continue
     const path = join(entry.parentPath, entry.name)
-    verdicts.set(relative(dir, path), await judge(path))
+    verdicts.set(relative(dir, path), await judgeFile(path))
   }
   return verdicts
 }
 
-async function judge(path: string): Promise<Verdict> {
+/** One file of a snapshot. */
+export async function judgeFile(path: string): Promise<Verdict> {
   const size = await fileSize(path)
   if (!size) return 'damaged'
   const target = await readlink(path).catch(() => null)

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { fetchModel, type ModelFiles } from './model-store.ts'
 import { sha256 } from './testing/hub-server.ts'
-import { put, storeFixture, WEIGHTS, type Limit, type StoreFixture } from './testing/store-fixture.ts'
+import { CONFIG, put, storeFixture, WEIGHTS, type Limit, type StoreFixture } from './testing/store-fixture.ts'
 
 const FILE = 'onnx/model.onnx'
 const never = new AbortController().signal
@@ -42,6 +42,7 @@ test('an interrupted download goes on where it stopped, and counts what it had a
   const seen: number[] = []
   const files = await fetchModel(fixture.spec, fixture.options, ({ bytes }) => seen.push(bytes), never)
   await expectGood(fixture, files)
+  expect(files.downloadedBytes).toBe(CONFIG.byteLength + WEIGHTS.byteLength - 1_000_000)
   expect(ranges(fixture)).toEqual([undefined, 'bytes=1000000-'])
   expect(seen.find((bytes) => bytes > 100)).toBeGreaterThanOrEqual(1_000_000)
 })

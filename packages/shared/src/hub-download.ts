@@ -121,6 +121,7 @@ async function append(job: Job, start: number, response: Response, touch: () => 
     for await (const chunk of chunksOf(response)) {
       await writeAll(handle, chunk, size)
       size += chunk.byteLength
+      job.options.onReceived?.(chunk.byteLength)
       job.onBytes(size)
       touch()
       if (job.facts.size !== null && size > job.facts.size) break

@@ -1,8 +1,10 @@
 /**
- * What every model service's app has beyond `createApp`: its one model in `/ready`, `GET /v1/models` and `GET /v1/models/{id}` (OpenAI), and
+ * What every model service's app has beyond `createApp`: its one model in `/ready` and `/doctor`, `GET /v1/models` and `GET /v1/models/{id}` (OpenAI), and
  * the check of a request's `model`.
  */
 import type { Hono } from 'hono'
+import type { ReadyReport } from './api.ts'
+import { type Check, createDoctor, diagnose } from './doctor.ts'
 import { AppError } from './errors.ts'
 import { type AppEnv, createApp } from './http.ts'
 import type { ModelEntry, ModelList } from './model-api.ts'
@@ -19,6 +21,10 @@ export type ModelAppOptions<In, Out> = {
   readonly modelIds: readonly string[]
   /** True from the first signal to stop: `/ready` then says so. */
   readonly isDraining?: () => boolean
+  /** What `/ready?verbose` says beside the model. */
+  readonly details?: () => Promise<Partial<ReadyReport>>
+  /** What `/doctor` looks at. */
+  readonly checks?: () => readonly Check[]
   readonly log: Log
   readonly metrics: Metrics
   readonly now?: () => number
@@ -35,7 +41,7 @@ type ModelAppKind = {
 
 /** The app, and the check, which throws `model_not_found` unless the name is known or left out. */
 export function createModelApp<In, Out>(options: ModelAppOptions<In, Out>, kind: ModelAppKind) {
-  const { model, modelIds, isDraining, log, metrics, now } = options
+  const { model, modelIds, isDraining, details, checks, log, metrics, now } = options
   const { service, maxBodyBytes, aliases, task } = kind
   const app = createApp({
     service,
@@ -44,8 +50,11 @@ export function createModelApp<In, Out>(options: ModelAppOptions<In, Out>, kind:
     metrics,
     maxBodyBytes,
     ...(isDraining && { isDraining }),
+    ...(details && { details }),
     ...(now && { now }),
   })
+  const report = createDoctor(() => diagnose(service, checks?.() ?? []))
+  app.get('/doctor', async (c) => c.json(await report()))
   const requireModel = checkOf(new Set([...modelIds, ...aliases]))
   addModelRoutes(app, {
     requireModel,

@@ -4,7 +4,9 @@
  */
 import type { Hono } from 'hono'
 import type { BatcherOptions } from './batcher.ts'
+import { BootHistory } from './boot-history.ts'
 import { type ConfigOf, describeConfig } from './config.ts'
+import { modelChecks } from './doctor-model.ts'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
@@ -70,7 +72,18 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   }
   const modelIds = [spec.id, `demo/${spec.demo}`]
   const isDraining = () => state.isDraining
-  const app = service.createApp({ model: served, modelIds, isDraining, log, metrics }, () => state.prepared)
+  const history = new BootHistory({
+    home: config.hearth.home,
+    service: name,
+    sources: new URL('.', service.engine),
+    log,
+  })
+  const details = async () => ({ boots: [...(await history.last())] })
+  const store = storeOptions(config, settings, log)
+  const checks = () =>
+    modelChecks({ service: name, spec, store, boots: () => history.last(), status: () => model.status })
+  const parts = { model: served, modelIds, isDraining, details, checks, log, metrics }
+  const app = service.createApp(parts, () => state.prepared)
   const { port, host: hostname } = settings
   const onDrain = () => {
     state.isDraining = true
@@ -80,8 +93,10 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   const { upgrade } = service
   const server = await serve({ app, port, hostname, log, onDrain, close, ...(upgrade && { upgrade }) })
   await firstReady.promise
+  const recorded = history.record(model.status)
   await rehearse(service, server, log)
   state.isRehearsed = true
+  await recorded
 }
 
 function createModel<In, Out, Prepared>(

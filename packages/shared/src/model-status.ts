@@ -1,5 +1,5 @@
 /** What a model says about itself: which state may follow which, and the refusal a caller gets while it is not ready. */
-import type { ModelStatus } from './api.ts'
+import type { ModelProgress, ModelStatus } from './api.ts'
 import { AppError } from './errors.ts'
 
 export type State = ModelStatus['state']
@@ -28,27 +28,45 @@ export const idleStatus = (id: string): ModelStatus => ({
   error: null,
 })
 
-/** Where a download stood at a time, from which its end is foreseen. */
-export type Milestone = { readonly bytes: number; readonly atMs: number }
+/** What a model store tells while it brings files. */
+export type FetchProgress = Pick<ModelProgress, 'bytes' | 'totalBytes' | 'downloadedBytes'>
 
-/** Milliseconds until the download ends at its speed since `first`; null while unknown. */
-export function remainingMs(progress: ModelStatus['progress'], first: Milestone | null, nowMs: number): number | null {
-  if (!progress || !first || progress.bytes <= first.bytes) return null
-  const msPerByte = (nowMs - first.atMs) / (progress.bytes - first.bytes)
-  return Math.max(0, progress.totalBytes - progress.bytes) * msPerByte
+/** How much had come from the hub at a time, from which the end is foreseen. */
+export type Milestone = { readonly downloadedBytes: number; readonly atMs: number }
+
+/** Percent, speed since `first`, and the time until the end at that speed; null while unknown. The one place where they are reckoned. */
+export function progressOf(news: FetchProgress, first: Milestone | null, nowMs: number): ModelProgress {
+  const { bytes, totalBytes, downloadedBytes } = news
+  const moved = first === null ? 0 : downloadedBytes - first.downloadedBytes
+  const bytesPerMs = first !== null && moved > 0 && nowMs > first.atMs ? moved / (nowMs - first.atMs) : null
+  return {
+    bytes,
+    totalBytes,
+    downloadedBytes,
+    percent: totalBytes > 0 ? Math.min(100, Math.floor((100 * bytes) / totalBytes)) : null,
+    bytesPerSecond: bytesPerMs === null ? null : Math.round(bytesPerMs * 1000),
+    remainingMs: bytesPerMs === null ? null : Math.round(Math.max(0, totalBytes - bytes) / bytesPerMs),
+  }
+}
+
+/** A model's state for people: what is read from the disk is not called a download. */
+export function stateInWords({ state, progress }: Pick<ModelStatus, 'state' | 'progress'>): string {
+  if (state !== 'fetching') return state
+  return progress && progress.downloadedBytes > 0 ? 'downloading' : 'finding its files'
 }
 
 const RETRY_MS = { least: 1000, usual: 5000, longest: 30_000 } as const
 
 /** `model_loading` with `loading` beside the error: `progress` in percent, the fields that are known (LocalAI's names). */
-export function stillLoading({ id, state, progress }: ModelStatus, etaMs: number | null): AppError {
+export function stillLoading(status: ModelStatus): AppError {
+  const { id, state, progress } = status
+  const { percent = null, remainingMs: etaMs = null } = progress ?? {}
   const etaSeconds = etaMs === null ? null : Math.ceil(etaMs / 1000)
-  const percent = progress && progress.totalBytes > 0 ? Math.floor((100 * progress.bytes) / progress.totalBytes) : null
   const known = [
     ...(percent === null ? [] : [`${percent} %`]),
     ...(etaSeconds === null ? [] : [`about ${etaSeconds} s left`]),
   ]
-  const detail = known.length > 0 ? `${state}, ${known.join(', ')}` : state
+  const detail = [stateInWords(status), ...known].join(', ')
   return new AppError('model_loading', `${id} is not ready yet (${detail})`, {
     param: 'model',
     retryAfterMs: etaMs === null ? RETRY_MS.usual : Math.min(RETRY_MS.longest, Math.max(RETRY_MS.least, etaMs)),

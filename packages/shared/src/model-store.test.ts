@@ -38,7 +38,15 @@ describe('local folder', () => {
     const localDir = join(fixture.dir, 'mine')
     for (const file of fixture.spec.files) await put(join(localDir, file), 'x')
     const files = await fetchFrom(fixture, { localDir })
-    expect(files).toEqual({ dir: localDir, source: 'local', revision: null, id: 'openai/tiny', warning: null })
+    expect(files).toEqual({
+      dir: localDir,
+      source: 'local',
+      revision: null,
+      id: 'openai/tiny',
+      warning: null,
+      bytes: 2,
+      downloadedBytes: 0,
+    })
     expect(fixture.hub.requests).toEqual([])
   })
 
@@ -60,7 +68,9 @@ describe('cache', () => {
     const fixture = await storeFixture()
     await fillCache(fixture)
     const { commit } = fixture.hub
-    const expected = { dir: snapshot(fixture), source: 'cache', revision: commit, id: 'openai/tiny', warning: null }
+    const bytes = CONFIG.byteLength + WEIGHTS.byteLength
+    const found = { dir: snapshot(fixture), source: 'cache', revision: commit, id: 'openai/tiny', warning: null }
+    const expected = { ...found, bytes, downloadedBytes: 0 }
     expect(await fetchFrom(fixture)).toEqual(expected)
     expect(await fetchFrom(fixture, { offline: true })).toEqual(expected)
     expect(fixture.hub.requests).toEqual([])
@@ -164,7 +174,9 @@ describe('hub', () => {
     const fixture = await storeFixture()
     const files = await fetchFrom(fixture)
     const { commit } = fixture.hub
-    expect(files).toEqual({ dir: snapshot(fixture), source: 'hub', revision: commit, id: 'openai/tiny', warning: null })
+    const bytes = CONFIG.byteLength + WEIGHTS.byteLength
+    const found = { dir: snapshot(fixture), source: 'hub', revision: commit, id: 'openai/tiny', warning: null }
+    expect(files).toEqual({ ...found, bytes, downloadedBytes: bytes })
     expect(await readFile(join(repo(fixture), 'refs', 'main'), 'utf8')).toBe(commit)
     expect(await readlink(join(files.dir, 'config.json'))).toBe(`../../blobs/${gitBlobSha1(CONFIG)}`)
     expect(await readlink(join(files.dir, FILE))).toBe(`../../../blobs/${sha256(WEIGHTS)}`)

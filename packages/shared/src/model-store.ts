@@ -3,13 +3,14 @@
  * a word to the hub when it has them all; the hub; and, only when no hub can be reached, the demo model that ships with
  * Hearth, loudly.
  */
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ModelSource } from './api.ts'
 import { AppError } from './errors.ts'
 import { HubUnreachable, type HubOptions } from './hub-attempts.ts'
 import {
+  fileSize,
   findSnapshot,
   firstMissing,
   isDiskFull,
@@ -19,6 +20,7 @@ import {
   type Verdict,
 } from './hub-cache.ts'
 import { fetchSnapshot, type Progress } from './hub-snapshot.ts'
+import type { FetchProgress } from './model-status.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Log } from './telemetry.ts'
 import { systemTimer } from './waits.ts'
@@ -31,6 +33,10 @@ export type ModelFiles = {
   /** As the hub names it; `demo/<name>` for a demo model. */
   readonly id: string
   readonly warning: string | null
+  /** Of all its files; left out for a model that came in a package. */
+  readonly bytes?: number
+  /** Of them, those that came from the hub just now. */
+  readonly downloadedBytes?: number
 }
 
 export type ModelSpec = {
@@ -50,7 +56,8 @@ export type StoreOptions = {
   readonly endpoint: string
   readonly token?: string | undefined
   readonly offline: boolean
-  readonly demoDir: string
+  /** Left out: nothing stands in for a model that can't be had. */
+  readonly demoDir?: string
   readonly localDir?: string | undefined
   readonly fetch?: typeof fetch
   readonly connectTimeoutMs?: number
@@ -63,7 +70,7 @@ export type StoreOptions = {
 }
 
 /** The one piece of module state: a process has one file system, so what it is fetching is known to the whole process. */
-const flights = new SingleFlight<ModelFiles, Progress>()
+const flights = new SingleFlight<ModelFiles, FetchProgress>()
 
 /**
  * Finds or fetches the files of `spec`; progress counts the bytes of all its files, with those of an earlier attempt as
@@ -74,17 +81,33 @@ const flights = new SingleFlight<ModelFiles, Progress>()
 export async function fetchModel(
   spec: ModelSpec,
   options: StoreOptions,
-  onProgress: (progress: Progress) => void,
+  onProgress: (progress: FetchProgress) => void,
   signal: AbortSignal,
 ): Promise<ModelFiles> {
   signal.throwIfAborted()
   checkSpec(spec)
-  if (options.localDir !== undefined) return fromLocalFolder(spec, options.localDir, options.log)
+  if (options.localDir !== undefined)
+    return measured(spec, await fromLocalFolder(spec, options.localDir, options.log), 0)
   const hub = hubOptions(options)
   const key = JSON.stringify([resolve(options.cacheDir), spec, hub.endpoint, options.offline, options.demoDir])
-  const work = (report: (progress: Progress) => void, stop: AbortSignal): Promise<ModelFiles> =>
-    fromCacheOrHub(spec, options, hub, report, stop)
+  const work = async (report: (progress: FetchProgress) => void, stop: AbortSignal): Promise<ModelFiles> => {
+    let downloadedBytes = 0
+    const counting: HubOptions = { ...hub, onReceived: (bytes) => (downloadedBytes += bytes) }
+    const found = await fromCacheOrHub(spec, options, counting, (news) => report({ ...news, downloadedBytes }), stop)
+    return measured(spec, found, downloadedBytes)
+  }
   return flights.join(key, work, onProgress, signal)
+}
+
+async function measured(
+  { files, optionalFiles = [] }: ModelSpec,
+  found: ModelFiles,
+  downloadedBytes: number,
+): Promise<ModelFiles> {
+  // A demo has its own files.
+  const names = found.source === 'demo' ? await readdir(found.dir, { recursive: true }) : [...files, ...optionalFiles]
+  const sizes = await Promise.all(names.map((file) => fileSize(join(found.dir, file))))
+  return { ...found, bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0), downloadedBytes }
 }
 
 async function fromLocalFolder(spec: ModelSpec, dir: string, log: StoreOptions['log']): Promise<ModelFiles> {
@@ -117,12 +140,12 @@ async function fromCacheOrHub(
 }
 
 async function fromDemo(spec: ModelSpec, options: StoreOptions, reason: string): Promise<ModelFiles> {
+  const lack = `the cache does not have all of ${spec.id} at revision ${spec.revision}`
+  if (options.demoDir === undefined) throw new AppError('model_not_found', `${reason}, and ${lack}`)
   const dir = join(options.demoDir, spec.demo)
   const found = await stat(dir).catch(() => null)
-  if (!found?.isDirectory()) {
-    const tried = `${reason}, the cache does not have all of ${spec.id} at revision ${spec.revision}`
-    throw new AppError('model_not_found', `${tried}, and there is no demo model "${spec.demo}"`)
-  }
+  if (!found?.isDirectory())
+    throw new AppError('model_not_found', `${reason}, ${lack}, and there is no demo model "${spec.demo}"`)
   const id = `demo/${spec.demo}`
   const warning = `${reason} and the cache does not have all of ${spec.id}: using ${id}, a stand-in of very limited skill`
   options.log.warn({ id, wanted: spec.id }, warning)
@@ -160,7 +183,8 @@ function checkSpec({ id, revision, files, optionalFiles = [], demo }: ModelSpec)
   throw new AppError('invalid_config', `${expected}, got ${JSON.stringify(first.slice(0, 100))}`)
 }
 
-function hubOptions(options: StoreOptions): HubOptions {
+/** How the hub is asked. Throws `invalid_config`. */
+export function hubOptions(options: StoreOptions): HubOptions {
   const url = URL.parse(options.endpoint)
   if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password || url.search || url.hash) {
     throw new AppError('invalid_config', 'expected HF_ENDPOINT to be an http or https address without user or query')

@@ -2,6 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import { Model, type ModelOptions } from './model.ts'
+import type { FetchProgress } from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
 import { FakeControl } from './testing/fake-control.ts'
 import { type FakeInput, fakeInput, type FakeOptions, type FakeOutput } from './testing/fake-engine.ts'
@@ -111,13 +112,13 @@ describe('loading', () => {
 
   test('tells where it stands: progress, then source, times and readiness', async () => {
     const fetching = gate<ModelFiles>()
-    let report: (progress: { bytes: number; totalBytes: number }) => void = () => undefined
+    let report: (progress: FetchProgress) => void = () => undefined
     const { model } = setUp(
       {},
       {
         fetch: (onProgress) => {
           report = onProgress
-          report({ bytes: 5, totalBytes: 10 })
+          report({ bytes: 5, totalBytes: 10, downloadedBytes: 5 })
           return fetching.promise
         },
       },
@@ -126,7 +127,7 @@ describe('loading', () => {
     expect(model.status).toMatchObject({ id: 'fake', state: 'fetching', progress: { bytes: 5, totalBytes: 10 } })
     fetching.resolve({ ...FILES, source: 'demo', id: 'demo/fake', warning: 'only a demo' })
     await model.ready(never)
-    report({ bytes: 10, totalBytes: 10 }) // late news
+    report({ bytes: 10, totalBytes: 10, downloadedBytes: 10 }) // late news
     expect(model.status).toEqual({
       id: 'demo/fake',
       state: 'ready',
@@ -137,15 +138,68 @@ describe('loading', () => {
       loadMs: expect.any(Number),
       firstInferenceMs: expect.any(Number),
       secondInferenceMs: expect.any(Number),
+      boot: expect.objectContaining({ readyMs: expect.any(Number) }),
     })
+  })
+
+  test('knows what each part of the start took, what came from the hub, and the memory before and after', async () => {
+    const files = gate<ModelFiles>()
+    const loading = gate()
+    const { model, clock, until } = setUp({}, { fetch: () => files.promise, prepare: () => loading.promise })
+    expect(model.status.boot).toBeUndefined()
+    model.start()
+    clock.advance(300)
+    files.resolve({ ...FILES, bytes: 90, downloadedBytes: 40 })
+    await until('loading')
+    expect(model.status.boot).toMatchObject({ fetchMs: 300, loadMs: null, readyMs: null, residentBytesAfter: null })
+    clock.advance(70)
+    loading.resolve()
+    await model.ready(never)
+    expect(model.status.boot).toMatchObject({
+      bytes: 90,
+      downloadedBytes: 40,
+      fetchMs: 300,
+      loadMs: 70,
+      warmUpMs: 0,
+      readyMs: 370,
+    })
+    const { residentBytesBefore = 0, residentBytesAfter } = model.status.boot ?? {}
+    expect(Math.min(residentBytesBefore, residentBytesAfter ?? 0)).toBeGreaterThan(1e6)
+  })
+
+  test('calls it a download when the first bytes have come from the hub, not when files are looked for', async () => {
+    const files = gate<ModelFiles>()
+    const report = gate<(downloadedBytes: number) => void>()
+    const { model, logged, clock } = setUp(
+      {},
+      {
+        fetch: (onProgress) => {
+          report.resolve((downloadedBytes) =>
+            onProgress({ bytes: 50 + downloadedBytes, totalBytes: 100, downloadedBytes }),
+          )
+          return files.promise
+        },
+      },
+    )
+    model.start()
+    const tell = await report.promise
+    tell(0)
+    expect([logged, model.status.progress]).toMatchObject([[], { percent: 50, bytesPerSecond: null }])
+    tell(10)
+    clock.advance(1000)
+    tell(30)
+    expect(logged).toEqual([{ model: 'fake', totalBytes: 100 }])
+    expect(model.status.progress).toMatchObject({ percent: 80, bytesPerSecond: 20, remainingMs: 1000 })
+    files.resolve(FILES)
+    await model.ready(never)
+    expect(model.status.progress).toBeNull()
   })
 
   test('logs every change of state, and never an input', async () => {
     const { logged, submit } = setUp()
     await submit(fakeInput(31_337))
     expect(logged).toMatchObject([
-      { from: 'idle', to: 'fetching', model: 'fake' },
-      { from: 'fetching', to: 'loading', model: 'org/fake', source: 'cache' },
+      { to: 'loading', model: 'org/fake', source: 'cache' },
       { from: 'loading', to: 'warming' },
       { from: 'warming', to: 'ready', model: 'org/fake' },
     ])
@@ -168,7 +222,7 @@ describe('a request that comes early', () => {
       {
         coldHoldMs: 1000,
         fetch: (onProgress) => {
-          progress.resolve((bytes) => onProgress({ bytes, totalBytes: 100 }))
+          progress.resolve((bytes) => onProgress({ bytes, totalBytes: 100, downloadedBytes: bytes }))
           return silent()
         },
       },

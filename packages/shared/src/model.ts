@@ -4,14 +4,16 @@
  */
 import type { ModelStatus } from './api.ts'
 import { Batcher, type BatcherOptions, type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
+import { BootClock } from './boot-clock.ts'
 import type { EngineThread } from './engine-thread.ts'
 import { AppError, toAppError } from './errors.ts'
 import {
+  type FetchProgress,
   idleStatus,
   keepsFailing,
   type Milestone,
   NEXT,
-  remainingMs,
+  progressOf,
   type State,
   stillLoading,
 } from './model-status.ts'
@@ -33,10 +35,7 @@ export type ModelOptions<In, Out, Piece> = Pick<
   name: string
   /** What the model is called until its files say so: it may turn out to be the demo. The service's name unless told. */
   id?: string
-  fetch: (
-    onProgress: (progress: { bytes: number; totalBytes: number }) => void,
-    signal: AbortSignal,
-  ) => Promise<ModelFiles>
+  fetch: (onProgress: (progress: FetchProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
   /** Reads what the serving side needs of the files, before the engine loads them. That it fails may be the files' fault too. */
   prepare?: (files: ModelFiles) => Promise<unknown>
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
@@ -66,7 +65,9 @@ export class Model<In, Out, Piece = never> {
   readonly #setTimer: SetTimer
   readonly #closing = new AbortController()
   readonly #held: WaitingRoom
+  readonly #boot: BootClock
   #status: ModelStatus
+  #news: FetchProgress | null = null
   #live: Live<In, Out, Piece> | undefined
   #failures = 0
   #triedRepair = false
@@ -80,11 +81,14 @@ export class Model<In, Out, Piece = never> {
     this.#now = options.now ?? (() => performance.now())
     this.#setTimer = options.setTimer ?? systemTimer
     this.#held = new WaitingRoom(this.#setTimer)
+    this.#boot = new BootClock(this.#now)
     this.#status = idleStatus(options.id ?? options.name)
   }
 
   get status(): ModelStatus {
-    return this.#status
+    const { report } = this.#boot
+    const progress = this.#news && progressOf(this.#news, this.#fetchedFrom, this.#now())
+    return { ...this.#status, progress, ...(report && { boot: report }) }
   }
 
   /** Begins fetching, loading and warming, unless that has begun. */
@@ -151,7 +155,7 @@ export class Model<In, Out, Piece = never> {
 
   #refusal(): AppError {
     if (this.#failures >= PATIENCE) return keepsFailing(this.#status, this.#backOffMs())
-    return stillLoading(this.#status, remainingMs(this.#status.progress, this.#fetchedFrom, this.#now()))
+    return stillLoading(this.status)
   }
 
   async #bringUp(): Promise<void> {
@@ -159,12 +163,13 @@ export class Model<In, Out, Piece = never> {
     let files: ModelFiles | undefined
     let thread: Thread<In, Out, Piece> | undefined
     try {
-      this.#to('fetching', { progress: null, error: null })
+      this.#to('fetching', { error: null })
       files = await orAborted(
         this.#options.fetch((progress) => this.#progressed(progress), signal),
         signal,
       )
-      this.#to('loading', { id: files.id, source: files.source, warning: files.warning, progress: null })
+      this.#boot.found(files)
+      this.#to('loading', { id: files.id, source: files.source, warning: files.warning })
       await orAborted(this.#options.prepare?.(files) ?? Promise.resolve(), signal)
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
@@ -178,10 +183,14 @@ export class Model<In, Out, Piece = never> {
     }
   }
 
-  #progressed(progress: { bytes: number; totalBytes: number }): void {
+  #progressed(news: FetchProgress): void {
     if (this.#status.state !== 'fetching') return
-    this.#fetchedFrom ??= { bytes: progress.bytes, atMs: this.#now() }
-    this.#status = { ...this.#status, progress }
+    const { downloadedBytes, totalBytes } = news
+    if (downloadedBytes > 0 && this.#fetchedFrom === null) {
+      this.#fetchedFrom = { downloadedBytes, atMs: this.#now() }
+      this.#options.log.info({ model: this.#status.id, totalBytes }, 'downloading the model')
+    }
+    this.#news = news
   }
 
   #goLive(
@@ -218,8 +227,7 @@ export class Model<In, Out, Piece = never> {
   async #failed(error: unknown, suspect: ModelFiles | undefined): Promise<void> {
     if (this.#closing.signal.aborted) return
     const { code, message, cause } = toAppError(error)
-    this.#fetchedFrom = null
-    this.#to('failed', { error: message, progress: null })
+    this.#to('failed', { error: message })
     this.#options.log.error({ model: this.#status.id, code, err: cause ?? error }, 'model failed')
     const waitMs = this.#backOffMs()
     this.#failures++
@@ -251,8 +259,24 @@ export class Model<In, Out, Piece = never> {
     if (!NEXT[from].includes(state))
       throw new AppError('internal_error', `this is a bug: a model can't go from ${from} to ${state}`)
     this.#status = { ...this.#status, ...change, state }
+    this.#boot.enter(state)
+    this.#news = null
+    this.#fetchedFrom = null
     this.#options.metrics?.setModelState(this.#options.name, from, state)
     const { id, source } = this.#status
-    this.#options.log.info({ ...change, model: id, source, from, to: state }, 'model state')
+    // Whether files come from the hub or lie on the disk is not known yet: nothing is said before it is.
+    if (state === 'fetching') return
+    const { report } = this.#boot
+    this.#options.log.info(
+      {
+        ...change,
+        model: id,
+        source,
+        ...(from !== 'fetching' && { from }),
+        to: state,
+        ...(state === 'ready' && { boot: report }),
+      },
+      'model state',
+    )
   }
 }

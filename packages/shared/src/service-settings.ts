@@ -7,7 +7,7 @@ import { bool, type ConfigOf, int, port, secret, text, url } from './config.ts'
 import type { ModelSpec, StoreOptions } from './model-store.ts'
 import type { Log } from './telemetry.ts'
 
-/** Hugging Face's own variables (HF_HOME, HF_HUB_CACHE, ...) and LOG_LEVEL. */
+/** Hugging Face's own variables (HF_HOME, HF_HUB_CACHE, ...), HEARTH_HOME and LOG_LEVEL. */
 export const COMMON_SECTIONS = {
   hf: z.object({
     home: text().default(join(homedir(), '.cache', 'huggingface')),
@@ -16,6 +16,10 @@ export const COMMON_SECTIONS = {
     endpoint: url().default('https://huggingface.co'),
     token: secret().optional(),
     hubOffline: bool().default(false),
+  }),
+  hearth: z.object({
+    /** The data folder: history of starts, memory, Redis. */
+    home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
   }),
   log: z.object({ level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info') }),
 }
@@ -39,6 +43,13 @@ export const modelServiceSettings = (defaults: { port: number }) => ({
 export type ModelServiceSettings = z.infer<z.ZodObject<ReturnType<typeof modelServiceSettings>>>
 
 type ModelSettings = { model?: string | undefined; revision?: string | undefined; modelDir?: string | undefined }
+
+type WithWeights = ModelSpec & { readonly weights: Readonly<Record<string, readonly string[]>> }
+
+/** The spec of a model whose weights come in several types, for one of them. */
+export function withWeights({ weights, ...spec }: WithWeights, dtype: string): ModelSpec {
+  return { ...spec, files: [...spec.files, ...(weights[dtype] ?? [])] }
+}
 
 /** The service's own spec, or the model that the settings name instead (whose default revision is `main`). */
 export function chooseSpec<Spec extends ModelSpec>(spec: Spec, { model, revision }: ModelSettings): Spec {

@@ -1,5 +1,6 @@
 /** Starts the embeddings service. */
 import { runService, startModelService } from '@hearth/shared/model-service'
+import { withWeights } from '@hearth/shared/service-settings'
 import { createEmbeddingsApp } from './app.ts'
 import { readEmbeddingsConfig } from './config.ts'
 import type { EngineOptions } from './engine.ts'
@@ -11,7 +12,7 @@ import type { TokenIds } from './padding.ts'
 import { loadTokenizer } from './tokenizer.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
-const { weights, files, ...rest } = modelJson
+const { weights } = modelJson
 
 /** Of tokens with their padding: a little more than the texts' own is cheaper than another run. */
 const MAX_PADDING = 1.25
@@ -24,7 +25,7 @@ runService('embeddings', async () => {
     name: 'embeddings',
     config,
     settings,
-    spec: { ...rest, files: [...files, ...weights[dtype]] },
+    spec: withWeights(modelJson, dtype),
     maxBatchSize,
     maxCost: maxBatchTokens,
     cost: paddedTokens,

@@ -1,13 +1,15 @@
 import { ErrorBody, GenerateReply } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
+import { readyModel } from '@hearth/shared/testing/model-status'
 import { decodeWav, encodeWav } from '@hearth/shared/wav'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { createOrchestratorApp } from './app.ts'
 import type { OrchestratorOptions } from './app.ts'
 import { Sessions } from './sessions.ts'
 import { fakeStages } from './testing/fake-stages.ts'
 import type { FakeStages } from './testing/fake-stages.ts'
+import { sendJson, startStub } from './testing/http-stub.ts'
 import type { Stages } from './turn-events.ts'
 
 const WAV = encodeWav({ samples: new Float32Array(16_000).fill(0.1), sampleRateHz: 16_000 })
@@ -289,6 +291,24 @@ describe('limits', () => {
 
 test('GET / says what this is', async () => {
   expect(await (await setUp().request('/')).json()).toMatchObject({ name: 'hearth', version: '1.2.3' })
+})
+
+test('/ready?verbose tells of the whole stack; who does not answer is null', async () => {
+  const stt = { service: 'stt', ready: true, models: [readyModel('demo/whisper')], boots: [] }
+  const stub = await startStub((response, { path }) => sendJson(response, path === '/ready?verbose' ? stt : {}))
+  onTestFinished(() => stub.close())
+  const services = { stt: stub.url, tts: `${stub.url}/nothing`, embeddings: 'http://127.0.0.1:1' }
+  const app = setUp({}, { services })
+  const expected = {
+    ready: true,
+    models: [{ id: 'fake/mind' }],
+    boots: [],
+    services: { stt, tts: null, embeddings: null },
+  }
+  const answers = await Promise.all([1, 2, 3].map(() => app.request('/ready?verbose')))
+  for (const answer of answers) expect(await answer.json()).toMatchObject(expected)
+  expect(stub.asked.map(({ path }) => path).toSorted()).toEqual(['/nothing/ready?verbose', '/ready?verbose'])
+  expect(await (await app.request('/ready')).json()).not.toHaveProperty('services')
 })
 
 test('/ready tells of the language model', async () => {

@@ -1,10 +1,13 @@
 /** The orchestrator's HTTP surface: a turn (`/generate`), a chat, and the model services' own `/v1/*`, all at one address. */
 import type { AccessOptions } from '@hearth/shared/access'
-import type { ModelStatus } from '@hearth/shared/api'
+import type { BootEntry, ModelStatus } from '@hearth/shared/api'
+import { createDoctor } from '@hearth/shared/doctor'
+import type { Check } from '@hearth/shared/doctor'
 import { createApp } from '@hearth/shared/http'
 import type { AppEnv } from '@hearth/shared/http'
 import type { Hono } from 'hono'
 import { Admission } from './admission.ts'
+import { examineStack } from './doctor/stack-doctor.ts'
 import { addChatCompletions } from './chat-completions.ts'
 import { addGateway } from './gateway.ts'
 import type { GatewayOptions } from './gateway.ts'
@@ -18,6 +21,7 @@ import { addDashboard } from './jobs/dashboard.ts'
 import { addJobRoutes } from './jobs/routes.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
+import { reportServices } from './stack-report.ts'
 import { addMemoryRoutes } from './memory-routes.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
 import type { PageFiles } from './web/page-files.ts'
@@ -37,6 +41,10 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   /** How to reach them. */
   readonly send?: Send
   readonly isDraining: () => boolean
+  /** Earlier starts of the language model in this process. */
+  readonly boots?: () => Promise<readonly BootEntry[]>
+  /** What `/doctor` looks at beside the other services. */
+  readonly checks?: () => readonly Check[]
   /** Who may call; everybody who reaches the port when it is left out. */
   readonly access?: AccessOptions
   /** What is remembered of people, for them to see and change. */
@@ -64,6 +72,7 @@ const LINKS = {
   openapi: '/openapi.json',
   health: '/health',
   ready: '/ready',
+  doctor: '/doctor',
   metrics: '/metrics',
 }
 
@@ -75,7 +84,20 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   const { version, log, metrics, models, optionalModels, isDraining, maxUploadBytes, access = {} } = options
   const told = () => [...models(), ...(optionalModels?.() ?? []).map((model) => ({ ...model, optional: true }))]
   const maxBodyBytes = maxUploadBytes + FORM_BYTES
-  const app = createApp({ service: 'orchestrator', models: told, isDraining, access, log, metrics, maxBodyBytes })
+  const services = reportServices(options.services)
+  const details = async () => ({ boots: [...((await options.boots?.()) ?? [])], services: await services() })
+  const app = createApp({
+    service: 'orchestrator',
+    models: told,
+    isDraining,
+    details,
+    access,
+    log,
+    metrics,
+    maxBodyBytes,
+  })
+  const report = createDoctor(() => examineStack(options.checks?.() ?? [], options.services))
+  app.get('/doctor', async (c) => c.json(await report()))
   const { admission = new Admission(options.maxTurns), turns = new Turns() } = options
 
   addPage(app, { welcome: { name: 'hearth', version, links: LINKS }, page: options.page })

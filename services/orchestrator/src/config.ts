@@ -1,6 +1,5 @@
 /** The orchestrator's settings, each one environment variable: `ollama.model` is OLLAMA_MODEL. */
 import { availableParallelism } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { PORTS } from '@hearth/shared/api'
 import { bool, int, list, number, port, readConfig, secret, text, url } from '@hearth/shared/config'
 import { COMMON_SECTIONS } from '@hearth/shared/service-settings'
@@ -132,8 +131,7 @@ export const SECTIONS = {
     /** A folder with the model's file, instead of the cache and the hub. */
     modelDir: text().optional(),
   }),
-  hearth: z.object({
-    home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
+  hearth: COMMON_SECTIONS.hearth.extend({
     /** Asked of every request but the probes and the list of voices, once it is set. */
     apiKey: secret({ minLength: 16 }).optional(),
     /** Origins whose pages may call, separated by commas. */

@@ -2,6 +2,7 @@
  * Starts the orchestrator: settings, stages, HTTP, in this order. The embedded chat model is fetched and loaded only once no
  * language model before it can answer.
  */
+import { BootHistory } from '@hearth/shared/boot-history'
 import { describeConfig } from '@hearth/shared/config'
 import { EngineThread } from '@hearth/shared/engine-thread'
 import { Model } from '@hearth/shared/model'
@@ -18,6 +19,7 @@ import { Admission } from './admission.ts'
 import { createOrchestratorApp } from './app.ts'
 import { readOrchestratorConfig, uploadLimit } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
+import { chatChecks, orchestratorChecks, redisCheck } from './doctor/stack-doctor.ts'
 import { createStages } from './create-stages.ts'
 import spec from './model.json' with { type: 'json' }
 import { startJobs } from './jobs/start-jobs.ts'
@@ -52,7 +54,15 @@ async function main(): Promise<void> {
   const log = createLogger({ service: 'orchestrator', level: config.log.level })
   log.info({ config: describeConfig(config) }, 'starting')
   const metrics = createMetrics('orchestrator')
-  const chat = createChatModel(config, log, metrics)
+  const boots = new BootHistory({
+    home: config.hearth.home,
+    service: 'orchestrator',
+    sources: new URL('.', import.meta.url),
+    log,
+  })
+  const firstReady = Promise.withResolvers<void>()
+  const chat = createChatModel(config, { log, metrics, onReady: firstReady.resolve })
+  void firstReady.promise.then(() => boots.record(chat.status))
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
   const send = createReplicaSend()
@@ -84,6 +94,12 @@ async function main(): Promise<void> {
     dashboard: config.queue.dashboard,
     page: loadPage(),
     isDraining: () => closing.signal.aborted,
+    boots: () => boots.last(),
+    checks: () => [
+      ...orchestratorChecks(config),
+      redisCheck(config),
+      ...chatChecks(config, { boots: () => boots.last(), status: () => chat.status, log }),
+    ],
     access,
     ...config.orchestrator,
     maxUploadBytes: uploadLimit(config),
@@ -153,8 +169,11 @@ function createSessions({ session, redis }: OrchestratorConfig, { servers }: Lan
   return new Sessions({ ...limits, maxSessions, maxWaiting: 16, shared, summaries })
 }
 
-function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics): ChatModel {
-  const store = storeOptions(config, config.chat, log)
+function createChatModel(
+  config: OrchestratorConfig,
+  parts: { log: Log; metrics: Metrics; onReady: () => void },
+): ChatModel {
+  const store = storeOptions(config, config.chat, parts.log)
   const files = chooseSpec(spec, config.chat)
   return new Model<Prompt, Written, string>({
     name: 'chat',
@@ -162,8 +181,7 @@ function createChatModel(config: OrchestratorConfig, log: Log, metrics: Metrics)
     onDamaged: (damaged) => discardModel(damaged, store.cacheDir),
     createThread: (found) => createThread(found, config.chat),
     maxBatchSize: 1,
-    log,
-    metrics,
+    ...parts,
   })
 }
 

@@ -1,6 +1,7 @@
 /** Starts the STT service. */
 import { createVoiceModel } from '@hearth/hearing/voice-model'
 import { runService, startModelService } from '@hearth/shared/model-service'
+import { withWeights } from '@hearth/shared/service-settings'
 import { createLogger } from '@hearth/shared/telemetry'
 import { encodeWav } from '@hearth/shared/wav'
 import { readAbilities } from './abilities.ts'
@@ -14,7 +15,6 @@ import { LiveServer } from './live/live-server.ts'
 import type { SpeechInput, Transcript } from './speech.ts'
 import modelJson from './model.json' with { type: 'json' }
 
-const { weights, files, ...rest } = modelJson
 const DECODE_THREADS = 2
 
 runService('stt', async () => {
@@ -29,7 +29,7 @@ runService('stt', async () => {
     name: 'stt',
     config,
     settings,
-    spec: { ...rest, files: [...files, ...weights[dtype]] },
+    spec: withWeights(modelJson, dtype),
     maxBatchSize,
     windowMs: batchWindowMs,
     engine: new URL('./engine.ts', import.meta.url),

@@ -1,5 +1,6 @@
 /** Every example of the document, asked of the app itself: what it answers is what the document says, to the last field. */
 import { readFile } from 'node:fs/promises'
+import { readyModel } from '@hearth/shared/testing/model-status'
 import { encodeWav } from '@hearth/shared/wav'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { Ajv2020 } from 'ajv/dist/2020.js'
@@ -30,6 +31,7 @@ const HEARD = { text: 'Good morning.', language: 'english', model: 'fake/ear', u
 const SERVICES: Readonly<Record<string, object>> = {
   '/v1/audio/transcriptions': HEARD,
   '/v1/audio/translations': HEARD,
+  '/ready?verbose': { service: 'fake', ready: true, models: [readyModel('fake/ear')] },
   '/v1/embeddings': {
     object: 'list',
     data: [{ object: 'embedding', index: 0, embedding: [1, 0] }],

@@ -1,5 +1,5 @@
 /** For whoever runs Hearth: probes, metrics, and this description itself. */
-import { ReadyReport } from '@hearth/shared/api'
+import { DoctorReport, StackReport } from '@hearth/shared/api'
 import * as z from 'zod'
 import type { Theme } from '../operation.ts'
 import { Health, Welcome } from '../replies.ts'
@@ -23,12 +23,26 @@ export const OPERATIONS: Theme = {
       path: '/ready',
       id: 'ready',
       summary: 'Whether every model is warm',
+      description:
+        'With `verbose` also what each model’s start took (bytes, seconds of download, load and warm-up, memory before and after), earlier starts, and the same of the other services.',
+      query: z.object({ verbose: z.string().optional().describe('Any value, or none: `?verbose`.') }),
       replies: {
-        200: { description: 'All are.', content: { 'application/json': ReadyReport } },
-        503: { description: 'Not yet, or no more: the same body.', content: { 'application/json': ReadyReport } },
+        200: { description: 'All are.', content: { 'application/json': StackReport } },
+        503: { description: 'Not yet, or no more: the same body.', content: { 'application/json': StackReport } },
       },
       errors: [],
       isOpen: true,
+      examples: [{}, { title: 'The whole stack, and what its start took', query: { verbose: '1' } }],
+    },
+    {
+      method: 'get',
+      path: '/doctor',
+      id: 'doctor',
+      summary: 'What is not as it should be, and what to do about it',
+      description:
+        'Looks at folders, disk space, the files of the models, the hub when some are missing, Ollama, Redis, Chroma, memory, the GPU, Node, and at whether the last start was slower than those before it and why. Each check has a few seconds; the answer is 200 whatever they find, and kept for five seconds. `npm run doctor` shows the same on a terminal.',
+      replies: { 200: { description: 'The findings.', content: { 'application/json': DoctorReport } } },
+      errors: [],
       examples: [{}],
     },
     {

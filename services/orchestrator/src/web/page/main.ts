@@ -136,7 +136,7 @@ function showState(): void {
 function stateOf(): [state: string, words: string] {
   if (connection === 'elsewhere') return ['away', 'Goes on in another window']
   if (connection === 'away') return ['away', 'Offline, typing works']
-  const coming = models.filter(({ state }) => state !== 'ready')
+  const coming = models.filter(({ state, optional }) => state !== 'ready' && !optional)
   if (coming.some(({ state }) => state === 'failed')) return ['away', 'A model has failed']
   if (coming.length > 0) return ['loading', `Loading ${coming.map(({ id }) => id).join(', ')}`]
   if (connection === 'connecting') return ['connecting', 'Connecting']

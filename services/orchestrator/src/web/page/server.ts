@@ -1,5 +1,5 @@
 /** The HTTP side of the server: every request of the page goes through here, with the key where one is asked for, and a limit. */
-import type { ErrorBody, ModelStatus } from '@hearth/shared/api'
+import type { DoctorReport, ErrorBody, Finding, ModelStatus, StackReport } from '@hearth/shared/api'
 import type { VoiceList } from '@hearth/shared/model-api'
 
 export type KeptSession = { readonly id: string; readonly turns: number; readonly lastUsedAt: string }
@@ -10,17 +10,6 @@ export type KeptMemory = {
   readonly saidAt: number
   readonly supersededBy: string | null
 }
-export type Finding = {
-  readonly check: string
-  readonly status: 'ok' | 'warning' | 'failed' | 'skipped'
-  readonly detail: string
-  readonly remedy: string | null
-}
-type Readiness = {
-  readonly models: readonly ModelStatus[]
-  readonly services?: Readonly<Record<string, { readonly models: readonly ModelStatus[] } | null>>
-}
-
 const LIMIT_MS = 30_000
 const KEY = 'hearth-key'
 
@@ -70,7 +59,7 @@ export class Server {
   /** Of all services; a service that doesn't answer is left out. 503 only says that not all are ready, and has the same body. */
   async models(): Promise<readonly ModelStatus[]> {
     const response = await fetch('ready?verbose', { signal: AbortSignal.timeout(LIMIT_MS) })
-    const { models, services = {} } = (await response.json()) as Readiness
+    const { models, services = {} } = (await response.json()) as StackReport
     return [...models, ...Object.values(services).flatMap((service) => service?.models ?? [])]
   }
 
@@ -105,7 +94,7 @@ export class Server {
   }
 
   async doctor(): Promise<readonly Finding[]> {
-    return (await this.json<{ findings: Finding[] }>('doctor')).findings
+    return (await this.json<DoctorReport>('doctor')).findings
   }
 }
 

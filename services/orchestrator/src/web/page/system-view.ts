@@ -1,9 +1,8 @@
 /** How the system is: its models, its queue, whether it understands itself, and what the doctor finds. */
-import type { ModelStatus } from '@hearth/shared/api'
+import type { Finding, ModelStatus } from '@hearth/shared/api'
 import { byId, make } from './dom.ts'
 import { queueDepth } from './queue-depth.ts'
 import type { SelfTest } from './self-test.ts'
-import type { Finding } from './server.ts'
 import { duration } from './waterfall.ts'
 
 const STATES: Readonly<Record<ModelStatus['state'], string>> = {
@@ -18,7 +17,8 @@ const STATES: Readonly<Record<ModelStatus['state'], string>> = {
 }
 const COMING = new Set<ModelStatus['state']>(['idle', 'fetching', 'loading', 'warming'])
 
-export const areReady = (models: readonly ModelStatus[]): boolean => models.every(({ state }) => state === 'ready')
+export const areReady = (models: readonly ModelStatus[]): boolean =>
+  models.every(({ state, optional }) => state === 'ready' || optional)
 
 export function showModels(models: readonly ModelStatus[]): void {
   byId('models', HTMLUListElement).replaceChildren(...models.map(modelItem))
@@ -41,8 +41,8 @@ function modelItem({
     make('span', { class: `state ${state}` }, stateWords(state, progress)),
   )
   if (COMING.has(state)) {
-    const share = progress && progress.totalBytes > 0 ? `${progress.bytes / progress.totalBytes}` : undefined
-    item.append(make('progress', { max: '1', value: share, 'aria-label': `${id}: ${STATES[state]}` }))
+    const percent = progress?.percent ?? undefined
+    item.append(make('progress', { max: '100', value: percent?.toString(), 'aria-label': `${id}: ${STATES[state]}` }))
   }
   const facts = [
     source === null
@@ -57,8 +57,7 @@ function modelItem({
 }
 
 function stateWords(state: ModelStatus['state'], progress: ModelStatus['progress']): string {
-  if (state !== 'fetching' || !progress || progress.totalBytes === 0) return STATES[state]
-  return `${STATES[state]}, ${Math.round((progress.bytes / progress.totalBytes) * 100)} %`
+  return progress?.percent == null ? STATES[state] : `${STATES[state]}, ${Math.round(progress.percent)} %`
 }
 
 export function showQueue(metrics: string): void {
@@ -97,12 +96,12 @@ export function showSelfTest({
 const MARKS = { ok: '✓', warning: '!', failed: '✕', skipped: '–' } as const
 
 export function showFindings(findings: readonly Finding[]): void {
-  const item = ({ check, status, detail, remedy }: Finding) =>
+  const item = ({ service, check, status, detail, remedy }: Finding) =>
     make(
       'li',
       { class: status },
       make('span', { class: 'mark', role: 'img', 'aria-label': status }, MARKS[status]),
-      make('span', {}, `${check}: ${detail}`),
+      make('span', {}, `${service}, ${check}: ${detail}`),
       ...(remedy ? [make('span', { class: 'soft' }, remedy)] : []),
     )
   byId('findings', HTMLUListElement).replaceChildren(...findings.map(item))

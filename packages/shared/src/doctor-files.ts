@@ -1,0 +1,55 @@
+/** Whether all files of a model are here, and are what the hub has. */
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { findSnapshot, fileSize, firstMissing, judgeFile, type Verdict } from './hub-cache.ts'
+import type { ModelSpec, StoreOptions } from './model-store.ts'
+
+/** `files`: those at fault. `bytes`: of all that are here. */
+export type FilesFound = {
+  readonly state: 'complete' | 'missing' | 'damaged'
+  readonly files: readonly string[]
+  readonly bytes: number
+}
+
+/** Reads every file once against the hash in its name; later only those that changed since. Rejects with the signal's reason. */
+export async function examineFiles(
+  spec: ModelSpec,
+  { cacheDir, localDir }: StoreOptions,
+  signal: AbortSignal,
+): Promise<FilesFound> {
+  const dir = localDir ?? (await findSnapshot(cacheDir, spec.id, spec.revision, spec.files))?.dir
+  if (dir === undefined) return { state: 'missing', files: await lacking(spec, cacheDir), bytes: 0 }
+  const absent = await firstMissing(dir, spec.files)
+  if (absent !== null) return { state: 'missing', files: [absent], bytes: 0 }
+  const all = [...spec.files, ...(spec.optionalFiles ?? [])]
+  const sizes = await Promise.all(all.map((file) => fileSize(join(dir, file))))
+  const bytes = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
+  const present = all.filter((_file, at) => sizes[at] !== null)
+  const damaged: string[] = []
+  if (localDir === undefined)
+    for (const file of present) {
+      signal.throwIfAborted()
+      if ((await judgeOnce(join(dir, file))) === 'damaged') damaged.push(file)
+    }
+  return { state: damaged.length > 0 ? 'damaged' : 'complete', files: damaged, bytes }
+}
+
+/** Of the files of a revision that is not complete, or not known at all, the first that is missing. */
+async function lacking({ id, revision, files }: ModelSpec, cacheDir: string): Promise<string[]> {
+  for (const file of files) if ((await findSnapshot(cacheDir, id, revision, [file])) === null) return [file]
+  return [files[0] ?? '']
+}
+
+type Judged = { readonly size: number; readonly mtimeMs: number; readonly verdict: Verdict }
+
+/** What was read, by path: a model is hundreds of megabytes, and pages ask often. */
+const judged = new Map<string, Judged>()
+
+async function judgeOnce(path: string): Promise<Verdict> {
+  const { size, mtimeMs } = await stat(path)
+  const known = judged.get(path)
+  if (known?.size === size && known.mtimeMs === mtimeMs) return known.verdict
+  const verdict = await judgeFile(path)
+  judged.set(path, { size, mtimeMs, verdict })
+  return verdict
+}

@@ -1,0 +1,45 @@
+/** Whether a folder of the data can be written, and how much room its disk has. */
+import { randomUUID } from 'node:crypto'
+import { rm, stat, statfs, writeFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+
+/** The system's error code when nothing can be written there, else null. A folder that is not there yet is its parent's matter. */
+export async function whyNotWritable(folder: string): Promise<string | null> {
+  const probe = join(await nearestFolder(folder), `.hearth-probe-${randomUUID()}`)
+  try {
+    // With content: an empty file fits on a full disk.
+    await writeFile(probe, 'x')
+    return null
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  } finally {
+    await rm(probe, { force: true }).catch(() => undefined)
+  }
+}
+
+/** Bytes that this process may still write to the disk of the folder. */
+export async function freeBytes(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(await nearestFolder(folder))
+  return bavail * bsize
+}
+
+/** What to do about such a code. */
+export function remedyFor(code: string, folder: string, setting: string): string {
+  if (code === 'ENOSPC' || code === 'EDQUOT') return `free some space on the disk of ${folder}`
+  if (code === 'EROFS') return `mount ${folder} writable, or name another folder with ${setting}`
+  const user = process.getuid?.() ?? 0
+  return `make ${folder} writable for user ${user} (chown -R ${user} ${folder}), or name another folder with ${setting}`
+}
+
+async function nearestFolder(folder: string): Promise<string> {
+  for (let path = resolve(folder); ; path = dirname(path)) {
+    if (
+      await stat(path).then(
+        () => true,
+        () => false,
+      )
+    )
+      return path
+    if (path === dirname(path)) return path
+  }
+}
