@@ -5,14 +5,13 @@ import { expect, onTestFinished } from 'vitest'
 import { CHROMIUM } from '../scripts/chromium.ts'
 import { thisMachine } from '../scripts/machine.ts'
 import { findProgram } from '../scripts/provide-program.ts'
-import { recordingPath } from './spoken.ts'
 
 /** Null where there is none: what needs one is skipped, and says so. */
 export const chromiumPath = findProgram(CHROMIUM, thisMachine)
 if (chromiumPath === null) console.warn('\nSKIPPED: no Chromium here, so the page was not tested in a browser\n')
 
-/** `recording`, of models/speech, is what the microphone hears, once. */
-export const launch = (recording: string): Promise<Browser> =>
+/** The microphone hears the WAV file once from its opening on, or over and over. */
+export const launch = (wavPath: string, { isEndless = false } = {}): Promise<Browser> =>
   chromium.launch({
     ...(chromiumPath !== null && { executablePath: chromiumPath }),
     // In a container the sandbox would need privileges; what is opened here is our own page.
@@ -20,7 +19,7 @@ export const launch = (recording: string): Promise<Browser> =>
     args: [
       '--use-fake-device-for-media-stream',
       '--use-fake-ui-for-media-stream',
-      `--use-file-for-fake-audio-capture=${recordingPath(recording)}%noloop`,
+      `--use-file-for-fake-audio-capture=${wavPath}${isEndless ? '' : '%noloop'}`,
       '--autoplay-policy=no-user-gesture-required',
       // An address that is not this machine's own, to the browser's mind.
       '--host-resolver-rules=MAP hearth.test 127.0.0.1',

@@ -1,10 +1,17 @@
 /** The page in a real browser, over the real stack; where a conversation has to go just so, over a socket that the test speaks through. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { concat } from '@hearth/shared/audio'
+import { decodeWav, encodeWav } from '@hearth/shared/wav'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import type { Browser, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { chromiumPath, DESKTOP, launch, openPage, PHONE } from './browser.ts'
 import { fakeRealtime, replyDone, replyEvents } from './fake-realtime.ts'
 import type { FakeRealtime } from './fake-realtime.ts'
 import { SERVICES } from '../scripts/stack.ts'
+import { recording, recordingPath, transcriptOf } from './spoken.ts'
 import { startStack, untilTrue } from './stack.ts'
 import type { Stack } from './stack.ts'
 
@@ -16,7 +23,7 @@ const appended = ({ sent }: FakeRealtime) => sent.filter(({ type }) => type === 
 
 describe.skipIf(chromiumPath === null)('the page', () => {
   beforeAll(async () => {
-    ;[stack, browser] = await Promise.all([startStack(), launch('011.wav')])
+    ;[stack, browser] = await Promise.all([startStack(), launch(recordingPath('011.wav'))])
     await Promise.all(SERVICES.map((service) => stack.untilReady(service)))
     url = `${stack.url.orchestrator}/`
   })
@@ -236,6 +243,103 @@ describe.skipIf(chromiumPath === null)('the page', () => {
       await page.locator('#talk[data-phase="hearing"]').waitFor()
       expect(realtime.sent.some(({ type: kind }) => kind === 'conversation.item.truncate')).toBe(false)
     })
+  })
+
+  describe('a real conversation', () => {
+    /** A page whose microphone hears that file, and everything that goes over its socket. */
+    async function withMicrophone(wavPath: string, isEndless = false) {
+      const own = await launch(wavPath, { isEndless })
+      onTestFinished(() => own.close())
+      const events: { type: string; [field: string]: unknown }[] = []
+      const page = await openPage(own, url, DESKTOP, async (fresh) => {
+        const keep = ({ payload }: { payload: string | Buffer }) => void events.push(JSON.parse(String(payload)))
+        fresh.on('websocket', (socket) => socket.on('framesent', keep).on('framereceived', keep))
+      })
+      await page.locator('#state[data-state="ready"]').waitFor()
+      return { page, events, saw: (type: string) => events.some((event) => event.type === type) }
+    }
+
+    test('by the button: what was said is heard, answered in words and sound, and its time is told', async () => {
+      const { page, saw } = await withMicrophone(recordingPath('011.wav'))
+      await page.locator('#talk').hover()
+      await page.mouse.down()
+      await page.locator('#talk[data-phase="hearing"]').waitFor()
+      // The recording lasts two seconds.
+      await page.waitForTimeout(2500)
+      await page.mouse.up()
+      await page.locator('#talk[data-phase="speaking"]').waitFor()
+      await page.locator('#talk[data-phase="idle"]').waitFor()
+      const said = await page.locator('.entry.user .text').innerText()
+      expect(wordErrorRate([[transcriptOf('011.wav'), said]])).toBeLessThanOrEqual(0.25)
+      expect(await page.locator('.entry.assistant .text').innerText()).not.toBe('')
+      await page.getByText('to first sound').waitFor()
+      expect(await page.locator('#waterfall .row .stage').allInnerTexts()).toEqual(
+        expect.arrayContaining(['Hearing', 'Thinking', 'Speaking']),
+      )
+      await page.locator('#latency circle.spoken').waitFor()
+      expect(saw('error')).toBe(false)
+    })
+
+    test('hands-free: captions grow while somebody speaks, and the end is found', async () => {
+      const { page, events } = await withMicrophone(recordingPath('012.wav'))
+      await page.getByText('Hands-free', { exact: true }).click()
+      await page.locator('.entry.user.growing .text').waitFor()
+      await page.locator('.entry.user.done').waitFor()
+      await page.locator('#talk[data-phase="speaking"]').waitFor()
+      const said = await page.locator('.entry.user .text').innerText()
+      expect(wordErrorRate([[transcriptOf('012.wav'), said]])).toBeLessThanOrEqual(0.25)
+      const kinds = events.map(({ type: kind }) => kind)
+      expect(kinds.indexOf('input_audio_buffer.speech_started')).toBeLessThan(
+        kinds.indexOf('input_audio_buffer.speech_stopped'),
+      )
+      await page.locator('#latency circle.spoken').waitFor()
+    })
+
+    test('hands-free: who speaks into a reply is heard, and the reply falls silent', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'hearth-page-'))
+      onTestFinished(() => rm(folder, { recursive: true }))
+      const path = join(folder, 'again.wav')
+      const { samples, sampleRateHz } = decodeWav(new Uint8Array(await recording('012.wav').arrayBuffer()))
+      await writeFile(
+        path,
+        encodeWav({ samples: concat([samples, new Float32Array(1.2 * sampleRateHz)]), sampleRateHz }),
+      )
+      const { page, events, saw } = await withMicrophone(path, true)
+      await page.getByText('Hands-free', { exact: true }).click()
+      await untilTrue(async () => saw('conversation.item.truncate'))
+      await page.locator('.entry.assistant.cut').first().waitFor()
+      const cut = events.find(({ type: kind }) => kind === 'conversation.item.truncate')
+      await untilTrue(async () => saw('conversation.item.truncated'))
+      expect(cut?.['audio_end_ms']).toBeGreaterThanOrEqual(0)
+      expect(saw('error')).toBe(false)
+    })
+
+    test('typed, and gone on with after the page was loaded again', async () => {
+      const { page } = await withMicrophone(recordingPath('011.wav'))
+      await type(page, 'My name is Anna.')
+      await page.locator('.entry.assistant.done').waitFor()
+      await page.locator('#talk[data-phase="idle"]').waitFor()
+      await page.reload()
+      await page.locator('.entry.user', { hasText: 'My name is Anna.' }).waitFor()
+      await type(page, 'What is my name?')
+      await page.locator('.entry.assistant', { hasText: /: *Your name is Anna/ }).waitFor()
+      expect(await page.locator('.entry').count()).toBe(4)
+      await page.getByRole('tab', { name: 'Settings' }).click()
+      expect(await page.locator('#sessions [aria-current]').innerText()).toMatch(/\d turns?/)
+      await page.getByRole('button', { name: 'New' }).click()
+      await page.locator('#welcome').waitFor()
+      expect(await page.locator('.entry').count()).toBe(0)
+    })
+  })
+
+  test('shows what the doctor finds, and every model of the stack', async () => {
+    const { page } = await withFake()
+    await page.getByRole('tab', { name: 'System' }).click()
+    await page.locator('#models li', { hasText: 'demo/whisper' }).waitFor()
+    await page.getByRole('button', { name: 'Examine' }).click()
+    await page.locator('#findings li').first().waitFor()
+    expect(await page.locator('#findings li').count()).toBeGreaterThan(3)
+    expect(await page.locator('#findings').innerText()).not.toContain('undefined')
   })
 
   test('comes back after the connection broke, but not when another window took the conversation', async () => {

@@ -7,14 +7,21 @@ import { duration } from './waterfall.ts'
 
 type Shown = { entry: Entry; readonly item: HTMLLIElement; readonly text: HTMLElement; meta: HTMLElement }
 
+export type TalkMode = 'button' | 'hands-free' | 'paused'
+
 const HINTS = {
   idle: {
     button: 'Hold or tap to talk. The space bar works too.',
-    free: 'Say something.',
+    'hands-free': 'Say something, or press to pause.',
+    paused: 'Paused. Press to be heard again.',
   },
-  hearing: { button: 'Listening', free: 'Listening' },
-  thinking: { button: 'Thinking', free: 'Thinking' },
-  speaking: { button: 'Speaking. Press to cut in.', free: 'Speaking. Just talk to cut in.' },
+  hearing: { button: 'Listening', 'hands-free': 'Listening', paused: 'Paused' },
+  thinking: { button: 'Thinking', 'hands-free': 'Thinking', paused: 'Thinking' },
+  speaking: {
+    button: 'Speaking. Press to cut in.',
+    'hands-free': 'Speaking. Just talk to cut in.',
+    paused: 'Speaking',
+  },
 } as const
 
 /** `onTurn` hears whose timing the reader wants to see. */
@@ -23,7 +30,7 @@ export function conversationView(onTurn: (turn: TurnReport) => void) {
   const scroll = byId('scroll', HTMLDivElement)
   const shown = new Map<string, Shown>()
 
-  return (now: Conversation, isHandsFree: boolean): void => {
+  return (now: Conversation, mode: TalkMode): void => {
     const isAtEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80
     const ids = new Set(now.entries.map(({ id }) => id))
     for (const [id, { item }] of shown) if (!ids.has(id) && shown.delete(id)) item.remove()
@@ -35,7 +42,7 @@ export function conversationView(onTurn: (turn: TurnReport) => void) {
     if (isAtEnd) scroll.scrollTop = scroll.scrollHeight
     const phase = phaseOf(now)
     byId('talk', HTMLButtonElement).dataset['phase'] = phase
-    byId('hint', HTMLParagraphElement).textContent = HINTS[phase][isHandsFree ? 'free' : 'button']
+    byId('hint', HTMLParagraphElement).textContent = HINTS[phase][mode]
     byId('silence', HTMLButtonElement).disabled = now.responseId === null && !now.isPlaying
   }
 

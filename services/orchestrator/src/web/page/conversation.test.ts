@@ -79,7 +79,9 @@ describe('a spoken turn', () => {
     expect(phases).toEqual(
       'hearing hearing hearing idle idle thinking thinking thinking speaking speaking speaking idle idle'.split(' '),
     )
-    expect(effects.map(({ type }) => type)).toEqual(['speech ended', 'announce', 'play', 'announce', 'report'])
+    expect(effects.map(({ type }) => type)).toEqual(
+      'speech began,speech ended,announce,play,announce,report'.split(','),
+    )
   })
 
   test('that nobody spoke in leaves no trace', () => {
@@ -115,14 +117,14 @@ describe('barge-in', () => {
 
   test('speech ends the sound at once, and what still comes of it stays silent', () => {
     const { effects, texts, phases } = follow(...speaking, started, sound, done('cancelled'))
-    expect(effects.map(({ type }) => type)).toEqual(['play', 'interrupt'])
+    expect(effects.map(({ type }) => type)).toEqual(['play', 'interrupt', 'speech began'])
     expect(texts[0]).toEqual(['assistant', 'Once upon', 'cut'])
     expect(phases.at(-1)).toBe('hearing')
   })
 
   test('also after the reply has been made, while it is still being heard', () => {
     const { effects } = follow(...speaking, done('completed'), started)
-    expect(effects.map(({ type }) => type)).toEqual(['play', 'announce', 'interrupt'])
+    expect(effects.map(({ type }) => type)).toEqual(['play', 'announce', 'interrupt', 'speech began'])
   })
 
   test('so does a press of the button, or the wish for silence', () => {
@@ -131,10 +133,11 @@ describe('barge-in', () => {
   })
 
   test('speech into silence interrupts nothing', () => {
-    expect(follow(started).effects).toEqual([])
+    expect(follow(started).effects).toEqual([{ type: 'speech began', atMs: 0 }])
     expect(follow(...speaking, done('completed'), quiet, started).effects.map(({ type }) => type)).toEqual([
       'play',
       'announce',
+      'speech began',
     ])
   })
 

@@ -43,8 +43,8 @@ export type Effect =
   | { readonly type: 'play'; readonly itemId: string; readonly audio: string }
   /** Stop the sound at once and tell the server how much was heard. */
   | { readonly type: 'interrupt' }
-  /** Somebody stopped speaking, at that place of all the sound that was sent. */
-  | { readonly type: 'speech ended'; readonly audioEndMs: number }
+  /** Somebody began to speak, or stopped, at that place of all the sound that was sent. */
+  | { readonly type: 'speech began' | 'speech ended'; readonly atMs: number }
   | { readonly type: 'report'; readonly turn: TurnReport }
   | { readonly type: 'models'; readonly models: readonly ModelStatus[] }
   | { readonly type: 'notice'; readonly text: string }
@@ -77,11 +77,11 @@ export function next(now: Conversation, event: ServerEvent | PageEvent): Step {
     case 'page.disconnected':
       return only({ ...settled(now), responseId: null, isHearing: false })
     case 'input_audio_buffer.speech_started':
-      return interrupting({ ...withEntry(now, event.item_id, {}), isHearing: true })
+      return beganSpeaking(now, event.item_id, event.audio_start_ms)
     case 'input_audio_buffer.speech_stopped':
       return {
         conversation: { ...now, isHearing: false },
-        effects: [{ type: 'speech ended', audioEndMs: event.audio_end_ms }],
+        effects: [{ type: 'speech ended', atMs: event.audio_end_ms }],
       }
     case 'input_audio_buffer.committed':
       return only(withEntry(now, event.item_id, {}))
@@ -137,6 +137,11 @@ function withEntry(now: Conversation, id: string, change: Partial<Entry>): Conve
 
 const withReply = (now: Conversation, responseId: string, id: string, delta: string): Conversation =>
   withEntry(now, id, { role: 'assistant', responseId, text: textOf(now, id) + delta })
+
+function beganSpeaking(now: Conversation, itemId: string, atMs: number): Step {
+  const { conversation, effects } = interrupting({ ...withEntry(now, itemId, {}), isHearing: true })
+  return { conversation, effects: [...effects, { type: 'speech began', atMs }] }
+}
 
 /** What nobody said is no entry. */
 function heard(now: Conversation, id: string, text: string): Step {

@@ -20,8 +20,9 @@ export type Plot = {
 
 /** Places in a box of `width` by `height`, y downwards: turns from left to right, the axis from 0 to above the longest wait. */
 export function plotOf(waits: readonly Wait[], { width, height }: { width: number; height: number }): Plot {
-  const steps = roundSteps(Math.max(100, ...waits.map(({ ms }) => ms)) * 1.15, 3)
-  const top = Math.max(...steps, ...waits.map(({ ms }) => ms)) * 1.05
+  const longest = Math.max(100, ...waits.map(({ ms }) => ms))
+  const steps = roundSteps(longest, 3)
+  const top = Math.max(longest, ...steps) * 1.1
   const y = (ms: number) => height - (ms / top) * height
   const x = (at: number) => ((at + 0.5) / waits.length) * width
   const median = quantiles(waits)?.p50

@@ -1,7 +1,9 @@
 /** Wires the page: what the reader does to the conversation, and what comes of it to what is seen. */
 import type { ModelStatus } from '@hearth/shared/api'
 import type { Choices } from './client-events.ts'
+import { EMPTY } from './conversation.ts'
 import { conversationView } from './conversation-view.ts'
+import type { TalkMode } from './conversation-view.ts'
 import { byId } from './dom.ts'
 import { askForKey, setUpDetails, setUpTabs, setUpTheme, showAdvice } from './frame.ts'
 import type { Wait } from './latency.ts'
@@ -34,10 +36,16 @@ const showConversation = conversationView((turn) => {
 })
 const modeInputs = document.querySelectorAll<HTMLInputElement>('#mode input')
 const isHandsFree = () => document.querySelector<HTMLInputElement>('#mode input:checked')?.value === 'hands-free'
+const talkButton = byId('talk', HTMLButtonElement)
+const mode = (): TalkMode => {
+  if (!isHandsFree()) return 'button'
+  return talkButton.getAttribute('aria-pressed') === 'true' ? 'hands-free' : 'paused'
+}
 const settings = setUpSettings(server, (isOtherUser) => void (isOtherUser ? openSession(newSession()) : talk.settle()))
 const choices = (): Choices => ({ ...settings, isHandsFree: isHandsFree() })
 
 let session = currentSession()
+let conversation = EMPTY
 let models: readonly ModelStatus[] = []
 let connection: SocketState = 'connecting'
 
@@ -46,14 +54,20 @@ const talk = new Talk({
   choices,
   place: () => ({ session, user: settings.user }),
   view: {
-    onConversation: (now) => showConversation(now, isHandsFree()),
+    onConversation: (now) => {
+      conversation = now
+      showConversation(now, mode())
+    },
     onEffect: tell,
     onConnection: (state) => {
       connection = state
       showState()
     },
-    onRecording: (isRecording) => byId('talk', HTMLButtonElement).setAttribute('aria-pressed', String(isRecording)),
-    onLevel: (level) => byId('talk', HTMLButtonElement).style.setProperty('--level', level.toFixed(2)),
+    onRecording: (isRecording) => {
+      talkButton.setAttribute('aria-pressed', String(isRecording))
+      showConversation(conversation, mode())
+    },
+    onLevel: (level) => talkButton.style.setProperty('--level', level.toFixed(2)),
     onWait: (wait) => {
       waits.push(wait)
       showLatency(waits)

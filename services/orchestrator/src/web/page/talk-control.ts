@@ -6,7 +6,7 @@ const EDITABLE = 'input, select, textarea, button, a, [role="tab"], dialog'
 
 export function setUpTalkControl(talk: Talk, isHandsFree: () => boolean): void {
   const button = byId('talk', HTMLButtonElement)
-  const press = () => (isHandsFree() ? talk.silence() : talk.press())
+  const press = () => (isHandsFree() ? talk.pause() : talk.press())
   const release = () => isHandsFree() || talk.release()
   button.addEventListener('pointerdown', (event) => {
     if (event.button !== 0) return

@@ -10,7 +10,7 @@ import { Ears } from './ears.ts'
 import type { EarsOptions } from './ears.ts'
 import { generateTurn } from './generate-turn.ts'
 import type { Wait } from './latency.ts'
-import { decodePcm16, encodePcm16, WIRE_RATE_HZ } from './pcm.ts'
+import { decodePcm16, encodePcm16, loudness, WIRE_RATE_HZ } from './pcm.ts'
 import type { ServerEvent } from './server-events.ts'
 import type { Exchange, Server } from './server.ts'
 import { wordsOf } from './server.ts'
@@ -19,11 +19,12 @@ import type { SocketState } from './socket.ts'
 import { openSound } from './sound.ts'
 import type { Sound } from './sound.ts'
 import type { Speaker } from './speaker.ts'
+import { SpeechEnd } from './speech-end.ts'
 import { press, release, RELEASED } from './talk-button.ts'
 import type { TalkStep } from './talk-button.ts'
 
 /** What is for the eyes. */
-export type ShownEffect = Exclude<Effect, { type: 'play' | 'interrupt' | 'speech ended' }>
+export type ShownEffect = Exclude<Effect, { type: 'play' | 'interrupt' | 'speech began' | 'speech ended' }>
 
 export type TalkView = Pick<EarsOptions, 'onLevel' | 'onAdvice'> & {
   readonly onConversation: (now: Conversation) => void
@@ -53,8 +54,11 @@ export class Talk {
   /** Sound that came before the speaker was there. */
   #early: { readonly itemId: string; readonly samples: Float32Array<ArrayBuffer> }[] = []
   #button = RELEASED
+  #wasOpen = false
   /** Of all sound sent over this connection. */
   #sentMs = 0
+  #speechBeganMs = 0
+  readonly #speechEnd = new SpeechEnd()
   /** Since when somebody waits for a first sound. */
   #waiting: { readonly since: number; readonly isSpoken: boolean } | null = null
   #generating: AbortController | null = null
@@ -86,6 +90,13 @@ export class Talk {
 
   release(): void {
     this.#step(release(this.#button, performance.now()))
+  }
+
+  /** Hands-free, listening can pause. What was not finished by then is forgotten. */
+  pause(): void {
+    const isRecording = !this.#ears.isRecording
+    if (!isRecording) this.#socket.send({ type: 'input_audio_buffer.clear' })
+    this.#record(isRecording)
   }
 
   /** Ends the reply that is being made or heard. */
@@ -133,8 +144,10 @@ export class Talk {
   #connected(state: SocketState): void {
     if (state === 'open') {
       this.#sentMs = 0
+      this.#speechEnd.clear()
       this.#socket.send(sessionUpdate(this.#options.choices()))
-    } else this.#take({ type: 'page.disconnected' })
+    } else if (this.#wasOpen) this.#take({ type: 'page.disconnected' })
+    this.#wasOpen = state === 'open'
     this.#options.view.onConnection(state)
   }
 
@@ -150,11 +163,22 @@ export class Talk {
   }
 
   #do(effect: Effect, cancelId: string | null): void {
-    if (effect.type === 'play') this.#play(effect.itemId, decodePcm16(effect.audio))
-    else if (effect.type === 'interrupt') this.#interrupt(cancelId)
-    else if (effect.type === 'speech ended')
-      this.#waiting = { since: performance.now() - (this.#sentMs - effect.audioEndMs), isSpoken: true }
-    else this.#options.view.onEffect(effect)
+    switch (effect.type) {
+      case 'play':
+        return this.#play(effect.itemId, decodePcm16(effect.audio))
+      case 'interrupt':
+        return this.#interrupt(cancelId)
+      case 'speech began':
+        this.#speechBeganMs = effect.atMs
+        return
+      case 'speech ended': {
+        const quietMs = this.#sentMs - this.#speechEnd.of(this.#speechBeganMs, effect.atMs)
+        this.#waiting = { since: performance.now() - quietMs, isSpoken: true }
+        return
+      }
+      default:
+        this.#options.view.onEffect(effect)
+    }
   }
 
   #play(itemId: string, samples: Float32Array<ArrayBuffer>): void {
@@ -198,11 +222,14 @@ export class Talk {
   #record(isRecording: boolean): void {
     this.#ears.record(isRecording)
     this.#options.view.onRecording(isRecording)
-    if (!this.#options.choices().isHandsFree) this.#take({ type: 'page.recording', isRecording })
+    const { isHandsFree } = this.#options.choices()
+    this.#take({ type: 'page.recording', isRecording: isRecording && !isHandsFree })
   }
 
   #append(samples: Float32Array): void {
-    if (this.#socket.send(appendAudio(encodePcm16(samples)))) this.#sentMs += (samples.length / WIRE_RATE_HZ) * 1000
+    if (!this.#socket.send(appendAudio(encodePcm16(samples)))) return
+    this.#sentMs += (samples.length / WIRE_RATE_HZ) * 1000
+    this.#speechEnd.heard(this.#sentMs, loudness(samples))
   }
 
   #open(): Promise<Sound> {

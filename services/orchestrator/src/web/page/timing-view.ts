@@ -82,6 +82,10 @@ export function showLatency(waits: readonly Wait[]): void {
     ['Median', middle.p50],
     ['95 %', middle.p95],
   ])
-  const key = make('p', { class: 'facts' }, 'Filled: spoken, from the end of speech. Hollow: typed.')
+  const key = make(
+    'p',
+    { class: 'facts' },
+    'To the first sound here. Filled: from the end of your speech. Hollow: typed.',
+  )
   byId('latency', HTMLDivElement).replaceChildren(plot, figures, key)
 }
