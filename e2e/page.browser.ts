@@ -77,6 +77,55 @@ describe.skipIf(chromiumPath === null)('the page', () => {
     })
   })
 
+  test('says what is still loading, with a bar, until it is ready', async () => {
+    const { page, realtime } = await withFake()
+    await page.locator('#state[data-state="ready"]').waitFor()
+    await page.getByRole('tab', { name: 'System' }).click()
+    await page.getByText(/Queue: \d+ waiting/).waitFor()
+    const progress = { bytes: 62, totalBytes: 100, percent: 62, bytesPerSecond: 10, secondsLeft: 4 }
+    const model = {
+      id: 'big/ear',
+      source: 'hub',
+      state: 'fetching',
+      progress,
+      loadMs: null,
+      warning: null,
+      error: null,
+    }
+    realtime.say({ type: 'hearth.loading', models: [{ ...model, firstInferenceMs: null, secondInferenceMs: null }] })
+    await page.locator('#state[data-state="loading"]', { hasText: 'Loading big/ear' }).waitFor()
+    await page.getByText('downloading, 62 %').waitFor()
+    expect(await page.getByRole('progressbar').getAttribute('value')).toBe('62')
+  })
+
+  test('asks for the key where there is one, and sends it with everything', async () => {
+    const protocols: string[] = []
+    const page = await openPage(
+      browser,
+      url,
+      DESKTOP,
+      async (fresh) => {
+        await fresh.exposeFunction('seeProtocols', (names: string[]) => protocols.push(...names))
+        await fresh.addInitScript(
+          'window.WebSocket = class extends WebSocket { constructor(url, protocols) { super(url, protocols); seeProtocols(protocols) } }',
+        )
+        await fresh.route(/\/sessions\?/, (route) =>
+          route.request().headers()['authorization'] === 'Bearer correct-horse-battery'
+            ? route.fulfill({ json: { sessions: [] } })
+            : route.fulfill({ status: 401, json: { error: { message: 'no' } } }),
+        )
+      },
+      /status of 401/,
+    )
+    for (const key of ['wrong-wrong-wrong', 'correct-horse-battery']) {
+      await page.getByLabel('Key', { exact: true }).fill(key)
+      await page.getByRole('button', { name: 'Open' }).click()
+    }
+    await untilTrue(async () => protocols.length > 0)
+    expect(protocols).toEqual(['realtime', 'openai-insecure-api-key.correct-horse-battery'])
+    await page.getByRole('dialog').waitFor({ state: 'hidden' })
+  })
+
   describe('a typed turn', () => {
     test('is shown, answered, spoken, and its time drawn', async () => {
       const { page, realtime } = await withFake()

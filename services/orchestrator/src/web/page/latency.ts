@@ -21,8 +21,9 @@ export type Plot = {
 /** Places in a box of `width` by `height`, y downwards: turns from left to right, the axis from 0 to above the longest wait. */
 export function plotOf(waits: readonly Wait[], { width, height }: { width: number; height: number }): Plot {
   const longest = Math.max(100, ...waits.map(({ ms }) => ms))
-  const steps = roundSteps(longest, 3)
-  const top = Math.max(longest, ...steps) * 1.1
+  const [zero = 0, step = longest] = roundSteps(longest, 3)
+  const steps = Array.from({ length: Math.ceil(longest / step) + 1 }, (_, at) => zero + at * step)
+  const top = (steps.at(-1) ?? longest) * 1.05
   const y = (ms: number) => height - (ms / top) * height
   const x = (at: number) => ((at + 0.5) / waits.length) * width
   const median = quantiles(waits)?.p50

@@ -96,6 +96,9 @@ byId('doctor', HTMLButtonElement).addEventListener(
 document.addEventListener('visibilitychange', () => {
   if (document.hidden) void talk.rest()
 })
+setInterval(() => {
+  if (byId('panel-system', HTMLDivElement).checkVisibility() && !document.hidden) void lookAtSystem()
+}, LOOK_AGAIN_MS)
 void openSession(session)
 void look()
 
@@ -167,7 +170,10 @@ async function look(): Promise<void> {
 async function shown(tab: string): Promise<void> {
   if (tab === 'memory') await memories.refresh()
   if (tab === 'settings') await showSessions(server, { user: settings.user, session }, (id) => void openSession(id))
-  if (tab !== 'system') return
+  if (tab === 'system') await lookAtSystem()
+}
+
+async function lookAtSystem(): Promise<void> {
   showStatus(await server.models().catch(() => models))
   showQueue(await server.metrics().catch(() => ''))
 }

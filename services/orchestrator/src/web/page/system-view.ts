@@ -50,9 +50,10 @@ function modelItem({
       : { demo: 'demo stand-in', hub: 'from the hub', cache: 'from the cache', local: 'local folder' }[source],
     loadMs === null ? '' : `loaded in ${duration(loadMs)}`,
     secondInferenceMs === null ? '' : `warm in ${duration(secondInferenceMs)}`,
-    error ?? warning ?? '',
   ]
   item.append(make('span', { class: 'soft' }, facts.filter(Boolean).join(' · ')))
+  const trouble = error ?? warning
+  if (trouble !== null) item.append(make('span', { class: 'soft trouble', title: trouble }, trouble))
   return item
 }
 
@@ -95,14 +96,23 @@ export function showSelfTest({
 
 const MARKS = { ok: '✓', warning: '!', failed: '✕', skipped: '–' } as const
 
+/** What needs somebody first; what is well can be opened. */
 export function showFindings(findings: readonly Finding[]): void {
-  const item = ({ service, check, status, detail, remedy }: Finding) =>
-    make(
-      'li',
-      { class: status },
-      make('span', { class: 'mark', role: 'img', 'aria-label': status }, MARKS[status]),
-      make('span', {}, `${service}, ${check}: ${detail}`),
-      ...(remedy ? [make('span', { class: 'soft' }, remedy)] : []),
-    )
-  byId('findings', HTMLUListElement).replaceChildren(...findings.map(item))
+  const isTrouble = ({ status }: Finding) => status === 'warning' || status === 'failed'
+  const [trouble, fine] = [findings.filter(isTrouble), findings.filter((one) => !isTrouble(one))]
+  const summary = make('summary', {}, `${fine.length} checks found nothing to do`)
+  byId('findings', HTMLDivElement).replaceChildren(
+    make('ul', {}, ...trouble.map(findingItem)),
+    make('details', {}, summary, make('ul', {}, ...fine.map(findingItem))),
+  )
 }
+
+const findingItem = ({ service, check, status, detail, remedy }: Finding): HTMLLIElement =>
+  make(
+    'li',
+    { class: status },
+    make('span', { class: 'mark', role: 'img', 'aria-label': status }, MARKS[status]),
+    make('span', {}, `${service}, ${check}`),
+    make('span', { class: 'soft' }, detail),
+    ...(remedy === null ? [] : [make('span', { class: 'remedy' }, remedy)]),
+  )
