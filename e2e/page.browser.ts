@@ -248,6 +248,35 @@ describe.skipIf(chromiumPath === null)('the page', () => {
     })
   })
 
+  test('the pieces of a reply follow each other without a gap, and a cut ends them without a click', async () => {
+    const { page } = await withFake()
+    const module = await page.locator('link[href$="worklet-speaker.ts"]').getAttribute('href')
+    const rendered = await page.evaluate(
+      `(async () => {
+        const { WorkletSpeaker } = await import(new URL(${JSON.stringify(module)}, document.baseURI))
+        const context = new OfflineAudioContext(1, 48000, 48000)
+        await context.audioWorklet.addModule(new URL(${JSON.stringify(module)}, document.baseURI).href.replace('worklet-speaker', 'speaker-worklet'))
+        const speaker = new WorkletSpeaker(context, () => {})
+        const tone = Float32Array.from({ length: 24000 }, (_, at) => Math.sin((2 * Math.PI * 300 * at) / 24000))
+        for (let at = 0; at < tone.length; at += 700) speaker.play('item', tone.slice(at, at + 700))
+        context.suspend(0.5).then(async () => {
+          speaker.stop()
+          await new Promise((done) => setTimeout(done, 100))
+          context.resume()
+        })
+        const buffer = await context.startRendering()
+        return [...buffer.getChannelData(0)]
+      })()`,
+    )
+    const samples = (rendered as number[]).slice((rendered as number[]).findIndex((sample) => Math.abs(sample) > 0.1))
+    const steps = samples.map((sample, at) => Math.abs(sample - (samples[at - 1] ?? sample)))
+    // A tone of 300 Hz never rises faster than that at 48 kHz; a gap or a click does.
+    expect(Math.max(...steps)).toBeLessThan(((2 * Math.PI * 300) / 48_000) * 1.1)
+    const heard = samples.findLastIndex((sample) => Math.abs(sample) > 0.1)
+    expect(heard).toBeGreaterThan(0.45 * 48_000)
+    expect(heard).toBeLessThan(0.51 * 48_000)
+  })
+
   describe('barge-in', () => {
     test('speech stops the sound, and tells how much of it was heard', async () => {
       const { page, realtime } = await withFake()
