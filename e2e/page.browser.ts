@@ -126,6 +126,15 @@ describe.skipIf(chromiumPath === null)('the page', () => {
     await page.getByRole('dialog').waitFor({ state: 'hidden' })
   })
 
+  test('shows what was said as text, whatever is in it', async () => {
+    const { page, realtime } = await withFake()
+    const text = '<img src=x onerror="document.title = 1"> & <b>bold</b>'
+    realtime.say({ type: 'conversation.item.input_audio_transcription.completed', item_id: 'u1', transcript: text })
+    await page.locator('.entry.user.done').waitFor()
+    expect(await page.locator('.entry.user .text').innerText()).toBe(text)
+    expect(await page.title()).toBe('Hearth')
+  })
+
   describe('a typed turn', () => {
     test('is shown, answered, spoken, and its time drawn', async () => {
       const { page, realtime } = await withFake()

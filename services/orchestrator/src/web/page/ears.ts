@@ -3,11 +3,10 @@ import { insecureAdvice, refusalAdvice } from './microphone-advice.ts'
 import type { Advice } from './microphone-advice.ts'
 import { Microphone } from './microphone.ts'
 import { loudness } from './pcm.ts'
-import type { Sound } from './sound.ts'
 
 export type EarsOptions = {
   /** The audio context, which the reader's press has begun. */
-  readonly openSound: () => Promise<Sound>
+  readonly openSound: () => Promise<AudioContext>
   /** 40 ms at the wire's rate, while it is recorded. */
   readonly onSound: (samples: Float32Array) => void
   /** How loud it is, 0 to 1. */
@@ -62,7 +61,7 @@ export class Ears {
       return null
     }
     try {
-      const { context } = await this.#options.openSound()
+      const context = await this.#options.openSound()
       return await Microphone.open(context, (samples) => this.#take(samples))
     } catch (error) {
       this.#options.onAdvice(refusalAdvice(error instanceof Error ? error.name : String(error)))

@@ -2,6 +2,7 @@
 import type { ModelStatus } from '@hearth/shared/api'
 import type { Choices } from './client-events.ts'
 import { EMPTY } from './conversation.ts'
+import { areReady, standingOf } from './connection-words.ts'
 import { conversationView } from './conversation-view.ts'
 import type { TalkMode } from './conversation-view.ts'
 import { byId } from './dom.ts'
@@ -15,7 +16,7 @@ import { showSessions } from './sessions-view.ts'
 import { setUpSettings } from './settings-view.ts'
 import { currentSession, keepSession, newSession } from './settings.ts'
 import type { SocketState } from './socket.ts'
-import { areReady, showFindings, showModels, showQueue, showSelfTest } from './system-view.ts'
+import { showFindings, showModels, showQueue, showSelfTest } from './system-view.ts'
 import { setUpTalkControl } from './talk-control.ts'
 import { Talk } from './talk.ts'
 import type { ShownEffect } from './talk.ts'
@@ -145,19 +146,9 @@ function showStatus(now: readonly ModelStatus[]): void {
 
 function showState(): void {
   const element = byId('state', HTMLParagraphElement)
-  const [state, words] = stateOf()
+  const { state, words } = standingOf(connection, models)
   element.dataset['state'] = state
   if (element.textContent !== words) element.textContent = words
-}
-
-function stateOf(): [state: string, words: string] {
-  if (connection === 'elsewhere') return ['away', 'Goes on in another window']
-  if (connection === 'away') return ['away', 'Offline, typing works']
-  const coming = models.filter(({ state, optional }) => state !== 'ready' && !optional)
-  if (coming.some(({ state }) => state === 'failed')) return ['away', 'A model has failed']
-  if (coming.length > 0) return ['loading', `Loading ${coming.map(({ id }) => id).join(', ')}`]
-  if (connection === 'connecting') return ['connecting', 'Connecting']
-  return ['ready', 'Ready']
 }
 
 /** The state of the models: told by the socket while it is open, asked for at the beginning and while it is not. */

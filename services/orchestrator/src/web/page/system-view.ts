@@ -17,9 +17,6 @@ const STATES: Readonly<Record<ModelStatus['state'], string>> = {
 }
 const COMING = new Set<ModelStatus['state']>(['idle', 'fetching', 'loading', 'warming'])
 
-export const areReady = (models: readonly ModelStatus[]): boolean =>
-  models.every(({ state, optional }) => state === 'ready' || optional)
-
 export function showModels(models: readonly ModelStatus[]): void {
   byId('models', HTMLUListElement).replaceChildren(...models.map(modelItem))
 }

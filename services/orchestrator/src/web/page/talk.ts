@@ -16,12 +16,10 @@ import type { Exchange, Server } from './server.ts'
 import { wordsOf } from './server.ts'
 import { RealtimeSocket } from './socket.ts'
 import type { SocketState } from './socket.ts'
-import { openSound } from './sound.ts'
-import type { Sound } from './sound.ts'
-import type { Speaker } from './speaker.ts'
-import { SpeechEnd } from './speech-end.ts'
+import { Sound } from './sound.ts'
 import { press, release, RELEASED } from './talk-button.ts'
 import type { TalkStep } from './talk-button.ts'
+import { WaitClock } from './wait-clock.ts'
 
 /** What is for the eyes. */
 export type ShownEffect = Exclude<Effect, { type: 'play' | 'interrupt' | 'speech began' | 'speech ended' }>
@@ -49,18 +47,10 @@ export class Talk {
   readonly #socket: RealtimeSocket
   readonly #ears: Ears
   #now: Conversation = EMPTY
-  #sound: Promise<Sound> | null = null
-  #speaker: Speaker | null = null
-  /** Sound that came before the speaker was there. */
-  #early: { readonly itemId: string; readonly samples: Float32Array<ArrayBuffer> }[] = []
+  readonly #sound = new Sound((isPlaying) => this.#playing(isPlaying))
+  readonly #clock = new WaitClock(() => performance.now())
   #button = RELEASED
   #wasOpen = false
-  /** Of all sound sent over this connection. */
-  #sentMs = 0
-  #speechBeganMs = 0
-  readonly #speechEnd = new SpeechEnd()
-  /** Since when somebody waits for a first sound. */
-  #waiting: { readonly since: number; readonly isSpoken: boolean } | null = null
   #generating: AbortController | null = null
 
   constructor(options: TalkOptions) {
@@ -72,7 +62,7 @@ export class Talk {
     })
     this.#ears = new Ears({
       ...options.view,
-      openSound: () => this.#open(),
+      openSound: () => this.#sound.open(),
       onSound: (samples) => this.#append(samples),
     })
   }
@@ -107,10 +97,10 @@ export class Talk {
 
   type(text: string): void {
     this.silence()
-    this.#open().catch((error: unknown) => this.#options.view.onEffect({ type: 'notice', text: wordsOf(error) }))
+    this.#sound.open().catch((error: unknown) => this.#options.view.onEffect({ type: 'notice', text: wordsOf(error) }))
     const id = `item_${crypto.getRandomValues(new Uint32Array(4)).join('')}`.slice(0, 32)
     this.#take({ type: 'page.typed', id, text })
-    this.#waiting = { since: performance.now(), isSpoken: false }
+    this.#clock.typed()
     if (this.#socket.isOpen) for (const event of sendText(id, text)) this.#socket.send(event)
     else void this.#generate(`turn-of-${id}`, text)
   }
@@ -143,8 +133,7 @@ export class Talk {
 
   #connected(state: SocketState): void {
     if (state === 'open') {
-      this.#sentMs = 0
-      this.#speechEnd.clear()
+      this.#clock.reset()
       this.#socket.send(sessionUpdate(this.#options.choices()))
     } else if (this.#wasOpen) this.#take({ type: 'page.disconnected' })
     this.#wasOpen = state === 'open'
@@ -165,30 +154,20 @@ export class Talk {
   #do(effect: Effect, cancelId: string | null): void {
     switch (effect.type) {
       case 'play':
-        return this.#play(effect.itemId, decodePcm16(effect.audio))
+        return this.#sound.play(effect.itemId, decodePcm16(effect.audio))
       case 'interrupt':
         return this.#interrupt(cancelId)
       case 'speech began':
-        this.#speechBeganMs = effect.atMs
-        return
-      case 'speech ended': {
-        const quietMs = this.#sentMs - this.#speechEnd.of(this.#speechBeganMs, effect.atMs)
-        this.#waiting = { since: performance.now() - quietMs, isSpoken: true }
-        return
-      }
+        return this.#clock.speechBegan(effect.atMs)
+      case 'speech ended':
+        return this.#clock.speechEnded(effect.atMs)
       default:
         this.#options.view.onEffect(effect)
     }
   }
 
-  #play(itemId: string, samples: Float32Array<ArrayBuffer>): void {
-    if (this.#speaker) this.#speaker.play(itemId, samples)
-    else if (this.#sound) this.#early.push({ itemId, samples })
-  }
-
   #interrupt(cancelId: string | null): void {
-    this.#early = []
-    const heard = this.#speaker?.stop()
+    const heard = this.#sound.stop()
     if (cancelId !== null) this.#socket.send({ type: 'response.cancel' })
     if (heard) this.#socket.send(truncate(heard.itemId, heard.ms))
   }
@@ -215,7 +194,7 @@ export class Talk {
     const wasRecording = this.#ears.isRecording
     this.#record(false)
     if (!wasRecording) return
-    this.#waiting = { since: performance.now(), isSpoken: true }
+    this.#clock.released()
     for (const event of sendSpeech()) this.#socket.send(event)
   }
 
@@ -227,26 +206,13 @@ export class Talk {
   }
 
   #append(samples: Float32Array): void {
-    if (!this.#socket.send(appendAudio(encodePcm16(samples)))) return
-    this.#sentMs += (samples.length / WIRE_RATE_HZ) * 1000
-    this.#speechEnd.heard(this.#sentMs, loudness(samples))
-  }
-
-  #open(): Promise<Sound> {
-    this.#sound ??= openSound((isPlaying) => this.#playing(isPlaying)).then((sound) => {
-      this.#speaker = sound.speaker
-      for (const { itemId, samples } of this.#early.splice(0)) sound.speaker.play(itemId, samples)
-      return sound
-    })
-    return this.#sound
+    if (this.#socket.send(appendAudio(encodePcm16(samples))))
+      this.#clock.sent((samples.length / WIRE_RATE_HZ) * 1000, loudness(samples))
   }
 
   #playing(isPlaying: boolean): void {
-    if (isPlaying && this.#waiting) {
-      const { since, isSpoken } = this.#waiting
-      this.#waiting = null
-      this.#options.view.onWait({ ms: performance.now() - since, isSpoken })
-    }
+    const wait = isPlaying ? this.#clock.soundBegan() : null
+    if (wait) this.#options.view.onWait(wait)
     this.#take({ type: 'page.playing', isPlaying })
   }
 
