@@ -70,7 +70,12 @@ export function cancelResponse(state: SessionState, event: ClientEventOf<'respon
   const { response } = state
   const isOther = event.response_id != null && event.response_id !== response?.id
   if (!response || isOther)
-    return refuse(state, event.event_id, 'response_cancel_not_active', 'there is no such active response to cancel')
+    return refuse(
+      state,
+      event.event_id,
+      'response_cancel_not_active',
+      'Cancellation failed: there is no such active response',
+    )
   return breakOff(state, 'client_cancelled', nowMs)
 }
 
