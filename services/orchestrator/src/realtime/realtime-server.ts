@@ -72,9 +72,19 @@ export class RealtimeServer {
     this.upgrade = guardUpgrade({ ...options.access, path: '/v1/realtime' }, (request, socket, head) =>
       this.#server.handleUpgrade(request, socket, head, (client) => this.#open(client, request)),
     )
+    options.sessions.whenDeleted((born) => this.#forget(born))
     options.metrics.addGauge('hearth_realtime_sessions', 'Realtime sessions', [], async () => [
       [{}, this.#clients.size],
     ])
+  }
+
+  /** A conversation that somebody has deleted is over. */
+  #forget(born: string): void {
+    for (const { socket, run } of this.#clients.values()) {
+      if (run.born !== born) continue
+      run.forget()
+      socket.end(CLOSE.gone, 'the session was deleted')
+    }
   }
 
   /** Tells every client that the service goes, and takes no more. */

@@ -60,6 +60,8 @@ export class SessionRun {
   readonly #alarms = new Map<string, () => void>()
   readonly #place: TurnPlace
   #before: readonly Exchange[] | undefined
+  #born: string | undefined
+  #isForgotten = false
   #turn: TurnRun | null = null
   #guess: Guess | null = null
   #settling: Promise<void> = Promise.resolve()
@@ -115,6 +117,16 @@ export class SessionRun {
 
   fault(error: AppError, eventId: string | null): void {
     this.#take({ type: 'fault', fault: faultOf(error), eventId })
+  }
+
+  /** Which beginning of its session it is part of, once it has entered it. */
+  get born(): string | undefined {
+    return this.#born
+  }
+
+  /** What was said is kept nowhere any more. */
+  forget(): void {
+    this.#isForgotten = true
   }
 
   /** Ends all its work. Resolves once what was said is kept. */
@@ -240,6 +252,7 @@ export class SessionRun {
   }
 
   #beforeThis(entered: EnteredSession): readonly Exchange[] {
+    this.#born = entered.born
     this.#before ??= [...entered.history]
     return this.#before
   }
@@ -252,10 +265,11 @@ export class SessionRun {
   }
 
   async #add(exchange: Exchange): Promise<void> {
+    if (this.#isForgotten) return
     const { user, session: id } = this.#of
     const session = await this.#options.sessions.enter(user, id, AbortSignal.timeout(SETTLE_LIMIT_MS))
     try {
-      this.#before ??= [...session.history]
+      this.#beforeThis(session)
       session.add(exchange)
       const trouble = await session.kept()
       if (trouble) this.#warn(trouble)
