@@ -14,6 +14,7 @@ const NOT_BENCHES = new Set([
   'stt-service.ts',
   'dialogues.ts',
   'minilm-shape.ts',
+  'hearing-sounds.ts',
 ])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))
