@@ -23,6 +23,11 @@ export function recordingOf(name: string): Recording {
   return { pcm, speechStartMs: msOf(samples.findIndex(isLoud)), speechEndMs: msOf(samples.findLastIndex(isLoud)) }
 }
 
+async function untilMs(dueMs: number): Promise<void> {
+  const aheadMs = dueMs - performance.now()
+  if (aheadMs > 1) await pause(aheadMs)
+}
+
 export type Event = { readonly type: string } & Record<string, unknown>
 type Wait = { readonly type: string; readonly done: (atMs: number) => void }
 
@@ -65,14 +70,13 @@ export class Talker {
     return new Promise((done) => this.#waits.push({ type, done }))
   }
 
-  /** Sends the sound at its own pace; resolves with when its first frame was sent. */
+  /** Sends the sound at its own pace; resolves with when it began. */
   async speak(pcm: Buffer): Promise<number> {
     const startedAt = performance.now()
     const size = this.#frameMs * BYTES_PER_MS
     for (let at = 0; at < pcm.length; at += size) {
-      const dueMs = startedAt + at / BYTES_PER_MS
-      const aheadMs = dueMs - performance.now()
-      if (aheadMs > 1) await pause(aheadMs)
+      // A microphone has a frame when it is over.
+      await untilMs(startedAt + Math.min(at + size, pcm.length) / BYTES_PER_MS)
       this.send({ type: 'input_audio_buffer.append', audio: pcm.subarray(at, at + size).toString('base64') })
     }
     return startedAt
