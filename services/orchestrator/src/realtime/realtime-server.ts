@@ -81,8 +81,8 @@ export class RealtimeServer {
   /** A conversation that somebody has deleted is over. */
   #forget(born: string): void {
     for (const { socket, run } of this.#clients.values()) {
-      if (run.born !== born) continue
-      run.forget()
+      if (run.book.born !== born) continue
+      run.book.forget()
       socket.end(CLOSE.gone, 'the session was deleted')
     }
   }

@@ -44,7 +44,7 @@ export type TurnPlace = {
   readonly session: string
   /** As it was before this connection. */
   readonly before: (session: EnteredSession) => readonly Exchange[]
-  readonly language: string | undefined
+  readonly language?: string | undefined
   /** Resolves when the client has room for more. */
   readonly room: (signal: AbortSignal) => Promise<void>
   readonly tell: (responseId: string, news: TurnNews) => void
