@@ -84,14 +84,16 @@ export class Talker {
 
   /** A recording and then silence until `type` is heard; gives the milliseconds from the end of the speech to that. */
   async turn({ pcm, speechEndMs }: Recording, type = 'response.output_audio.delta', limitMs = 15_000): Promise<number> {
-    let isOver = false
-    const heard = this.heard(type).finally(() => (isOver = true))
+    const times: number[] = []
+    void this.heard(type).then((atMs) => times.push(atMs))
     const startedAt = await this.speak(pcm)
     const silence = Buffer.alloc(100 * BYTES_PER_MS)
     const until = performance.now() + limitMs
-    while (!isOver && performance.now() < until) await this.speak(silence)
-    if (!isOver) throw new Error(`no ${type} within ${limitMs} ms; so far: ${JSON.stringify([...this.counts])}`)
-    return (await heard) - (startedAt + speechEndMs)
+    while (times.length === 0 && performance.now() < until) await this.speak(silence)
+    const [heardAt] = times
+    if (heardAt === undefined)
+      throw new Error(`no ${type} within ${limitMs} ms; so far: ${JSON.stringify([...this.counts])}`)
+    return heardAt - (startedAt + speechEndMs)
   }
 
   async close(): Promise<void> {

@@ -19,6 +19,7 @@ import { addJobRoutes } from './jobs/routes.ts'
 import type { Jobs } from './jobs/start-jobs.ts'
 import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
 import { addMemoryRoutes } from './memory-routes.ts'
+import { addRealtimeRoute } from './realtime/realtime-route.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
@@ -79,6 +80,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
     }),
   )
   addGenerate(app, { ...options, admission, turns })
+  addRealtimeRoute(app)
   addSessionRoutes(app, { ...options, turns })
   if (options.memory) addMemoryRoutes(app, { memory: options.memory, log })
   const { jobs } = options

@@ -176,7 +176,7 @@ describe('an example', () => {
     const without = THEMES.flatMap(({ operations }) => operations).filter(
       (operation) => operation.examples.length === 0,
     )
-    const paths = ['/memories/import', ...Array<string>(3).fill('/memories/{id}'), '/queues']
+    const paths = ['/v1/realtime', '/memories/import', ...Array<string>(3).fill('/memories/{id}'), '/queues']
     expect(without.map(({ path }) => path)).toEqual(paths)
   })
 })

@@ -111,7 +111,8 @@ describe('a spoken turn', () => {
 
 describe('what begins before the end of an utterance', () => {
   test('is taken when the utterance ends there', async () => {
-    const transcribe = vi.fn(hearing('Good morning.').transcribe)
+    const ear = hearing('Good morning.')
+    const transcribe = vi.fn<Stages['stt']['transcribe']>((...heard) => ear.transcribe(...heard))
     const { connect, prompts, remembered } = await started({ stt: { transcribe } })
     const client = await connect()
     speak(client, 400)
