@@ -52,7 +52,7 @@ export type TurnPlace = {
 }
 
 /** Events that a turn works ahead of its listener. */
-const AHEAD = 64
+const AHEAD = 32
 
 export class TurnRun {
   readonly order: Order
