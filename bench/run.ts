@@ -6,6 +6,7 @@ const NOT_BENCHES = new Set([
   'stack.ts',
   'figures.ts',
   'requests.ts',
+  'realtime-client.ts',
   'slow-mind.ts',
   'fake-services.ts',
   'processes.ts',
@@ -13,6 +14,7 @@ const NOT_BENCHES = new Set([
   'stt-service.ts',
   'dialogues.ts',
   'minilm-shape.ts',
+  'hearing-sounds.ts',
 ])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))

@@ -6,13 +6,13 @@ const FRAME = 512
 const VAD: TurnDetection = { type: 'server_vad', threshold: 0.5, prefixPaddingMs: 0, silenceMs: 500 }
 const SEMANTIC: TurnDetection = { type: 'semantic_vad', eagerness: 'medium' }
 
-/** `###` frames of speech, `...` of silence, `-` between the thresholds, `!` a click, each at its place: `[type, frame]` of what is heard. */
+/** `###` frames of speech, `...` of silence, `-` between the thresholds, `~` next to nothing: `[type, frame]` of what is heard. */
 function heard(frames: string, detection: TurnDetection = VAD, answers: readonly (number | null)[] = []) {
   const turns = new SpeechTurns(detection)
   const left = [...answers]
   return Array.from(frames, (frame) => {
     if (turns.isUndecided && left.length > 0) turns.decide(left.shift() ?? null)
-    return turns.hear({ '#': 0.9, '.': 0.1, '-': 0.45 }[frame] ?? NaN)
+    return turns.hear({ '#': 0.9, '.': 0.1, '-': 0.45, '~': 0.005 }[frame] ?? NaN)
   }).flatMap((event) => (event ? [[event.type, event.atSample / FRAME]] : []))
 }
 
@@ -51,6 +51,36 @@ describe('server_vad', () => {
         ['resumed', 11],
         ['paused', 20],
         ['stopped', 29],
+      ],
+    ],
+    [
+      'who goes on in the very last frame is let go on',
+      `##${silence(15)}##..`,
+      {},
+      [
+        ['started', 0],
+        ['paused', 9],
+        ['resumed', 17],
+      ],
+    ],
+    [
+      'a click in the last frame prolongs it by that frame',
+      `##${silence(15)}#..`,
+      {},
+      [
+        ['started', 0],
+        ['paused', 9],
+        ['stopped', 19],
+      ],
+    ],
+    [
+      'a very low threshold is no reason to take silence for speech',
+      `##${'~'.repeat(16)}`,
+      { threshold: 0.05 },
+      [
+        ['started', 0],
+        ['paused', 9],
+        ['stopped', 18],
       ],
     ],
     [

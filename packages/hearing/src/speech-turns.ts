@@ -46,12 +46,13 @@ type Patience = {
 const PATIENCE: Readonly<Record<Exclude<Eagerness, 'auto'>, Patience>> = {
   low: { sure: 0.7, mostMs: 8000, withoutModelMs: 1500 },
   medium: { sure: 0.5, mostMs: 4000, withoutModelMs: 800 },
-  high: { sure: 0.3, mostMs: 2000, withoutModelMs: 500 },
+  high: { sure: 0.4, mostMs: 2000, withoutModelMs: 500 },
 }
 
 export const PAUSE_MS = 200
-/** Speech goes on until the probability is this much below the threshold. */
+/** Speech goes on until the probability is this much below the threshold, or next to nothing. */
 const HYSTERESIS = 0.1
+const LEAST_THRESHOLD = 0.01
 const LEAST_SPEECH_FRAMES = 2
 const SEMANTIC = { threshold: 0.5, prefixPaddingMs: 300 }
 const SAMPLES_PER_MS = 16
@@ -128,7 +129,8 @@ export class SpeechTurns {
     const { threshold } = this.#detection.type === 'server_vad' ? this.#detection : SEMANTIC
     const isGoingOn = this.#run > 0 || (this.#startSample !== null && !this.#isPaused)
     const isForgotten = at * FRAME_SAMPLES < this.#floor
-    const isSpeech = !isForgotten && probability >= (isGoingOn ? threshold - HYSTERESIS : threshold)
+    const isSpeech =
+      !isForgotten && probability >= (isGoingOn ? Math.max(LEAST_THRESHOLD, threshold - HYSTERESIS) : threshold)
     this.#run = isSpeech ? this.#run + 1 : 0
     if (isSpeech && isGoingOn && !this.#isPaused) this.#speechEnd = at + 1
     if (this.#startSample === null) return this.#run >= LEAST_SPEECH_FRAMES ? this.#start() : null
@@ -152,6 +154,8 @@ export class SpeechTurns {
   }
 
   #silence(): SpeechEvent | null {
+    // One more frame tells whether somebody goes on.
+    if (this.#run > 0) return null
     const silent = this.#frame - this.#speechEnd
     const [atSample, speechEndSample] = [this.#frame * FRAME_SAMPLES, this.#speechEnd * FRAME_SAMPLES]
     if (silent >= framesIn(this.#patienceMs())) {

@@ -154,6 +154,8 @@ test('a conversation that ends while its question is open ends quietly', async (
   closing.abort(new Error('gone'))
   await settle()
   await expect(watch.push(sound('.'), closing.signal)).rejects.toThrow('gone')
+  // The question was that push's: the next one has its own.
+  await expect(watch.push(sound('##'), never)).resolves.toMatchObject([{ type: 'resumed' }])
 })
 
 test('other settings hold from the next frame on', async () => {

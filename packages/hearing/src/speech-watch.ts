@@ -119,8 +119,9 @@ export class SpeechWatch {
 
   /** A pause begins a question, and the frame after it waits for the answer: so the pause itself is told at once. */
   async #hearFrame(probability: number, signal: AbortSignal): Promise<SpeechEvent | null> {
-    if (this.#question) this.#turns.decide(await this.#question)
+    const question = this.#question
     this.#question = undefined
+    if (question) this.#turns.decide(await question)
     const event = this.#turns.hear(probability)
     if (this.#turns.isUndecided && event?.type === 'paused') this.#ask(signal)
     return event

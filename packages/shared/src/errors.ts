@@ -52,6 +52,7 @@ export const ERROR_CODES = {
   unsupported_media: invalid(415),
   unsupported_encoding: invalid(415),
   unsupported_content_type: invalid(415),
+  upgrade_required: invalid(426),
   overloaded: later(429),
   session_limit_reached: later(429),
   headers_too_large: invalid(431),

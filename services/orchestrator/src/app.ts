@@ -23,6 +23,7 @@ import type { Jobs } from './jobs/start-jobs.ts'
 import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
 import { reportServices } from './stack-report.ts'
 import { addMemoryRoutes } from './memory-routes.ts'
+import { addRealtimeRoute } from './realtime/realtime-route.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
 import type { PageFiles } from './web/page-files.ts'
 import { addPage } from './web/routes.ts'
@@ -102,6 +103,7 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
 
   addPage(app, { welcome: { name: 'hearth', version, links: LINKS }, page: options.page })
   addGenerate(app, { ...options, admission, turns })
+  addRealtimeRoute(app)
   addSessionRoutes(app, { ...options, turns })
   if (options.memory) addMemoryRoutes(app, { memory: options.memory, log })
   const { jobs } = options

@@ -3,7 +3,7 @@ import { AppError, toAppError } from '@hearth/shared/errors'
 import type { Heard, SpeechToText } from '../stages/stt.ts'
 import { readSound, rateOf, SoundIn, wavOf } from './sound-in.ts'
 import type { SessionConfig } from './session-config.ts'
-import type { SessionEvent, Utterance } from './session-state.ts'
+import type { Effect, SessionEvent, Utterance } from './session-state.ts'
 import type { Caption, Captions } from './captions.ts'
 
 export type Speech = Extract<SessionEvent, { type: 'speech' }>
@@ -81,8 +81,9 @@ export class Listener {
     this.#sound.forgetBefore(ms)
   }
 
-  /** What was said between becomes an item's words; `heard` when that began earlier. */
-  hear(itemId: string, fromMs: number, toMs: number, heard = this.listenTo(fromMs, toMs, this.#options.signal)): void {
+  /** That stretch becomes an item's words, which `known` hears already if it was begun earlier. */
+  hear({ itemId, fromMs, toMs }: Extract<Effect, { type: 'hear' }>, known: Promise<Heard> | undefined): void {
+    const heard = known ?? this.listenTo(fromMs, toMs, this.#options.signal)
     this.#sound.forgetBefore(toMs)
     this.#keep(itemId, heard, (toMs - fromMs) / 1000)
   }

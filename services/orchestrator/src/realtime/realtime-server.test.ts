@@ -249,6 +249,11 @@ describe('what goes wrong', () => {
       'invalid_request',
     ],
     ['half a sample', '{"type":"input_audio_buffer.append","event_id":"e1","audio":"AAAA"}', 'invalid_request'],
+    [
+      'a format that nobody has',
+      '{"type":"session.update","event_id":"e1","session":{"audio":{"input":{"format":{"type":"audio/opus"}}}}}',
+      'invalid_request',
+    ],
     ['an empty commit', '{"type":"input_audio_buffer.commit","event_id":"e1"}', 'input_audio_buffer_commit_empty'],
     ['an unknown item', '{"type":"conversation.item.delete","event_id":"e1","item_id":"x"}', 'item_not_found'],
     ['a buffer of WebRTC', '{"type":"output_audio_buffer.clear","event_id":"e1"}', 'invalid_event'],

@@ -1,6 +1,5 @@
 /** `/v1/realtime`: OpenAI's realtime protocol over WebSocket, in its GA and its beta form. A conversation is a session of Hearth. */
 import type { IncomingMessage } from 'node:http'
-import { NAME } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
 import type { AccessOptions } from '@hearth/shared/access'
 import { check } from '@hearth/shared/request-body'
@@ -9,11 +8,11 @@ import { guardUpgrade, protocolsOf } from '@hearth/shared/upgrade'
 import type { UpgradeHandler } from '@hearth/shared/upgrade'
 import type { WebSocket } from 'ws'
 import { WebSocketServer } from 'ws'
-import * as z from 'zod'
 import { ANYBODY } from '../sessions.ts'
 import { newId } from '../session-table.ts'
 import type { ModelWatch } from './model-watch.ts'
 import { defaultConfig } from './session-config.ts'
+import { REALTIME_PATH, RealtimeQuery } from './realtime-route.ts'
 import { SessionRun } from './session-run.ts'
 import type { SessionRunOptions } from './session-run.ts'
 import { ClientSocket, CLOSE, SOCKET_LIMITS } from './socket.ts'
@@ -31,16 +30,6 @@ export type RealtimeOptions = SessionRunOptions & {
   readonly metrics: Pick<Metrics, 'addGauge'> & SessionRunOptions['metrics']
   readonly limits?: Partial<SocketLimits>
 }
-
-/** What may stand in the address; `model` may be any name. */
-const Query = z.object({
-  model: z.string().min(1).max(200).optional(),
-  intent: z.literal('transcription', 'expected transcription').optional(),
-  session: NAME.optional(),
-  user: NAME.optional(),
-  hearth: z.enum(['true', 'false']).optional(),
-})
-type Query = z.infer<typeof Query>
 
 type Client = { readonly socket: ClientSocket; readonly run: SessionRun }
 
@@ -69,12 +58,22 @@ export class RealtimeServer {
       ...({ closeTimeout: CLOSE_MS } as object),
       handleProtocols: (offered) => (offered.has('realtime') ? 'realtime' : false),
     })
-    this.upgrade = guardUpgrade({ ...options.access, path: '/v1/realtime' }, (request, socket, head) =>
+    this.upgrade = guardUpgrade({ ...options.access, path: REALTIME_PATH }, (request, socket, head) =>
       this.#server.handleUpgrade(request, socket, head, (client) => this.#open(client, request)),
     )
+    options.sessions.whenDeleted((born) => this.#forget(born))
     options.metrics.addGauge('hearth_realtime_sessions', 'Realtime sessions', [], async () => [
       [{}, this.#clients.size],
     ])
+  }
+
+  /** A conversation that somebody has deleted is over. */
+  #forget(born: string): void {
+    for (const { socket, run } of this.#clients.values()) {
+      if (run.book.born !== born) continue
+      run.book.forget()
+      socket.end(CLOSE.gone, 'the session was deleted')
+    }
   }
 
   /** Tells every client that the service goes, and takes no more. */
@@ -97,7 +96,7 @@ export class RealtimeServer {
     const isHearth = address.searchParams.get('hearth') === 'true'
     const socket = new ClientSocket(client, { isBeta, isHearth, idleMs, limits: this.#limits })
     try {
-      const query = check(Object.fromEntries(address.searchParams), Query)
+      const query = check(Object.fromEntries(address.searchParams), RealtimeQuery)
       this.#begin(socket, query)
     } catch (error) {
       if (!(error instanceof AppError)) throw error
@@ -105,7 +104,7 @@ export class RealtimeServer {
     }
   }
 
-  #begin(socket: ClientSocket, query: Query): void {
+  #begin(socket: ClientSocket, query: RealtimeQuery): void {
     const { user = ANYBODY, session = `sess_${newId()}`, intent, model = MODEL } = query
     const key = `${user}:${session}`
     this.#takeOver(key)

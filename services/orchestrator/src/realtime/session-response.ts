@@ -70,7 +70,12 @@ export function cancelResponse(state: SessionState, event: ClientEventOf<'respon
   const { response } = state
   const isOther = event.response_id != null && event.response_id !== response?.id
   if (!response || isOther)
-    return refuse(state, event.event_id, 'response_cancel_not_active', 'there is no such active response to cancel')
+    return refuse(
+      state,
+      event.event_id,
+      'response_cancel_not_active',
+      'Cancellation failed: there is no such active response',
+    )
   return breakOff(state, 'client_cancelled', nowMs)
 }
 
@@ -106,10 +111,8 @@ export function takeNews(state: SessionState, responseId: string, news: TurnNews
       const told = send({ type: 'hearth.turn', response_id: responseId, ...news.told })
       return steps(state, end, (ended) => step(ended, told))
     }
-    default: {
-      const end = (last: SessionState) => finish(last, { status: 'failed', error: news.fault }, undefined, nowMs)
-      return end(state)
-    }
+    default:
+      return finish(state, { status: 'failed', error: news.fault }, undefined, nowMs)
   }
 }
 
@@ -143,10 +146,16 @@ export function resume(state: SessionState): Step {
   return conversationOf(items).user === '' ? step(state) : beginResponse(state, {})
 }
 
+/** What is said may leave out a few characters of what is written. */
+const SKIPPED_CHARS = 16
+
 /** What of a text comes behind its beginning, which may have other white space. */
 function restOf(written: string, heard: string): string {
   let at = 0
-  for (const character of heard.replaceAll(/\s/g, '')) at = written.indexOf(character, at) + character.length
+  for (const character of heard.replaceAll(/\s/g, '')) {
+    const skipped = written.slice(at, at + SKIPPED_CHARS).indexOf(character)
+    if (skipped !== -1) at += skipped + character.length
+  }
   return written.slice(at).trim()
 }
 

@@ -3,23 +3,21 @@ import { toAppError } from '@hearth/shared/errors'
 import type { AppError } from '@hearth/shared/errors'
 import { systemTimer } from '@hearth/shared/waits'
 import type { SetTimer } from '@hearth/shared/waits'
-import type { EnteredSession } from '../sessions.ts'
-import type { Exchange } from '../turn-events.ts'
 import { requireVoice } from '../require-voice.ts'
 import type { ClientEvent } from './client-events.ts'
 import type { Captions } from './captions.ts'
 import { faultOf } from './fault.ts'
 import { Listener } from './listener.ts'
 import type { CreateWatch } from './listener.ts'
-import type { Heard } from '../stages/stt.ts'
 import type { ServerEvent } from './server-events.ts'
 import { sessionView } from './session-config.ts'
 import type { SessionConfig } from './session-config.ts'
+import { SessionBook } from './session-book.ts'
 import { next } from './session.ts'
 import { beginSession } from './session-state.ts'
-import type { Effect, Order, SessionEvent, SessionState } from './session-state.ts'
-import { TurnRun } from './turn-run.ts'
-import type { TurnPlace, TurnRunOptions } from './turn-run.ts'
+import type { Effect, SessionEvent, SessionState, TurnNews } from './session-state.ts'
+import { TurnDesk } from './turn-desk.ts'
+import type { TurnRunOptions } from './turn-run.ts'
 
 export type SessionRunOptions = TurnRunOptions & {
   readonly createWatch: CreateWatch
@@ -38,18 +36,9 @@ export type SessionOf = {
   readonly room: (signal: AbortSignal) => Promise<void>
 }
 
-/** A turn that nobody has ordered yet, and what it was begun for. */
-type Guess = {
-  readonly itemId: string
-  readonly run: TurnRun
-  readonly heard: Promise<Heard>
-  readonly stopHearing: AbortController
-  readonly before: SessionState
-  /** Its words became an item's. */
-  isHeard: boolean
-}
-
-const SETTLE_LIMIT_MS = 10_000
+/** Beyond that a client is to wait: milliseconds of sound to be heard, events behind a voice. */
+const MOST_BEHIND = { ms: 10_000, events: 100 }
+const LONGEST_UTTERANCE_MS = 60_000
 
 export class SessionRun {
   #state: SessionState
@@ -58,11 +47,8 @@ export class SessionRun {
   readonly #listener: Listener
   readonly #life = new AbortController()
   readonly #alarms = new Map<string, () => void>()
-  readonly #place: TurnPlace
-  #before: readonly Exchange[] | undefined
-  #turn: TurnRun | null = null
-  #guess: Guess | null = null
-  #settling: Promise<void> = Promise.resolve()
+  readonly #book: SessionBook
+  readonly #desk: TurnDesk
   /** Events that wait until it is known whether a voice exists. */
   #waiting: ClientEvent[] | null = null
 
@@ -71,32 +57,23 @@ export class SessionRun {
     this.#options = options
     this.#state = beginSession(of.session, of.config)
     const { signal } = this.#life
-    const { user, session, room } = of
-    this.#listener = new Listener({
-      stt: options.stages.stt,
-      createWatch: options.createWatch,
-      captions: options.captions,
-      config: () => this.#state.config,
-      tell: (event) => this.#take(event),
-      onTrouble: (error) => this.#warn(error),
+    const onTrouble = (error: AppError) => this.#warn(error)
+    const tell = (event: SessionEvent) => this.#take(event)
+    this.#book = new SessionBook({ ...of, sessions: options.sessions, onTrouble })
+    const { before } = this.#book
+    const place = {
+      ...of,
       signal,
-    })
-    this.#place = {
-      user,
-      session,
-      room,
-      signal,
-      language: undefined,
-      before: (entered) => this.#beforeThis(entered),
-      tell: (responseId, news) => this.#take({ type: 'turn', responseId, news }),
+      before,
+      tell: (responseId: string, news: TurnNews) => tell({ type: 'turn', responseId, news }),
     }
+    this.#desk = new TurnDesk(place, options)
+    const { captions, createWatch, stages } = options
+    const config = () => this.#state.config
+    this.#listener = new Listener({ stt: stages.stt, createWatch, captions, config, tell, onTrouble, signal })
   }
 
-  get state(): SessionState {
-    return this.#state
-  }
-
-  /** Milliseconds of sound that wait to be heard, or events for a voice: the client is to wait then. */
+  /** More waits than is to be kept: the client is to wait too. */
   get isBehind(): boolean {
     return this.#listener.unheardMs > MOST_BEHIND.ms || (this.#waiting?.length ?? 0) > MOST_BEHIND.events
   }
@@ -117,13 +94,18 @@ export class SessionRun {
     this.#take({ type: 'fault', fault: faultOf(error), eventId })
   }
 
+  /** The session of Hearth that it belongs to. */
+  get book(): SessionBook {
+    return this.#book
+  }
+
   /** Ends all its work. Resolves once what was said is kept. */
   async close(): Promise<void> {
     this.#take({ type: 'closed' })
     for (const cancel of this.#alarms.values()) cancel()
     this.#life.abort(new DOMException('the client left', 'AbortError'))
-    await this.#turn?.ended
-    await this.#settling
+    await this.#desk.ended
+    await this.#book.settled
   }
 
   async #afterVoice(voice: string, event: ClientEvent): Promise<void> {
@@ -173,7 +155,7 @@ export class SessionRun {
       case 'send':
         return this.#of.send(effect.event)
       case 'hear':
-        return this.#hear(effect)
+        return this.#listener.hear(effect, this.#desk.takeHearing(effect.itemId))
       case 'hear-given':
         return this.#listener.hearGiven(effect.itemId, effect.base64)
       case 'forget-sound':
@@ -181,87 +163,23 @@ export class SessionRun {
       case 'listen-anew':
         return this.#listener.listenAnew()
       case 'guess':
-        return this.#guessAt(effect)
+        return this.#guess(effect)
       case 'forget-guess':
-        return this.#forgetGuess()
+        return this.#desk.forgetGuess()
       case 'respond':
-        return this.#respond(effect.order)
+        return this.#desk.respond(effect.order, this.#state, this.#listener.hearings)
       case 'stop':
-        return this.#turn?.stop()
+        return this.#desk.stop()
       case 'settle':
-        return this.#settle(effect.exchange)
+        return this.#book.settle(effect.exchange)
       case 'alarm':
         return this.#setAlarm(effect)
     }
   }
 
-  #hear({ itemId, fromMs, toMs }: Extract<Effect, { type: 'hear' }>): void {
-    const guess = this.#guess?.itemId === itemId ? this.#guess : null
-    if (guess) guess.isHeard = true
-    this.#listener.hear(itemId, fromMs, toMs, guess?.heard)
-  }
-
-  #guessAt({ itemId, fromMs, toMs }: Extract<Effect, { type: 'guess' }>): void {
-    this.#forgetGuess()
-    if (!this.#options.mayGuess()) return
-    const stopHearing = new AbortController()
-    const heard = this.#listener.listenTo(fromMs, toMs, AbortSignal.any([this.#life.signal, stopHearing.signal]))
-    heard.catch(() => {})
-    const { config, items } = this.#state
-    const order = { responseId: '', config: config.reply, items, soundOf: itemId, recite: null, isApart: false }
-    const run = this.#begin(order, new Map([[itemId, heard]]))
-    this.#guess = { itemId, run, heard, stopHearing, before: this.#state, isHeard: false }
-  }
-
-  #forgetGuess(): void {
-    const guess = this.#guess
-    this.#guess = null
-    guess?.run.stop()
-    if (guess?.isHeard === false) guess.stopHearing.abort(new DOMException('the speaker goes on', 'AbortError'))
-  }
-
-  /** What was begun on trust is taken when it answers just this. */
-  #respond(order: Order): void {
-    const guess = this.#guess
-    const isRight =
-      guess?.itemId === order.soundOf &&
-      guess.before.config === this.#state.config &&
-      order.items.slice(0, -1).every((item, at) => item === guess.before.items[at]) &&
-      order.items.length === guess.before.items.length + 1
-    if (guess && !isRight) this.#forgetGuess()
-    this.#guess = null
-    this.#turn = guess && isRight ? guess.run : this.#begin(order, new Map(this.#listener.hearings))
-    this.#turn.release(order.responseId)
-  }
-
-  #begin(order: Order, hearings: ReadonlyMap<string, Promise<Heard>>): TurnRun {
-    const language = this.#state.config.transcription?.language ?? undefined
-    return new TurnRun(order, hearings, { ...this.#place, language }, this.#options)
-  }
-
-  #beforeThis(entered: EnteredSession): readonly Exchange[] {
-    this.#before ??= [...entered.history]
-    return this.#before
-  }
-
-  /** Into the session of Hearth, behind the turn that may be in it. */
-  #settle(exchange: Exchange): void {
-    this.#settling = this.#settling
-      .then(() => this.#add(exchange))
-      .catch((error: unknown) => this.#warn(toAppError(error)))
-  }
-
-  async #add(exchange: Exchange): Promise<void> {
-    const { user, session: id } = this.#of
-    const session = await this.#options.sessions.enter(user, id, AbortSignal.timeout(SETTLE_LIMIT_MS))
-    try {
-      this.#before ??= [...session.history]
-      session.add(exchange)
-      const trouble = await session.kept()
-      if (trouble) this.#warn(trouble)
-    } finally {
-      session.leave()
-    }
+  #guess({ itemId, fromMs, toMs }: Extract<Effect, { type: 'guess' }>): void {
+    if (this.#options.mayGuess())
+      this.#desk.guess(itemId, this.#state, (signal) => this.#listener.listenTo(fromMs, toMs, signal))
   }
 
   #setAlarm({ kind, responseId, afterMs }: Extract<Effect, { type: 'alarm' }>): void {
@@ -278,9 +196,6 @@ export class SessionRun {
     this.#options.log.warn({ session, code: error.code, err: error.cause ?? error }, 'realtime session')
   }
 }
-
-const MOST_BEHIND = { ms: 10_000, events: 100 }
-const LONGEST_UTTERANCE_MS = 60_000
 
 /** The voice that an event asks for. */
 function voiceIn(event: ClientEvent): string | undefined {

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ServerEvent } from './server-events.ts'
 import { defaultConfig } from './session-config.ts'
@@ -184,8 +184,7 @@ type Happening = typeof happening extends fc.Arbitrary<infer T> ? T : never
 
 function eventOf(happens: Happening, state: SessionState, orders: readonly string[], atMs: number): SessionEvent {
   if (!('kind' in happens)) return happens
-  if ('speechMs' in happens)
-    return { type: 'speech', what: happens.kind, atMs, speechMs: happens.speechMs } as SessionEvent
+  if ('speechMs' in happens) return { type: 'speech', what: happens.kind, atMs, speechMs: happens.speechMs }
   const responseId = orders[happens.which % Math.max(1, orders.length)] ?? 'resp_none'
   const item_id = state.items[happens.which % Math.max(1, state.items.length)]?.id ?? 'item_none'
   if ('news' in happens) return { type: 'turn', responseId, news: happens.news }

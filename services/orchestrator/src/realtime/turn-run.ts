@@ -44,7 +44,7 @@ export type TurnPlace = {
   readonly session: string
   /** As it was before this connection. */
   readonly before: (session: EnteredSession) => readonly Exchange[]
-  readonly language: string | undefined
+  readonly language?: string | undefined
   /** Resolves when the client has room for more. */
   readonly room: (signal: AbortSignal) => Promise<void>
   readonly tell: (responseId: string, news: TurnNews) => void
@@ -52,7 +52,7 @@ export type TurnPlace = {
 }
 
 /** Events that a turn works ahead of its listener. */
-const AHEAD = 64
+const AHEAD = 32
 
 export class TurnRun {
   readonly order: Order
