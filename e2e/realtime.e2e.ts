@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { pcm16, resample } from '@hearth/shared/audio'
-import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import { decodeWav, wavHeader } from '@hearth/shared/wav'
 import OpenAI from 'openai'
 import { OpenAIRealtimeWS as BetaClient } from 'openai/beta/realtime/ws'

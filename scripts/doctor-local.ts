@@ -1,7 +1,7 @@
 /** The examination of a stack that does not run: the same checks as the services make, on what lies on the disk. */
 import type { Finding, ModelStatus } from '@hearth/shared/api'
 import { bootsPath, readBoots } from '@hearth/shared/boot-history'
-import { type Check, diagnose, failed, ok, warning } from '@hearth/shared/doctor'
+import { type Check, diagnose, failed, ok, type Verdict, warning } from '@hearth/shared/doctor'
 import { modelChecks } from '@hearth/shared/doctor-model'
 import type { Log } from '@hearth/shared/telemetry'
 import { readOrchestratorConfig } from '../services/orchestrator/src/config.ts'
@@ -10,6 +10,8 @@ import { chosenModels } from './chosen-models.ts'
 import { heldPorts, PORT_REMEDY } from './ports.ts'
 import type { StackPorts } from './ports.ts'
 import { thisMachine } from './machine.ts'
+import { readReport } from './readiness.ts'
+import { SERVICES, urlOf } from './stack.ts'
 import { findServer, HOW_TO_GET_REDIS } from './redis.ts'
 
 /** Throws `invalid_config` that names every variable at fault. */
@@ -23,7 +25,7 @@ export async function examineHere(
   const boots = (service: string) => async () => readBoots(bootsPath(home, service))
   const chat = chatChecks(config, { boots: boots('orchestrator'), status: notRunning, log })
   const stackChecks: readonly Check[] = [
-    { name: 'ports', run: () => checkPorts(ports) },
+    { name: 'ports', run: (signal) => checkPorts(ports, signal) },
     { name: 'redis', run: () => judgeRedis(findServer(thisMachine)) },
   ]
   const services = chosenModels(env, log)
@@ -39,8 +41,13 @@ export async function examineHere(
   return found.flat()
 }
 
-async function checkPorts(ports: StackPorts) {
+/** The orchestrator does not answer, or it would have been asked instead; the others may be there all the same. */
+async function checkPorts(ports: StackPorts, signal: AbortSignal): Promise<Verdict> {
   const held = await heldPorts(ports)
+  const reports = await Promise.all(SERVICES.map((name) => readReport(urlOf(ports, name), signal)))
+  const ours = SERVICES.filter((name, at) => reports[at]?.service === name)
+  if (ours.length > 0)
+    return failed(`${ours.join(', ')} of a stack run, without its orchestrator`, 'stop that stack, and start it again')
   if (held.length > 0) return failed(held.join('; '), PORT_REMEDY)
   return ok(`${Object.values(ports).join(', ')} are free`)
 }

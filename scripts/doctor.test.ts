@@ -79,6 +79,16 @@ describe('npm run doctor', () => {
     expect(output).toMatch(/1 failure, \d+ warnings\.\n$/)
   }, 30_000)
 
+  test('a stack without its orchestrator is told as such', async () => {
+    const report = { service: 'stt', ready: true, models: [] }
+    await listenAt(Number(env['HEARTH_PORT']) + 1, () => ({ status: 200, body: report }))
+    const { code, output } = await run([])
+    expect([code, output]).toEqual([
+      2,
+      expect.stringMatching(/failed +ports +stt of a stack run, without its orchestrator/),
+    ])
+  }, 30_000)
+
   test.each([
     ['ok', 0],
     ['warning', 1],

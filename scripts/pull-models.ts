@@ -1,7 +1,8 @@
 /** Brings models into the cache, with a bar for each: what is there is checked first, and what is damaged is fetched anew. */
 import { bytesInWords } from '@hearth/shared/in-words'
-import { type FetchProgress, type Milestone, progressOf } from '@hearth/shared/model-status'
-import { discardModel, fetchModel, type ModelFiles } from '@hearth/shared/model-store'
+import type { DownloadProgress } from '@hearth/shared/api'
+import { type Milestone, milestoneOf, withRate } from '@hearth/shared/model-status'
+import { discardModel, fetchModel, type ModelFiles, verifyCached } from '@hearth/shared/model-store'
 import type { ChosenModel } from './chosen-models.ts'
 import { progressBar } from './progress-bar.ts'
 import type { Screen } from './screen.ts'
@@ -39,18 +40,20 @@ export async function pullModels(
 
 async function pullOne(
   { spec, store: usual }: ChosenModel,
-  onProgress: (news: FetchProgress) => void,
+  onProgress: (news: DownloadProgress) => void,
   tell: (line: string) => void,
   signal: AbortSignal,
 ): Promise<boolean> {
   // Who asks for a model wants that one.
-  const { demoDir: _, ...store } = usual
+  const store = { ...usual, allowDemo: false }
   try {
     const found = await fetchModel(spec, store, onProgress, signal)
-    const discarded = await discardModel(found, store.cacheDir)
-    if (discarded.length > 0) tell(`${discarded.join(', ')} was damaged: fetched anew`)
-    const files = discarded.length > 0 ? await fetchModel(spec, store, onProgress, signal) : found
-    tell(outcomeOf(files))
+    const damaged = await damagedOf(found, store.cacheDir)
+    if (damaged.length > 0) {
+      await discardModel(found, store.cacheDir)
+      tell(`${damaged.join(', ')} was damaged: fetched anew`)
+    }
+    tell(outcomeOf(damaged.length > 0 ? await fetchModel(spec, store, onProgress, signal) : found))
     return true
   } catch (error) {
     signal.throwIfAborted()
@@ -59,20 +62,29 @@ async function pullOne(
   }
 }
 
-function outcomeOf({ id, source, dir, bytes = 0, downloadedBytes = 0 }: ModelFiles): string {
+async function damagedOf(files: ModelFiles, cacheDir: string): Promise<string[]> {
+  const verdicts = await verifyCached(files, cacheDir)
+  return [...verdicts].filter(([, verdict]) => verdict === 'damaged').map(([file]) => file)
+}
+
+function outcomeOf({ id, source, dir, sizeBytes: bytes = 0, downloadedBytes = 0 }: ModelFiles): string {
   if (source === 'local') return `${id} is in a folder of its own, nothing to fetch: ${dir}`
   if (downloadedBytes === 0) return `${id} was there: ${bytesInWords(bytes)}`
   return `${id} is there: ${bytesInWords(bytes)}, ${bytesInWords(downloadedBytes)} of them downloaded now`
 }
 
 /** Hands on a bar once something comes from the hub: each change for a terminal, else each fourth. */
-function tracked(now: () => number, isTerminal: boolean, draw: (bar: string) => void): (news: FetchProgress) => void {
+function tracked(
+  now: () => number,
+  isTerminal: boolean,
+  draw: (bar: string) => void,
+): (news: DownloadProgress) => void {
   let first: Milestone | null = null
   let shownStep = -1
   return (news) => {
-    if (news.downloadedBytes === 0) return
-    first ??= { downloadedBytes: news.downloadedBytes, atMs: now() }
-    const progress = progressOf(news, first, now())
+    first ??= milestoneOf(news, now())
+    if (first === null) return
+    const progress = withRate(news, first, now())
     const step = Math.floor((progress.percent ?? 0) / (isTerminal ? 1 : STEP_PERCENT))
     if (!isTerminal && step === shownStep) return
     shownStep = step

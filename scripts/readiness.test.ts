@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { ModelStatus, ReadyReport } from '@hearth/shared/api'
-import { progressOf } from '@hearth/shared/model-status'
+import { withRate } from '@hearth/shared/model-status'
 import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
 import type { ServiceView } from './readiness.ts'
 
@@ -62,7 +62,7 @@ test('a service that does not answer has no report', async () => {
 })
 
 const news = { bytes: 47_900_000, totalBytes: 100_000_000, downloadedBytes: 20_000_000 }
-const progress = progressOf(news, { downloadedBytes: 10_000_000, atMs: 0 }, 5000)
+const progress = withRate(news, { bytes: 10_000_000, atMs: 0 }, 5000)
 const views = [
   view({ name: 'stt', report: report({ state: 'fetching', progress }) }),
   view({ name: 'tts', report: report({ state: 'warming' }) }),
@@ -87,7 +87,7 @@ test('on a terminal each service that is not ready has a line, and a download a 
 })
 
 test('files that are looked for on the disk are no download', () => {
-  const found = progressOf({ bytes: 50, totalBytes: 100, downloadedBytes: 0 }, null, 0)
+  const found = withRate({ bytes: 50, totalBytes: 100, downloadedBytes: 0 }, null, 0)
   const reading = [null, found].map((one) => view({ report: report({ state: 'fetching', progress: one }) }))
   for (const text of [describeProgress(reading), drawProgress(reading)]) {
     expect(text).toContain('finding its files')

@@ -66,8 +66,8 @@ function stateOf({ report, isDown }: ServiceView, ofModel: (model: ModelStatus) 
 }
 
 function describeModel(model: ModelStatus): string {
-  const { percent, totalBytes } = model.progress ?? { percent: null, totalBytes: 0 }
-  if (percent === null) return stateInWords(model)
+  const { percent, totalBytes = 0 } = model.progress ?? {}
+  if (percent === undefined) return stateInWords(model)
   const step = Math.floor(percent / STEP_PERCENT) * STEP_PERCENT
   return `${stateInWords(model)}, ${step} % of ${bytesInWords(totalBytes)}`
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { BootReport, ModelStatus } from '@hearth/shared/api'
+import type { BootEntry, BootReport, ModelStatus } from '@hearth/shared/api'
 import type { ServiceView } from './readiness.ts'
 import { notes, readyTable } from './table.ts'
 
@@ -50,6 +50,23 @@ test('a download is told with its bytes and seconds, and what lay in the cache i
   const fromHub = { ...whisper, source: 'hub' as const, boot: { ...boot, downloadedBytes: 4_900_000, fetchMs: 9800 } }
   expect(notes([view('stt', [fromHub])])).toEqual(['stt downloaded 4.9 MB in 9.8 s.'])
   expect(notes([view('stt', [{ ...whisper, source: 'cache', boot }])])).toEqual([])
+})
+
+test('a start that was slower than those before it says why', () => {
+  const entry = {
+    ...boot,
+    service: 'stt',
+    model: 'demo/whisper',
+    source: 'demo',
+    firstInferenceMs: 1,
+    secondInferenceMs: 1,
+  }
+  const first: BootEntry = { ...entry, source: 'demo', release: 'a', machineUpSeconds: 1e6, load: 1 }
+  const report = { ...view('stt', [whisper]).report, service: 'stt', ready: true, models: [] }
+  const told = (readyMs: number) =>
+    notes([{ name: 'stt', isDown: false, report: { ...report, boots: [first, { ...first, readyMs, loadMs: 8900 }] } }])
+  expect(told(9212)).toEqual(['The start of stt took 9.2 s, usually 1.5 s: loading took 8.9 s instead of 1.2 s.'])
+  expect(told(1600)).toEqual([])
 })
 
 test('a service that keeps dying has a row that says so', () => {

@@ -1,5 +1,6 @@
 /** The one table that `npm start` ends with: what runs, from where it came, what its start took, and what its first and second use cost. */
-import type { ModelStatus } from '@hearth/shared/api'
+import type { BootEntry, ModelStatus } from '@hearth/shared/api'
+import { judgeLastStart } from '@hearth/shared/boot-verdict'
 import { bytesInWords } from '@hearth/shared/in-words'
 import type { ServiceView } from './readiness.ts'
 
@@ -48,18 +49,24 @@ function modelCells({ id, source, state, firstInferenceMs, secondInferenceMs, bo
 const memoryCell = (before: number | undefined, after: number | null | undefined): string =>
   before === undefined || after == null ? NONE : `${bytesInWords(before)} > ${bytesInWords(after)}`
 
-/** What the table can't say in a cell: what was downloaded, which models are stand-ins, what went wrong, each in one line. */
+/** What the table can't say in a cell: what was downloaded, what was slow, which models are stand-ins, what went wrong, each in one line. */
 export function notes(views: readonly ServiceView[]): string[] {
   const models = views.flatMap(({ name, report }) => (report?.models ?? []).map((model) => ({ name, model })))
   const demos = models.filter(({ model }) => model.source === 'demo').map(({ name }) => name)
   const downloads = models.flatMap(({ name, model }) => downloadNote(name, model))
   const failures = models.flatMap(({ name, model }) => (model.error === null ? [] : [`${name}: ${model.error}`]))
-  return [...downloads, ...demoNote([...new Set(demos)]), ...failures]
+  const slow = views.flatMap(({ name, report }) => slowNote(name, report?.boots ?? []))
+  return [...downloads, ...slow, ...demoNote([...new Set(demos)]), ...failures]
 }
 
 function downloadNote(name: string, { boot }: ModelStatus): string[] {
   if (!boot || boot.downloadedBytes === 0 || boot.fetchMs === null) return []
   return [`${name} downloaded ${bytesInWords(boot.downloadedBytes)} in ${(boot.fetchMs / 1000).toFixed(1)} s.`]
+}
+
+function slowNote(name: string, boots: readonly BootEntry[]): string[] {
+  const { status, detail } = judgeLastStart(boots)
+  return status === 'warning' ? [`The start of ${name} ${detail}.`] : []
 }
 
 function demoNote(services: string[]): string[] {

@@ -15,16 +15,19 @@ export type ModelSource = z.infer<typeof ModelSource>
 export const ModelState = z.enum(['idle', 'fetching', 'loading', 'warming', 'ready', 'failed', 'draining', 'stopped'])
 export type ModelState = z.infer<typeof ModelState>
 
-/** How far the files of a model are; the same numbers in `/ready`, in refusals and on the terminal. */
-export const ModelProgress = z.object({
-  bytes: z.number().describe('That are there, those of an earlier attempt too.'),
+/** How far a download is. What is not known yet is left out. */
+export const DownloadProgress = z.object({
+  bytes: z.number().describe('Of all files together, those of an earlier attempt included.'),
   totalBytes: z.number(),
-  downloadedBytes: z.number().describe('That came from the hub in this start; 0 while nothing is downloaded.'),
-  percent: z.number().nullable(),
-  bytesPerSecond: z.number().nullable(),
-  remainingMs: z.number().nullable().describe('At the speed so far.'),
+  downloadedBytes: z
+    .number()
+    .optional()
+    .describe('That came from the hub in this start; 0 while files are only found.'),
+  percent: z.number().optional(),
+  bytesPerSecond: z.number().optional(),
+  secondsLeft: z.number().optional(),
 })
-export type ModelProgress = z.infer<typeof ModelProgress>
+export type DownloadProgress = z.infer<typeof DownloadProgress>
 
 /** What one start of a model took. Null is not known yet. */
 export const BootReport = z.object({
@@ -60,7 +63,7 @@ export const ModelStatus = z.object({
   id: z.string(),
   source: ModelSource.nullable(),
   state: ModelState,
-  progress: ModelProgress.nullable().describe('While files come.'),
+  progress: DownloadProgress.nullable(),
   loadMs: z.number().nullable(),
   firstInferenceMs: z.number().nullable().describe('Of the warm-up: what a cold request would have paid.'),
   secondInferenceMs: z.number().nullable().describe('What a warm request pays.'),

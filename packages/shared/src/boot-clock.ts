@@ -32,8 +32,8 @@ export class BootClock {
     this.#enteredMs = nowMs
   }
 
-  found({ bytes = null, downloadedBytes = 0 }: Partial<Pick<BootReport, 'bytes' | 'downloadedBytes'>>): void {
-    if (this.#report) this.#report = { ...this.#report, bytes, downloadedBytes }
+  found({ sizeBytes = null, downloadedBytes = 0 }: { sizeBytes?: number | null; downloadedBytes?: number }): void {
+    if (this.#report) this.#report = { ...this.#report, bytes: sizeBytes, downloadedBytes }
   }
 }
 

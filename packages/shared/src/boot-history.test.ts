@@ -71,7 +71,7 @@ test('is bounded, and a line that was cut off costs only itself', async () => {
 test('writers at the same time lose nothing of each other', async () => {
   const home = await folder()
   await Promise.all([1, 2, 3, 4].map((count) => historyIn(home).record(started(count))))
-  expect(readyMs(await readBoots(bootsPath(home, 'stt'))).toSorted()).toEqual([1, 2, 3, 4])
+  expect(new Set(readyMs(await readBoots(bootsPath(home, 'stt'))))).toEqual(new Set([1, 2, 3, 4]))
 }, 20_000)
 
 test('several processes lose nothing of each other', async () => {

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findSnapshot, fileSize, firstMissing, judgeFile, type Verdict } from './hub-cache.ts'
-import type { ModelSpec, StoreOptions } from './model-store.ts'
+import { type ModelSpec, sizeOf, type StoreOptions } from './model-store.ts'
 
 /** `files`: those at fault. `bytes`: of all that are here. */
 export type FilesFound = {
@@ -22,16 +22,19 @@ export async function examineFiles(
   const absent = await firstMissing(dir, spec.files)
   if (absent !== null) return { state: 'missing', files: [absent], bytes: 0 }
   const all = [...spec.files, ...(spec.optionalFiles ?? [])]
-  const sizes = await Promise.all(all.map((file) => fileSize(join(dir, file))))
-  const bytes = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
-  const present = all.filter((_file, at) => sizes[at] !== null)
-  const damaged: string[] = []
-  if (localDir === undefined)
-    for (const file of present) {
-      signal.throwIfAborted()
-      if ((await judgeOnce(join(dir, file))) === 'damaged') damaged.push(file)
-    }
+  const bytes = await sizeOf(dir, all)
+  const damaged = localDir === undefined ? await damagedOf(dir, all, signal) : []
   return { state: damaged.length > 0 ? 'damaged' : 'complete', files: damaged, bytes }
+}
+
+async function damagedOf(dir: string, files: readonly string[], signal: AbortSignal): Promise<string[]> {
+  const damaged: string[] = []
+  for (const file of files) {
+    signal.throwIfAborted()
+    const path = join(dir, file)
+    if ((await fileSize(path)) !== null && (await judgeOnce(path)) === 'damaged') damaged.push(file)
+  }
+  return damaged
 }
 
 /** Of the files of a revision that is not complete, or not known at all, the first that is missing. */

@@ -6,7 +6,7 @@ import type { Finding, ModelStatus } from './api.ts'
 import { diagnose } from './doctor.ts'
 import { memoryCheck } from './doctor-memory.ts'
 import { modelChecks, type ModelToExamine } from './doctor-model.ts'
-import { progressOf } from './model-status.ts'
+import { withRate } from './model-status.ts'
 import { fetchModel, type StoreOptions } from './model-store.ts'
 import { readyModel } from './testing/model-status.ts'
 import { never } from './testing/signals.ts'
@@ -122,7 +122,7 @@ test('a model that runs tells how: ready, on its way, as a stand-in, or not at a
     const { model } = await examine(fixture, { offline: true }, { status: () => status })
     return [model?.status, model?.detail]
   }
-  const progress = progressOf({ bytes: 1, totalBytes: 2, downloadedBytes: 1 }, null, 0)
+  const progress = withRate({ bytes: 1, totalBytes: 2, downloadedBytes: 1 }, null, 0)
   expect(await told({})).toEqual(['ok', 'org/m is ready'])
   expect(await told({ state: 'fetching', progress })).toEqual(['ok', 'org/m is on its way: downloading, 50 %'])
   expect(await told({ id: 'demo/tiny', source: 'demo' })).toEqual([

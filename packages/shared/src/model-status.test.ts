@@ -1,11 +1,19 @@
 import { describe, expect, test } from 'vitest'
-import { type ModelProgress, ModelState } from './api.ts'
-import { idleStatus, keepsFailing, NEXT, progressOf, stateInWords, stillLoading } from './model-status.ts'
+import { type DownloadProgress, ModelState } from './api.ts'
+import {
+  idleStatus,
+  keepsFailing,
+  milestoneOf,
+  NEXT,
+  remainingMs,
+  stateInWords,
+  stillLoading,
+  withRate,
+} from './model-status.ts'
 
-const status = (progress: ModelProgress | null) =>
+const status = (progress: DownloadProgress | null) =>
   ({ ...idleStatus('whisper-base'), state: 'fetching', progress }) as const
 const news = (bytes: number, totalBytes: number, downloadedBytes = bytes) => ({ bytes, totalBytes, downloadedBytes })
-const unknown = { bytesPerSecond: null, remainingMs: null }
 
 describe('the table of states', () => {
   test('every state can be left for draining, except the end', () => {
@@ -19,35 +27,49 @@ describe('the table of states', () => {
   })
 })
 
+describe('the time that is left', () => {
+  test('follows the speed since the first news, so that bytes of an earlier attempt do not count', () => {
+    expect(remainingMs(news(60, 100, 20), { bytes: 10, atMs: 1000 }, 2000)).toBe(4000)
+    expect(remainingMs({ bytes: 60, totalBytes: 100 }, { bytes: 50, atMs: 1000 }, 2000)).toBe(4000)
+  })
+
+  test('is unknown before anything moved', () => {
+    expect(remainingMs(null, null, 0)).toBeNull()
+    expect(remainingMs(news(50, 100), { bytes: 50, atMs: 0 }, 1000)).toBeNull()
+  })
+
+  test('is never negative, whatever the hub said about sizes', () => {
+    expect(remainingMs(news(200, 100), { bytes: 0, atMs: 0 }, 1000)).toBe(0)
+  })
+})
+
 describe('the progress', () => {
   test('has percent of all bytes, and the speed of those that came from the hub since the first news', () => {
-    const first = { downloadedBytes: 10, atMs: 1000 }
-    expect(progressOf(news(600, 1000, 110), first, 3000)).toEqual({
-      bytes: 600,
-      totalBytes: 1000,
-      downloadedBytes: 110,
-      percent: 60,
-      bytesPerSecond: 50,
-      remainingMs: 8000,
+    const known = { percent: 60, bytesPerSecond: 50, secondsLeft: 8 }
+    expect(withRate(news(600, 1000, 110), { bytes: 10, atMs: 1000 }, 3000)).toEqual({
+      ...news(600, 1000, 110),
+      ...known,
     })
   })
 
   test('knows no speed before anything came from the hub, however much of the cache was found', () => {
-    expect(progressOf(news(50, 100, 0), null, 1000)).toMatchObject({ percent: 50, ...unknown })
-    expect(progressOf(news(90, 100, 5), { downloadedBytes: 5, atMs: 0 }, 1000)).toMatchObject(unknown)
-    expect(progressOf(news(90, 100, 7), { downloadedBytes: 5, atMs: 1000 }, 1000)).toMatchObject(unknown)
+    expect(milestoneOf(news(50, 100, 0), 7)).toBeNull()
+    expect(withRate(news(50, 100, 0), null, 1000)).toEqual({ ...news(50, 100, 0), percent: 50 })
+    const first = milestoneOf(news(90, 100, 5), 7)
+    expect(first).toEqual({ bytes: 5, atMs: 7 })
+    expect(withRate(news(90, 100, 5), first, 1000)).not.toHaveProperty('bytesPerSecond')
+    expect(withRate(news(90, 100, 7), first, 7)).not.toHaveProperty('bytesPerSecond')
   })
 
   test('stays within its bounds, whatever the hub said about sizes', () => {
-    const first = { downloadedBytes: 0, atMs: 0 }
-    expect(progressOf(news(200, 100), first, 1000)).toMatchObject({ percent: 100, remainingMs: 0 })
-    expect(progressOf(news(0, 0), null, 0)).toMatchObject({ percent: null, ...unknown })
+    expect(withRate(news(200, 100), { bytes: 0, atMs: 0 }, 1000)).toMatchObject({ percent: 100, secondsLeft: 0 })
+    expect(withRate(news(0, 0), null, 0)).toEqual(news(0, 0))
   })
 })
 
 describe('a state in words', () => {
   test('is a download only once bytes have come from the hub', () => {
-    const at = (downloadedBytes: number) => status(progressOf(news(50, 100, downloadedBytes), null, 0))
+    const at = (downloadedBytes: number) => status(news(50, 100, downloadedBytes))
     expect([null, at(0), at(1)].map((one) => stateInWords(one ?? status(null)))).toEqual([
       'finding its files',
       'finding its files',
@@ -59,7 +81,7 @@ describe('a state in words', () => {
 
 describe('the refusal while loading', () => {
   test('tells how far the model is, and when to come back', () => {
-    const error = stillLoading(status({ ...progressOf(news(629, 1000), null, 0), remainingMs: 7600 }))
+    const error = stillLoading(status(news(629, 1000)), 7600)
     expect(error).toMatchObject({
       code: 'model_loading',
       status: 503,
@@ -81,15 +103,14 @@ describe('the refusal while loading', () => {
   })
 
   test('leaves out what is not known', () => {
-    const error = stillLoading(status(null))
+    const error = stillLoading(status(null), null)
     expect(error).toMatchObject({ message: 'whisper-base is not ready yet (finding its files)', retryAfterMs: 5000 })
     expect(error.details).toEqual({ loading: { model: 'whisper-base', state: 'fetching', progress: null } })
-    expect(stillLoading(status(progressOf(news(0, 0), null, 0))).details).toMatchObject({ loading: { progress: null } })
+    expect(stillLoading(status(news(0, 0)), null).details).toMatchObject({ loading: { progress: null } })
   })
 
   test('asks nobody back at once, or only after an hour', () => {
-    const progress = progressOf(news(1, 2), null, 0)
-    const waits = [0, 3_600_000].map((remainingMs) => stillLoading(status({ ...progress, remainingMs })).retryAfterMs)
+    const waits = [0, 3_600_000].map((ms) => stillLoading(status(null), ms).retryAfterMs)
     expect(waits).toEqual([1000, 30_000])
   })
 })

@@ -1,5 +1,5 @@
 /** What a model says about itself: which state may follow which, and the refusal a caller gets while it is not ready. */
-import type { ModelProgress, ModelStatus } from './api.ts'
+import type { DownloadProgress, ModelStatus } from './api.ts'
 import { AppError } from './errors.ts'
 
 export type State = ModelStatus['state']
@@ -28,40 +28,50 @@ export const idleStatus = (id: string): ModelStatus => ({
   error: null,
 })
 
-/** What a model store tells while it brings files. */
-export type FetchProgress = Pick<ModelProgress, 'bytes' | 'totalBytes' | 'downloadedBytes'>
+/** How much of a download had come from the hub at a time, from which its end is foreseen. */
+export type Milestone = { readonly bytes: number; readonly atMs: number }
 
-/** How much had come from the hub at a time, from which the end is foreseen. */
-export type Milestone = { readonly downloadedBytes: number; readonly atMs: number }
+/** Bytes that came over the network: those that were found in the cache say nothing of its speed. */
+const cameFrom = ({ bytes, downloadedBytes = bytes }: DownloadProgress): number => downloadedBytes
 
-/** Percent, speed since `first`, and the time until the end at that speed; null while unknown. The one place where they are reckoned. */
-export function progressOf(news: FetchProgress, first: Milestone | null, nowMs: number): ModelProgress {
-  const { bytes, totalBytes, downloadedBytes } = news
-  const moved = first === null ? 0 : downloadedBytes - first.downloadedBytes
-  const bytesPerMs = first !== null && moved > 0 && nowMs > first.atMs ? moved / (nowMs - first.atMs) : null
-  return {
-    bytes,
-    totalBytes,
-    downloadedBytes,
-    percent: totalBytes > 0 ? Math.min(100, Math.floor((100 * bytes) / totalBytes)) : null,
-    bytesPerSecond: bytesPerMs === null ? null : Math.round(bytesPerMs * 1000),
-    remainingMs: bytesPerMs === null ? null : Math.round(Math.max(0, totalBytes - bytes) / bytesPerMs),
-  }
+/** Milliseconds until the download ends at its speed since `first`; null while unknown. */
+export function remainingMs(progress: ModelStatus['progress'], first: Milestone | null, nowMs: number): number | null {
+  if (!progress || !first || cameFrom(progress) <= first.bytes) return null
+  const msPerByte = (nowMs - first.atMs) / (cameFrom(progress) - first.bytes)
+  return Math.max(0, progress.totalBytes - progress.bytes) * msPerByte
 }
+
+/** Of all bytes, rounded down; null while nobody knows how many there are. */
+export const percentOf = ({ bytes, totalBytes }: DownloadProgress): number | null =>
+  totalBytes > 0 ? Math.min(100, Math.floor((100 * bytes) / totalBytes)) : null
+
+/** `progress` with its percent and, once something moved, its speed since `first` and how long it still takes. */
+export function withRate(progress: DownloadProgress, first: Milestone | null, nowMs: number): DownloadProgress {
+  const percent = percentOf(progress)
+  const known = { ...progress, ...(percent !== null && { percent }) }
+  const leftMs = remainingMs(progress, first, nowMs)
+  if (leftMs === null || first === null || nowMs <= first.atMs) return known
+  const bytesPerSecond = Math.round((1000 * (cameFrom(progress) - first.bytes)) / (nowMs - first.atMs))
+  return { ...known, bytesPerSecond, secondsLeft: Math.ceil(leftMs / 1000) }
+}
+
+/** The first news of something that came from the hub; null before. */
+export const milestoneOf = (progress: DownloadProgress, nowMs: number): Milestone | null =>
+  cameFrom(progress) > 0 ? { bytes: cameFrom(progress), atMs: nowMs } : null
 
 /** A model's state for people: what is read from the disk is not called a download. */
 export function stateInWords({ state, progress }: Pick<ModelStatus, 'state' | 'progress'>): string {
   if (state !== 'fetching') return state
-  return progress && progress.downloadedBytes > 0 ? 'downloading' : 'finding its files'
+  return progress && cameFrom(progress) > 0 ? 'downloading' : 'finding its files'
 }
 
 const RETRY_MS = { least: 1000, usual: 5000, longest: 30_000 } as const
 
 /** `model_loading` with `loading` beside the error: `progress` in percent, the fields that are known (LocalAI's names). */
-export function stillLoading(status: ModelStatus): AppError {
+export function stillLoading(status: ModelStatus, etaMs: number | null): AppError {
   const { id, state, progress } = status
-  const { percent = null, remainingMs: etaMs = null } = progress ?? {}
   const etaSeconds = etaMs === null ? null : Math.ceil(etaMs / 1000)
+  const percent = progress && percentOf(progress)
   const known = [
     ...(percent === null ? [] : [`${percent} %`]),
     ...(etaSeconds === null ? [] : [`about ${etaSeconds} s left`]),

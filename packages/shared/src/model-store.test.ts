@@ -44,7 +44,7 @@ describe('local folder', () => {
       revision: null,
       id: 'openai/tiny',
       warning: null,
-      bytes: 2,
+      sizeBytes: 2,
       downloadedBytes: 0,
     })
     expect(fixture.hub.requests).toEqual([])
@@ -68,9 +68,9 @@ describe('cache', () => {
     const fixture = await storeFixture()
     await fillCache(fixture)
     const { commit } = fixture.hub
-    const bytes = CONFIG.byteLength + WEIGHTS.byteLength
+    const sizeBytes = CONFIG.byteLength + WEIGHTS.byteLength
     const found = { dir: snapshot(fixture), source: 'cache', revision: commit, id: 'openai/tiny', warning: null }
-    const expected = { ...found, bytes, downloadedBytes: 0 }
+    const expected = { ...found, sizeBytes, downloadedBytes: 0 }
     expect(await fetchFrom(fixture)).toEqual(expected)
     expect(await fetchFrom(fixture, { offline: true })).toEqual(expected)
     expect(fixture.hub.requests).toEqual([])
@@ -174,9 +174,9 @@ describe('hub', () => {
     const fixture = await storeFixture()
     const files = await fetchFrom(fixture)
     const { commit } = fixture.hub
-    const bytes = CONFIG.byteLength + WEIGHTS.byteLength
+    const sizeBytes = CONFIG.byteLength + WEIGHTS.byteLength
     const found = { dir: snapshot(fixture), source: 'hub', revision: commit, id: 'openai/tiny', warning: null }
-    expect(files).toEqual({ ...found, bytes, downloadedBytes: bytes })
+    expect(files).toEqual({ ...found, sizeBytes, downloadedBytes: sizeBytes })
     expect(await readFile(join(repo(fixture), 'refs', 'main'), 'utf8')).toBe(commit)
     expect(await readlink(join(files.dir, 'config.json'))).toBe(`../../blobs/${gitBlobSha1(CONFIG)}`)
     expect(await readlink(join(files.dir, FILE))).toBe(`../../../blobs/${sha256(WEIGHTS)}`)

@@ -6,7 +6,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ModelSource } from './api.ts'
+import type { DownloadProgress, ModelSource } from './api.ts'
 import { AppError } from './errors.ts'
 import { HubUnreachable, type HubOptions } from './hub-attempts.ts'
 import {
@@ -20,7 +20,6 @@ import {
   type Verdict,
 } from './hub-cache.ts'
 import { fetchSnapshot, type Progress } from './hub-snapshot.ts'
-import type { FetchProgress } from './model-status.ts'
 import { SingleFlight } from './single-flight.ts'
 import type { Log } from './telemetry.ts'
 import { systemTimer } from './waits.ts'
@@ -34,7 +33,7 @@ export type ModelFiles = {
   readonly id: string
   readonly warning: string | null
   /** Of all its files; left out for a model that came in a package. */
-  readonly bytes?: number
+  readonly sizeBytes?: number
   /** Of them, those that came from the hub just now. */
   readonly downloadedBytes?: number
 }
@@ -56,9 +55,10 @@ export type StoreOptions = {
   readonly endpoint: string
   readonly token?: string | undefined
   readonly offline: boolean
-  /** Left out: nothing stands in for a model that can't be had. */
-  readonly demoDir?: string
+  readonly demoDir: string
   readonly localDir?: string | undefined
+  /** Whether the demo model may stand in where the one that is wanted can't be had; true unless told. */
+  readonly allowDemo?: boolean
   readonly fetch?: typeof fetch
   readonly connectTimeoutMs?: number
   readonly stallTimeoutMs?: number
@@ -70,7 +70,7 @@ export type StoreOptions = {
 }
 
 /** The one piece of module state: a process has one file system, so what it is fetching is known to the whole process. */
-const flights = new SingleFlight<ModelFiles, FetchProgress>()
+const flights = new SingleFlight<ModelFiles, DownloadProgress>()
 
 /**
  * Finds or fetches the files of `spec`; progress counts the bytes of all its files, with those of an earlier attempt as
@@ -81,7 +81,7 @@ const flights = new SingleFlight<ModelFiles, FetchProgress>()
 export async function fetchModel(
   spec: ModelSpec,
   options: StoreOptions,
-  onProgress: (progress: FetchProgress) => void,
+  onProgress: (progress: DownloadProgress) => void,
   signal: AbortSignal,
 ): Promise<ModelFiles> {
   signal.throwIfAborted()
@@ -89,8 +89,15 @@ export async function fetchModel(
   if (options.localDir !== undefined)
     return measured(spec, await fromLocalFolder(spec, options.localDir, options.log), 0)
   const hub = hubOptions(options)
-  const key = JSON.stringify([resolve(options.cacheDir), spec, hub.endpoint, options.offline, options.demoDir])
-  const work = async (report: (progress: FetchProgress) => void, stop: AbortSignal): Promise<ModelFiles> => {
+  const key = JSON.stringify([
+    resolve(options.cacheDir),
+    spec,
+    hub.endpoint,
+    options.offline,
+    options.demoDir,
+    options.allowDemo,
+  ])
+  const work = async (report: (progress: DownloadProgress) => void, stop: AbortSignal): Promise<ModelFiles> => {
     let downloadedBytes = 0
     const counting: HubOptions = { ...hub, onReceived: (bytes) => (downloadedBytes += bytes) }
     const found = await fromCacheOrHub(spec, options, counting, (news) => report({ ...news, downloadedBytes }), stop)
@@ -106,8 +113,13 @@ async function measured(
 ): Promise<ModelFiles> {
   // A demo has its own files.
   const names = found.source === 'demo' ? await readdir(found.dir, { recursive: true }) : [...files, ...optionalFiles]
-  const sizes = await Promise.all(names.map((file) => fileSize(join(found.dir, file))))
-  return { ...found, bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0), downloadedBytes }
+  return { ...found, sizeBytes: await sizeOf(found.dir, names), downloadedBytes }
+}
+
+/** Bytes of those `files` of a model that are in its folder. */
+export async function sizeOf(dir: string, files: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(files.map((file) => fileSize(join(dir, file))))
+  return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
 }
 
 async function fromLocalFolder(spec: ModelSpec, dir: string, log: StoreOptions['log']): Promise<ModelFiles> {
@@ -141,7 +153,7 @@ async function fromCacheOrHub(
 
 async function fromDemo(spec: ModelSpec, options: StoreOptions, reason: string): Promise<ModelFiles> {
   const lack = `the cache does not have all of ${spec.id} at revision ${spec.revision}`
-  if (options.demoDir === undefined) throw new AppError('model_not_found', `${reason}, and ${lack}`)
+  if (options.allowDemo === false) throw new AppError('dependency_unavailable', `${reason}, and ${lack}`)
   const dir = join(options.demoDir, spec.demo)
   const found = await stat(dir).catch(() => null)
   if (!found?.isDirectory())

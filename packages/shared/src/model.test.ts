@@ -1,8 +1,8 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
+import type { DownloadProgress } from './api.ts'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import { Model, type ModelOptions } from './model.ts'
-import type { FetchProgress } from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
 import { FakeControl } from './testing/fake-control.ts'
 import { type FakeInput, fakeInput, type FakeOptions, type FakeOutput } from './testing/fake-engine.ts'
@@ -112,7 +112,7 @@ describe('loading', () => {
 
   test('tells where it stands: progress, then source, times and readiness', async () => {
     const fetching = gate<ModelFiles>()
-    let report: (progress: FetchProgress) => void = () => undefined
+    let report: (progress: DownloadProgress) => void = () => undefined
     const { model } = setUp(
       {},
       {
@@ -149,7 +149,7 @@ describe('loading', () => {
     expect(model.status.boot).toBeUndefined()
     model.start()
     clock.advance(300)
-    files.resolve({ ...FILES, bytes: 90, downloadedBytes: 40 })
+    files.resolve({ ...FILES, sizeBytes: 90, downloadedBytes: 40 })
     await until('loading')
     expect(model.status.boot).toMatchObject({ fetchMs: 300, loadMs: null, readyMs: null, residentBytesAfter: null })
     clock.advance(70)
@@ -184,12 +184,15 @@ describe('loading', () => {
     model.start()
     const tell = await report.promise
     tell(0)
-    expect([logged, model.status.progress]).toMatchObject([[], { percent: 50, bytesPerSecond: null }])
+    expect([logged, model.status.progress]).toEqual([
+      [],
+      { bytes: 50, totalBytes: 100, downloadedBytes: 0, percent: 50 },
+    ])
     tell(10)
     clock.advance(1000)
     tell(30)
     expect(logged).toEqual([{ model: 'fake', totalBytes: 100 }])
-    expect(model.status.progress).toMatchObject({ percent: 80, bytesPerSecond: 20, remainingMs: 1000 })
+    expect(model.status.progress).toMatchObject({ percent: 80, bytesPerSecond: 20, secondsLeft: 1 })
     files.resolve(FILES)
     await model.ready(never)
     expect(model.status.progress).toBeNull()

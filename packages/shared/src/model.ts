@@ -2,20 +2,21 @@
  * One model's life: fetched, loaded and warmed once, then shared by every request until it is closed. Requests that come early are held, a
  * crashed engine is loaded again by itself, and every change of state goes through one function.
  */
-import type { ModelStatus } from './api.ts'
+import type { DownloadProgress, ModelStatus } from './api.ts'
 import { Batcher, type BatcherOptions, type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
 import { BootClock } from './boot-clock.ts'
 import type { EngineThread } from './engine-thread.ts'
 import { AppError, toAppError } from './errors.ts'
 import {
-  type FetchProgress,
   idleStatus,
   keepsFailing,
   type Milestone,
+  milestoneOf,
   NEXT,
-  progressOf,
+  remainingMs,
   type State,
   stillLoading,
+  withRate,
 } from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
 import type { Log, Metrics } from './telemetry.ts'
@@ -35,7 +36,7 @@ export type ModelOptions<In, Out, Piece> = Pick<
   name: string
   /** What the model is called until its files say so: it may turn out to be the demo. The service's name unless told. */
   id?: string
-  fetch: (onProgress: (progress: FetchProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
+  fetch: (onProgress: (progress: DownloadProgress) => void, signal: AbortSignal) => Promise<ModelFiles>
   /** Reads what the serving side needs of the files, before the engine loads them. That it fails may be the files' fault too. */
   prepare?: (files: ModelFiles) => Promise<unknown>
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
@@ -67,7 +68,6 @@ export class Model<In, Out, Piece = never> {
   readonly #held: WaitingRoom
   readonly #boot: BootClock
   #status: ModelStatus
-  #news: FetchProgress | null = null
   #live: Live<In, Out, Piece> | undefined
   #failures = 0
   #triedRepair = false
@@ -86,9 +86,8 @@ export class Model<In, Out, Piece = never> {
   }
 
   get status(): ModelStatus {
-    const { report } = this.#boot
-    const progress = this.#news && progressOf(this.#news, this.#fetchedFrom, this.#now())
-    return { ...this.#status, progress, ...(report && { boot: report }) }
+    const { report: boot } = this.#boot
+    return { ...this.#status, ...(boot && { boot }) }
   }
 
   /** Begins fetching, loading and warming, unless that has begun. */
@@ -155,7 +154,7 @@ export class Model<In, Out, Piece = never> {
 
   #refusal(): AppError {
     if (this.#failures >= PATIENCE) return keepsFailing(this.#status, this.#backOffMs())
-    return stillLoading(this.status)
+    return stillLoading(this.#status, remainingMs(this.#status.progress, this.#fetchedFrom, this.#now()))
   }
 
   async #bringUp(): Promise<void> {
@@ -163,13 +162,13 @@ export class Model<In, Out, Piece = never> {
     let files: ModelFiles | undefined
     let thread: Thread<In, Out, Piece> | undefined
     try {
-      this.#to('fetching', { error: null })
+      this.#to('fetching', { progress: null, error: null })
       files = await orAborted(
         this.#options.fetch((progress) => this.#progressed(progress), signal),
         signal,
       )
       this.#boot.found(files)
-      this.#to('loading', { id: files.id, source: files.source, warning: files.warning })
+      this.#to('loading', { id: files.id, source: files.source, warning: files.warning, progress: null })
       await orAborted(this.#options.prepare?.(files) ?? Promise.resolve(), signal)
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
@@ -183,14 +182,17 @@ export class Model<In, Out, Piece = never> {
     }
   }
 
-  #progressed(news: FetchProgress): void {
+  #progressed(progress: DownloadProgress): void {
     if (this.#status.state !== 'fetching') return
-    const { downloadedBytes, totalBytes } = news
-    if (downloadedBytes > 0 && this.#fetchedFrom === null) {
-      this.#fetchedFrom = { downloadedBytes, atMs: this.#now() }
-      this.#options.log.info({ model: this.#status.id, totalBytes }, 'downloading the model')
-    }
-    this.#news = news
+    if (this.#fetchedFrom === null) this.#downloadBegins(progress)
+    this.#status = { ...this.#status, progress: withRate(progress, this.#fetchedFrom, this.#now()) }
+  }
+
+  #downloadBegins(progress: DownloadProgress): void {
+    this.#fetchedFrom = milestoneOf(progress, this.#now())
+    if (this.#fetchedFrom === null) return
+    const { totalBytes } = progress
+    this.#options.log.info({ model: this.#status.id, totalBytes }, 'downloading the model')
   }
 
   #goLive(
@@ -227,7 +229,8 @@ export class Model<In, Out, Piece = never> {
   async #failed(error: unknown, suspect: ModelFiles | undefined): Promise<void> {
     if (this.#closing.signal.aborted) return
     const { code, message, cause } = toAppError(error)
-    this.#to('failed', { error: message })
+    this.#fetchedFrom = null
+    this.#to('failed', { error: message, progress: null })
     this.#options.log.error({ model: this.#status.id, code, err: cause ?? error }, 'model failed')
     const waitMs = this.#backOffMs()
     this.#failures++
@@ -260,13 +263,11 @@ export class Model<In, Out, Piece = never> {
       throw new AppError('internal_error', `this is a bug: a model can't go from ${from} to ${state}`)
     this.#status = { ...this.#status, ...change, state }
     this.#boot.enter(state)
-    this.#news = null
-    this.#fetchedFrom = null
     this.#options.metrics?.setModelState(this.#options.name, from, state)
     const { id, source } = this.#status
     // Whether files come from the hub or lie on the disk is not known yet: nothing is said before it is.
     if (state === 'fetching') return
-    const { report } = this.#boot
+    const { report: boot } = this.#boot
     this.#options.log.info(
       {
         ...change,
@@ -274,7 +275,7 @@ export class Model<In, Out, Piece = never> {
         source,
         ...(from !== 'fetching' && { from }),
         to: state,
-        ...(state === 'ready' && { boot: report }),
+        ...(state === 'ready' && { boot }),
       },
       'model state',
     )

@@ -18,7 +18,7 @@ export type StoreFixture = {
   readonly dir: string
   readonly cacheDir: string
   readonly spec: ModelSpec
-  readonly options: StoreOptions & { readonly demoDir: string }
+  readonly options: StoreOptions
   /** The log so far, as JSON lines. */
   readonly log: () => string
   /** Milliseconds of each pause that was made. */
@@ -45,7 +45,7 @@ export async function storeFixture(): Promise<StoreFixture> {
   const pausesMs: number[] = []
   const limits = new Set<Limit>()
   const cacheDir = join(dir, 'hub')
-  const options: StoreFixture['options'] = {
+  const options: StoreOptions = {
     cacheDir,
     endpoint: hub.endpoint,
     offline: false,

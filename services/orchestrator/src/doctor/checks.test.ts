@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Check, Verdict } from '@hearth/shared/doctor'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { readOrchestratorConfig } from '../config.ts'
 import { sendJson, startStub, type Answer } from '../testing/http-stub.ts'
 import { freePort, startRedis, type RedisServer } from '../testing/redis-server.ts'
@@ -195,7 +195,12 @@ describe('the machine', () => {
     expect(statuses).toEqual(['failed', 'failed', 'ok', 'ok'])
   })
 
-  test('may have a GPU or none', async () => {
+  test('may have a GPU, by its name where nvidia-smi knows it, or none', async () => {
     expect((await run(machineChecks, 'gpu')).status).toMatch(/ok|skipped/)
+    const dir = await mkdtemp(join(tmpdir(), 'hearth-gpu-'))
+    onTestFinished(() => rm(dir, { recursive: true }))
+    await writeFile(join(dir, 'nvidia-smi'), '#!/bin/sh\necho "NVIDIA H200, 143771 MiB"\n', { mode: 0o755 })
+    vi.stubEnv('PATH', dir)
+    expect(await run(machineChecks, 'gpu')).toMatchObject({ status: 'ok', detail: /^NVIDIA H200, 143771 MiB: Ollama/ })
   })
 })
