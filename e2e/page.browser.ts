@@ -94,7 +94,7 @@ describe.skipIf(chromiumPath === null)('the page', () => {
     }
     realtime.say({ type: 'hearth.loading', models: [{ ...model, firstInferenceMs: null, secondInferenceMs: null }] })
     await page.locator('#state[data-state="loading"]', { hasText: 'Loading big/ear' }).waitFor()
-    await page.getByText('downloading, 62 %').waitFor()
+    await page.getByText('downloading, 62 %, 4 s left').waitFor()
     expect(await page.getByRole('progressbar').getAttribute('value')).toBe('62')
   })
 
@@ -343,7 +343,7 @@ describe.skipIf(chromiumPath === null)('the page', () => {
         fresh.on('websocket', (socket) => socket.on('framesent', keep).on('framereceived', keep))
       })
       await page.locator('#state[data-state="ready"]').waitFor()
-      return { page, events, saw: (type: string) => events.some((event) => event.type === type) }
+      return { page, events, saw: (kind: string) => events.some((event) => event.type === kind) }
     }
 
     test('by the button: what was said is heard, answered in words and sound, and its time is told', async () => {

@@ -38,8 +38,9 @@ function modelItem({
     make('span', { class: `state ${state}` }, stateWords(state, progress)),
   )
   if (COMING.has(state)) {
-    const percent = progress?.percent ?? undefined
-    item.append(make('progress', { max: '100', value: percent?.toString(), 'aria-label': `${id}: ${STATES[state]}` }))
+    item.append(
+      make('progress', { max: '100', value: progress?.percent?.toString(), 'aria-label': `${id}: ${STATES[state]}` }),
+    )
   }
   const facts = [
     source === null
@@ -55,7 +56,13 @@ function modelItem({
 }
 
 function stateWords(state: ModelStatus['state'], progress: ModelStatus['progress']): string {
-  return progress?.percent == null ? STATES[state] : `${STATES[state]}, ${Math.round(progress.percent)} %`
+  const { percent, secondsLeft } = progress ?? {}
+  const facts = [
+    STATES[state],
+    percent === undefined ? '' : `${Math.round(percent)} %`,
+    secondsLeft === undefined ? '' : `${Math.ceil(secondsLeft)} s left`,
+  ]
+  return facts.filter(Boolean).join(', ')
 }
 
 export function showQueue(metrics: string): void {
