@@ -35,7 +35,18 @@ export default defineConfig({
         },
       },
       {
-        // The same, and what is about containers, against the real compose file: `npm run test:compose`.
+        // The page in a real browser, over the real stack.
+        test: {
+          ...node,
+          name: 'page',
+          include: ['e2e/**/*.browser.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        // The stack's tests, and what is about containers, against the real compose file: `npm run test:compose`.
         test: {
           ...node,
           name: 'compose',

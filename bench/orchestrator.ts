@@ -4,49 +4,18 @@
  *
  *   npm run bench -- orchestrator [--turns 400] [--part cpu|crowd]
  */
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { wavSaying } from '../services/orchestrator/src/testing/job-setup.ts'
-import { freePort, startRedis } from '../services/orchestrator/src/testing/redis-server.ts'
+import { startRedis } from '../services/orchestrator/src/testing/redis-server.ts'
 import { quantile, round, show } from './figures.ts'
-import { costOf, spawnNode, startFakes } from './processes.ts'
+import { costOf, envOf, startFakes, startOrchestrator } from './processes.ts'
 import { REPLY } from './slow-mind.ts'
 
 const { values } = parseArgs({ options: { turns: { type: 'string', default: '400' }, part: { type: 'string' } } })
-const MAIN = join(import.meta.dirname, '../services/orchestrator/src/main.ts')
 const CPU = { warmUp: 100, atOnce: 4, times: { earMs: 5, firstTokenMs: 5, tokenMs: 2 } }
 const CROWD = { turns: 200, rounds: 3, times: { earMs: 100, firstTokenMs: 200, tokenMs: 1000 / 30 } }
-const START_MS = 60_000
 const TURN_MS = 120_000
 const SOUND_BYTES = 48_000
-
-type Orchestrator = { readonly base: string; readonly pid: number; stop(): Promise<void> }
-
-/** The real process, with the settings that an operator would give it. */
-async function startOrchestrator(env: NodeJS.ProcessEnv): Promise<Orchestrator> {
-  const [port, home] = [await freePort(), await mkdtemp(join(tmpdir(), 'hearth-bench-'))]
-  const own = { ORCHESTRATOR_PORT: `${port}`, HEARTH_HOME: home, HF_HUB_OFFLINE: '1', ORCHESTRATOR_MAX_TURNS: '400' }
-  const child = spawnNode([MAIN], { ...process.env, ...own, ...env })
-  child.stdout?.resume()
-  const ended = once(child, 'exit')
-  const base = `http://127.0.0.1:${port}`
-  const signal = AbortSignal.timeout(START_MS)
-  const isReady = async () => (await fetch(`${base}/ready`, { signal }).catch(() => null))?.status === 200
-  while (!(await isReady())) await pause(50, undefined, { signal })
-  return {
-    base,
-    pid: child.pid ?? 0,
-    async stop() {
-      child.kill('SIGTERM')
-      await ended
-      await rm(home, { recursive: true, force: true })
-    },
-  }
-}
 
 type Turn = { readonly firstAudioMs: number; readonly totalMs: number }
 
@@ -80,16 +49,6 @@ function requireWhole(stream: string, name: string): void {
     sounds.every((length) => length === SOUND_BYTES * (4 / 3))
   if (!isWhole) throw new Error(`a turn is not whole: ${stream.replaceAll(/"base64":"[^"]*"/g, '').slice(0, 2000)}`)
 }
-
-const envOf = (url: string, redisUrl?: string): NodeJS.ProcessEnv => ({
-  STT_URL: url,
-  TTS_URL: url,
-  EMBEDDINGS_URL: url,
-  LLM_URL: `${url}/v1`,
-  LLM_MODEL: 'fake',
-  LLM_CHAIN: 'openai',
-  REDIS_URL: redisUrl ?? '',
-})
 
 /** CPU of all threads of the process, from Linux's own count. */
 async function cpu(what: string, redisUrl?: string) {

@@ -2,11 +2,17 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { freePort } from '../services/orchestrator/src/testing/redis-server.ts'
 
 /** In Linux's own unit, which is 10 ms everywhere. */
 const TICK_MS = 10
+
+const MAIN = join(import.meta.dirname, '../services/orchestrator/src/main.ts')
+const START_MS = 60_000
 
 export type FakeServices = { readonly url: string; stop(): void }
 
@@ -42,3 +48,38 @@ export async function costOf(pid: number): Promise<{ cpuMs: number; rssMb: numbe
     peakMb: megabytes('VmHWM'),
   }
 }
+
+export type Orchestrator = { readonly base: string; readonly pid: number; stop(): Promise<void> }
+
+/** The real process, with the settings that an operator would give it. */
+export async function startOrchestrator(env: NodeJS.ProcessEnv): Promise<Orchestrator> {
+  const [port, home] = [await freePort(), await mkdtemp(join(tmpdir(), 'hearth-bench-'))]
+  const own = { ORCHESTRATOR_PORT: `${port}`, HEARTH_HOME: home, HF_HUB_OFFLINE: '1', ORCHESTRATOR_MAX_TURNS: '400' }
+  const child = spawnNode([MAIN], { ...process.env, ...own, ...env })
+  child.stdout?.resume()
+  const ended = once(child, 'exit')
+  const base = `http://127.0.0.1:${port}`
+  const signal = AbortSignal.timeout(START_MS)
+  const isReady = async () => (await fetch(`${base}/ready`, { signal }).catch(() => null))?.status === 200
+  while (!(await isReady())) await pause(50, undefined, { signal })
+  return {
+    base,
+    pid: child.pid ?? 0,
+    async stop() {
+      child.kill('SIGTERM')
+      await ended
+      await rm(home, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Everything behind the orchestrator at one address. */
+export const envOf = (url: string, redisUrl?: string): NodeJS.ProcessEnv => ({
+  STT_URL: url,
+  TTS_URL: url,
+  EMBEDDINGS_URL: url,
+  LLM_URL: `${url}/v1`,
+  LLM_MODEL: 'fake',
+  LLM_CHAIN: 'openai',
+  REDIS_URL: redisUrl ?? '',
+})

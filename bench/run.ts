@@ -6,6 +6,7 @@ const NOT_BENCHES = new Set([
   'stack.ts',
   'figures.ts',
   'requests.ts',
+  'realtime-client.ts',
   'slow-mind.ts',
   'fake-services.ts',
   'processes.ts',

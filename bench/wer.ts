@@ -6,7 +6,7 @@
  */
 import { parseArgs } from 'node:util'
 import { readSpeech } from '@hearth/models/speech'
-import { sameWords, wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { sameWords, wordErrorRate } from '@hearth/shared/word-error-rate'
 import { round, show } from './figures.ts'
 import { SPEECH, transcribe } from './requests.ts'
 import { benchStack } from './stack.ts'

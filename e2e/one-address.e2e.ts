@@ -1,6 +1,6 @@
 /** Everything that OpenAI's own client asks for, from the orchestrator's address alone. */
 import { createReadStream } from 'node:fs'
-import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { measure, recording, recordingPath, transcriptOf } from './spoken.ts'

@@ -2,7 +2,7 @@
 import { measure, recording, transcriptOf } from './spoken.ts'
 import { startStack, untilTrue } from './stack.ts'
 import type { Stack } from './stack.ts'
-import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import { wavHeader } from '@hearth/shared/wav'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { sendJson, startStub } from '../services/orchestrator/src/testing/http-stub.ts'

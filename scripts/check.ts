@@ -5,6 +5,7 @@ const outcomes = await Promise.all([
   keep('format (oxfmt)', ['oxfmt', '--check', '.']),
   keep('lint (oxlint)', ['oxlint', '--type-aware', '--deny-warnings']),
   keep('types (tsc)', ['tsc', '--noEmit']),
+  keep('types of the page (tsc)', ['tsc', '--noEmit', '--project', 'services/orchestrator/src/web/page']),
   keep('docs/api.md', [process.execPath, 'scripts/docs.ts', '--check']),
 ])
 for (const { name, isGood, output } of outcomes) if (!isGood) console.log(`--- ${name}\n${output.trim()}\n`)

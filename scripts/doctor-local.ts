@@ -9,9 +9,10 @@ import { chatChecks, orchestratorChecks } from '../services/orchestrator/src/doc
 import { chosenModels } from './chosen-models.ts'
 import { heldPorts, PORT_REMEDY } from './ports.ts'
 import type { StackPorts } from './ports.ts'
+import { thisMachine } from './machine.ts'
 import { readReport } from './readiness.ts'
 import { SERVICES, urlOf } from './stack.ts'
-import { findServer, HOW_TO_GET_REDIS, thisMachine } from './redis.ts'
+import { findServer, HOW_TO_GET_REDIS } from './redis.ts'
 
 /** Throws `invalid_config` that names every variable at fault. */
 export async function examineHere(

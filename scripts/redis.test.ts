@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { answersPing, provideRedis, redisCommand } from './redis.ts'
-import type { Command, Machine } from './redis.ts'
+import type { Command, Machine } from './machine.ts'
 
 /** A machine with these programs; each command that contains a key of `effects` succeeds and has the effect. */
 function machineWith(programs: string[], options: { isRoot?: boolean; effects?: Record<string, () => void> } = {}) {

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { styleText } from 'node:util'
 import type { PartName, StackPorts } from './ports.ts'
 import { Supervisor } from './supervisor.ts'
-import type { Command } from './redis.ts'
+import type { Command } from './machine.ts'
 import type { Screen } from './screen.ts'
 
 export const SERVICES = ['orchestrator', 'stt', 'tts', 'embeddings'] as const

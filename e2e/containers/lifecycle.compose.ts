@@ -1,6 +1,6 @@
 /** The compose file without any settings: up, restarted, killed part by part, taken down and brought up again. */
 import { GenerateReply } from '@hearth/shared/api'
-import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { composeProject, docker, SERVICES } from '../compose.ts'
 import type { Compose } from '../compose.ts'

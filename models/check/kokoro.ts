@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { resample } from '@hearth/shared/audio'
-import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import * as hf from '@huggingface/transformers'
 import { phonemize } from 'phonemizer'
 import { mean, percent } from './speech.ts'

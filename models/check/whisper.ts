@@ -1,5 +1,5 @@
 /** Whisper: word error rate at both window lengths and batch sizes, language, silence, timestamps. */
-import { sameWords, wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { sameWords, wordErrorRate } from '@hearth/shared/word-error-rate'
 import * as hf from '@huggingface/transformers'
 import { mean, percent, type Sample } from './speech.ts'
 

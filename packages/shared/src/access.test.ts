@@ -65,6 +65,12 @@ describe('an API key', () => {
     expect(await statusWith(undefined, '/v1/audio/voices/', access)).toBe(401)
   })
 
+  test('is not asked of anything in an open folder, but of what is beside it', async () => {
+    const access = { apiKey: new Secret(KEY), openPaths: ['/web/*'] }
+    expect(await statusWith(undefined, '/web/1/main.ts', access)).toBe(404)
+    for (const path of ['/web', '/website', '/thing', '/']) expect(await statusWith(undefined, path, access)).toBe(401)
+  })
+
   test('is not asked where none is set', async () => {
     expect(await statusWith(undefined, '/thing', {})).toBe(200)
   })

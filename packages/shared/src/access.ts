@@ -12,7 +12,7 @@ import { AppError } from './errors.ts'
 export type AccessOptions = {
   /** Sent by clients as `Authorization: Bearer <key>`. */
   apiKey?: Secret | undefined
-  /** Paths that need no key, beside the probes. */
+  /** Paths that need no key, beside the probes; `/web/*` is all of a folder. */
   openPaths?: readonly string[]
   /** Origins whose pages may call, such as `https://home.example`; `*` is every page there is. */
   allowedOrigins?: readonly string[]
@@ -23,9 +23,11 @@ const PROBES = ['/health', '/ready']
 /** Throws `unauthorized` before anything else is looked at. */
 export function requireKey({ apiKey, openPaths = [] }: AccessOptions): MiddlewareHandler {
   const open = new Set([...PROBES, ...openPaths])
-  const wanted = apiKey && digest(apiKey.reveal())
+  const folders = openPaths.filter((path) => path.endsWith('/*')).map((path) => path.slice(0, -1))
+  const isOpen = (path: string) => open.has(path) || folders.some((folder) => path.startsWith(folder))
+  const isAllowed = keyCheck(apiKey)
   return async function requireApiKey(c, next) {
-    if (wanted && !open.has(c.req.path) && !isKey(c.req.header('authorization'), wanted))
+    if (!isOpen(c.req.path) && !isAllowed(bearerKey(c.req.header('authorization'))))
       throw new AppError('unauthorized', 'expected the API key as `Authorization: Bearer <key>`')
     await next()
   }
@@ -64,7 +66,7 @@ export function requireManager(apiKey: Secret | undefined): MiddlewareHandler {
 /** Whether this request may change what the service holds, as `requireManager` asks. */
 export function mayManage(c: Context, apiKey: Secret | undefined): boolean {
   if (c.req.header('origin') !== undefined) return false
-  return apiKey ? isKey(c.req.header('authorization'), digest(apiKey.reveal())) : isLocal(c)
+  return apiKey ? keyCheck(apiKey)(bearerKey(c.req.header('authorization'))) : isLocal(c)
 }
 
 const LOOPBACK = /^(?:127\.|::ffff:127\.|::1$)/
@@ -80,7 +82,11 @@ function isLocal(c: Context): boolean {
 /** Digests have one length and tell nothing of the key, so comparing them takes the same time for each wrong key. */
 const digest = (key: string): Buffer => createHash('sha256').update(key).digest()
 
-function isKey(header: string | undefined, wanted: Buffer): boolean {
-  const [, given] = /^Bearer (\S+)$/i.exec(header ?? '') ?? []
-  return given !== undefined && timingSafeEqual(digest(given), wanted)
+/** Whether what a caller gave is the key; anything is where there is none. */
+export function keyCheck(apiKey: Secret | undefined): (given: string | undefined) => boolean {
+  const wanted = apiKey && digest(apiKey.reveal())
+  return (given) => !wanted || (given !== undefined && timingSafeEqual(digest(given), wanted))
 }
+
+/** The key in an `Authorization` header. */
+export const bearerKey = (header: string | undefined): string | undefined => /^Bearer (\S+)$/i.exec(header ?? '')?.[1]

@@ -1,6 +1,7 @@
 /** Malformed HTTP never reaches the app; its answer has the one error body all the same, written by hand. */
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { HEADERS } from './api.ts'
 import { errorBody } from './error-response.ts'
 import { AppError } from './errors.ts'
@@ -16,7 +17,11 @@ const LINGER_MS = 500
 /** Writes the answer to a `clientError` of Node's server, and closes the socket. Nothing may have been written for this request yet. */
 export function answerBrokenHttp({ code = '' }: NodeJS.ErrnoException, socket: Socket): void {
   if (code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  const error = BROKEN[code] ?? new AppError('invalid_request', 'expected HTTP/1.1, got something that is not')
+  refuseByHand(BROKEN[code] ?? new AppError('invalid_request', 'expected HTTP/1.1, got something that is not'), socket)
+}
+
+/** An HTTP answer with the one error body on a bare socket, which is then closed. */
+export function refuseByHand(error: AppError, socket: Duplex): void {
   const requestId = crypto.randomUUID()
   const body = JSON.stringify(errorBody(error, requestId))
   const head = [

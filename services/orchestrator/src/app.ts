@@ -23,9 +23,15 @@ import type { Jobs } from './jobs/start-jobs.ts'
 import { addQueuedTranscriptions } from './jobs/transcriptions.ts'
 import { reportServices } from './stack-report.ts'
 import { addMemoryRoutes } from './memory-routes.ts'
+import { addRealtimeRoute } from './realtime/realtime-route.ts'
 import type { MemoryBook } from './stages/memory-book.ts'
+import type { PageFiles } from './web/page-files.ts'
+import { addPage } from './web/routes.ts'
 
 export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> & {
+  /** Shared with what else holds turns. */
+  readonly admission?: Admission
+  readonly turns?: Turns
   readonly version: string
   /** What `/ready` waits for: the language model that answers now. The other services tell of theirs. */
   readonly models: () => readonly ModelStatus[]
@@ -48,9 +54,27 @@ export type OrchestratorOptions = Omit<GenerateOptions, 'admission' | 'turns'> &
   readonly jobs?: Omit<Jobs, 'close'> | undefined
   /** Shows the queue under /queues. */
   readonly dashboard?: boolean
+  /** For people who open the address in a browser. */
+  readonly page?: Promise<PageFiles>
   readonly maxUploadBytes: number
   /** Turns and chat replies at the same time; more are refused at once. */
   readonly maxTurns: number
+}
+
+/** Where to go from `/`. */
+const LINKS = {
+  generate: '/generate',
+  sessions: '/sessions',
+  memories: '/memories',
+  chat: '/v1/chat/completions',
+  realtime: '/v1/realtime',
+  models: '/v1/models',
+  docs: '/docs',
+  openapi: '/openapi.json',
+  health: '/health',
+  ready: '/ready',
+  doctor: '/doctor',
+  metrics: '/metrics',
 }
 
 /** For a form's boundaries and other fields. */
@@ -75,29 +99,11 @@ export function createOrchestratorApp(options: OrchestratorOptions): Hono<AppEnv
   })
   const report = createDoctor(() => examineStack(options.checks?.() ?? [], options.services))
   app.get('/doctor', async (c) => c.json(await report()))
-  const admission = new Admission(options.maxTurns)
-  const turns = new Turns()
+  const { admission = new Admission(options.maxTurns), turns = new Turns() } = options
 
-  app.get('/', (c) =>
-    c.json({
-      name: 'hearth',
-      version,
-      links: {
-        generate: '/generate',
-        sessions: '/sessions',
-        memories: '/memories',
-        chat: '/v1/chat/completions',
-        models: '/v1/models',
-        docs: '/docs',
-        openapi: '/openapi.json',
-        health: '/health',
-        ready: '/ready',
-        doctor: '/doctor',
-        metrics: '/metrics',
-      },
-    }),
-  )
+  addPage(app, { welcome: { name: 'hearth', version, links: LINKS }, page: options.page })
   addGenerate(app, { ...options, admission, turns })
+  addRealtimeRoute(app)
   addSessionRoutes(app, { ...options, turns })
   if (options.memory) addMemoryRoutes(app, { memory: options.memory, log })
   const { jobs } = options

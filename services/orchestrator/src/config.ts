@@ -32,6 +32,12 @@ export const SECTIONS = {
     maxTurns: int({ min: 1, max: 1000 }).default(20),
     idleMs: limitMs(30 * MINUTE_MS),
   }),
+  realtime: z.object({
+    /** Conversations over WebSocket at the same time. */
+    maxSessions: int({ min: 1, max: 10_000 }).default(256),
+    /** A client that sends nothing for so long is let go. */
+    idleMs: limitMs(10 * MINUTE_MS),
+  }),
   /** `limitMs` is for one answer. Without a transcript there is no turn, so stt may hold it for two minutes while its model loads. */
   stt: z.object({
     url: local(PORTS.stt),

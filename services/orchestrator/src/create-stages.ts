@@ -8,6 +8,7 @@ import { Breaker } from './stages/breaker.ts'
 import type { LanguageModel } from './stages/llm.ts'
 import type { Memory } from './stages/memory.ts'
 import { createSttClient } from './stages/stt.ts'
+import type { SpeechToText } from './stages/stt.ts'
 import { createTtsClient, PROBE } from './stages/tts.ts'
 import type { TextToSpeech } from './stages/tts.ts'
 import type { Stages } from './turn-events.ts'
@@ -24,8 +25,15 @@ export type StageParts = {
 
 type Config = Pick<OrchestratorConfig, 'stt' | 'tts'>
 
-/** `close` ends what they do in the background. */
-export function createStages({ stt, tts }: Config, parts: StageParts): Stages & { close(): void } {
+/** What stages there are, and what else is made of the same services. */
+export type OpenStages = Stages & {
+  /** The stt service without the queue. */
+  readonly directStt: SpeechToText
+  /** Ends what they do in the background. */
+  close(): void
+}
+
+export function createStages({ stt, tts }: Config, parts: StageParts): OpenStages {
   const { memory, llm, queue, send, log } = parts
   const reached = { retries: true, ...(send && { send }) }
   const direct = createSttClient({ stage: 'stt', ...stt, ...reached })
@@ -37,6 +45,7 @@ export function createStages({ stt, tts }: Config, parts: StageParts): Stages & 
     memory,
     llm,
     tts: guarded(voice, breaker),
+    directStt: direct,
     close: () => breaker.close(),
   }
 }

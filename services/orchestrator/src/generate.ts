@@ -17,8 +17,10 @@ import type { TurnIds } from './generate-reply.ts'
 import { readTurnRequest } from './generate-request.ts'
 import type { TurnRequest } from './generate-request.ts'
 import { eventBytes } from './generate-stream.ts'
-import { observeStages, tellStages } from './profile.ts'
+import { observeTurn } from './observe-turn.ts'
+import { tellStages } from './profile.ts'
 import { replyForm } from './reply-form.ts'
+import { requireVoice } from './require-voice.ts'
 import { ANYBODY } from './sessions.ts'
 import type { EnteredSession, Sessions } from './sessions.ts'
 import { traceOf, withTrace } from './stages/trace.ts'
@@ -26,7 +28,7 @@ import { endingWith, startingWith } from './stream.ts'
 import { runTurn } from './turn.ts'
 import { TURN_STAGES } from './turn-events.ts'
 import type { Stages, TurnClock, TurnEvent, TurnInput } from './turn-events.ts'
-import type { TurnRecorder, Turns } from './turns.ts'
+import type { Turns } from './turns.ts'
 
 export type GenerateOptions = {
   readonly stages: Stages
@@ -93,12 +95,13 @@ async function beginTurn(
   options: GenerateOptions,
   leave: () => void,
 ): Promise<BegunTurn> {
-  const { stages, sessions, turns, turnLimitMs } = options
+  const { stages, sessions, turns, turnLimitMs, log, metrics } = options
   const stopping = new AbortController()
   const trace = traceOf(c.get('requestId'), (name) => c.req.header(name))
   const asked = withTrace(AbortSignal.any([requestSignal(c), AbortSignal.timeout(turnLimitMs), stopping.signal]), trace)
   const { voice } = fields
-  if (fields.speak !== false && voice !== undefined) await clock.time('voice', () => requireVoice(voice, stages, asked))
+  if (fields.speak !== false && voice !== undefined)
+    await clock.time('voice', () => requireVoice(voice, stages.tts, asked))
   const owner = fields.user ?? ANYBODY
   const session = await clock.time('session', () => sessions.enter(owner, fields.session, asked))
   const signal = AbortSignal.any([asked, session.deleted])
@@ -114,7 +117,8 @@ async function beginTurn(
   const input = inputOf(fields, options)
   const ignored = stages.llm.ignores?.(input.writing ?? {}).join(', ') ?? ''
   const turn = runTurn({ ...input, said: begun, session, turn: record.id }, stages, clock, signal)
-  const events = endingWith(observed(c, turn, { record, clock, session }, options), end)
+  const told = { requestId: c.get('requestId'), record, clock, kept: () => session.kept(), log, metrics }
+  const events = endingWith(observeTurn(turn, told), end)
   const headers = { 'x-turn': record.id, 'x-session': session.id, ...(ignored !== '' && { 'x-ignored': ignored }) }
   return { turn: record.id, session: session.id, headers, events, stop: () => stopping.abort() }
 }
@@ -152,14 +156,6 @@ function withQuestion(given: NonNullable<GenerateRequest['tool_results']>, sessi
   session.leave()
   const message = `tool_results: expected one for each call of the session's last reply, of which there are ${wanted.length}`
   throw new AppError('invalid_request', message, { param: 'tool_results' })
-}
-
-/** A voice that doesn't exist is refused before any work; a voice service that doesn't answer is the turn's to live without. */
-async function requireVoice(voice: string, { tts }: Stages, signal: AbortSignal): Promise<void> {
-  await tts.requireVoice(voice, signal).catch((error: unknown) => {
-    signal.throwIfAborted()
-    if (error instanceof AppError && error.status < 500 && error.code !== 'overloaded') throw error
-  })
 }
 
 async function whole(c: Context<AppEnv>, turn: BegunTurn, clock: TurnClock, kind: 'json' | 'wav'): Promise<Response> {
@@ -200,37 +196,4 @@ async function streamed(
     'x-accel-buffering': 'no',
     ...headers,
   })
-}
-
-/** The turn to its record; times and what was left out to the metrics and the log, but never what was said. */
-async function* observed(
-  c: Context<AppEnv>,
-  events: AsyncIterable<TurnEvent>,
-  { record, clock, session }: { record: TurnRecorder; clock: TurnClock; session: EnteredSession },
-  { log, metrics }: GenerateOptions,
-): AsyncGenerator<TurnEvent, void, void> {
-  const requestId = c.get('requestId')
-  let fragments = 0
-  try {
-    for await (const event of events) {
-      if (event.type === 'done') {
-        const trouble = await session.kept()
-        if (trouble) event.degraded.set('sessions', trouble)
-      }
-      record.see(event)
-      if (event.type === 'audio') fragments++
-      if (event.type === 'done') {
-        observeStages(metrics, clock)
-        for (const [stage, { code, message, cause }] of event.degraded)
-          log.warn({ requestId, stage, code, err: cause ?? message }, 'turn went on without a stage')
-        const { timings, waterfall, models, ending, degraded } = event
-        const told = { timings, waterfall, models, usage: ending.usage, degraded: [...degraded.keys()], fragments }
-        log.info({ requestId, turn: record.id, event: 'profile', ...told }, '[PROFILING] turn')
-      }
-      yield event
-    }
-  } catch (error) {
-    record.end(error)
-    throw error
-  }
 }

@@ -15,6 +15,7 @@ import { chooseSpec, storeOptions } from '@hearth/shared/service-settings'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import packageFile from '../package.json' with { type: 'json' }
+import { Admission } from './admission.ts'
 import { createOrchestratorApp } from './app.ts'
 import { readOrchestratorConfig, uploadLimit } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
@@ -29,11 +30,15 @@ import { createReplicaSend } from './replica-send.ts'
 import { createSummariser } from './session-summary.ts'
 import { Sessions } from './sessions.ts'
 import { startEars } from './start-ears.ts'
+import { startRealtime } from './start-realtime.ts'
 import { startMemory } from './start-memory.ts'
 import type { ChatEngineOptions, Written } from './stages/chat-engine.ts'
 import { createLanguageModels } from './stages/language-models.ts'
 import type { LanguageModels } from './stages/language-models.ts'
 import type { Prompt } from './stages/llm.ts'
+import { Turns } from './turns.ts'
+import { loadPage } from './web/page-files.ts'
+import { PAGE_PATHS } from './web/routes.ts'
 
 type ChatModel = Model<Prompt, Written, string>
 
@@ -69,17 +74,25 @@ async function main(): Promise<void> {
   const closing = new AbortController()
   let isRehearsed = false
 
+  const models = () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()]
+  const services = { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url }
+  const access = { ...config.hearth, openPaths: [...OPEN_PATHS, ...PAGE_PATHS] }
+  const turns = new Turns()
+  const admission = new Admission(config.orchestrator.maxTurns)
   const app = createOrchestratorApp({
     version: packageFile.version,
+    turns,
+    admission,
     stages,
     memory: memory.book,
     sessions,
-    models: () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()],
+    models,
+    services,
     optionalModels: ears.models,
-    services: { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url },
     send,
     jobs,
     dashboard: config.queue.dashboard,
+    page: loadPage(),
     isDraining: () => closing.signal.aborted,
     boots: () => boots.last(),
     checks: () => [
@@ -87,15 +100,31 @@ async function main(): Promise<void> {
       redisCheck(config),
       ...chatChecks(config, { boots: () => boots.last(), status: () => chat.status, log }),
     ],
-    access: { ...config.hearth, openPaths: OPEN_PATHS },
+    access,
     ...config.orchestrator,
     maxUploadBytes: uploadLimit(config),
     log,
     metrics,
   })
+  const realtime = startRealtime(config, {
+    stages,
+    sessions,
+    turns,
+    admission,
+    access,
+    ears,
+    models,
+    services,
+    log,
+    metrics,
+  })
   const { port, host: hostname } = config.orchestrator
-  const onDrain = () => closing.abort()
+  const onDrain = () => {
+    closing.abort()
+    realtime.drain()
+  }
   const close = [
+    () => realtime.close(),
     () => sessions.close(),
     async () => jobs?.close(),
     () => llm.close(),
@@ -104,7 +133,7 @@ async function main(): Promise<void> {
     () => memory.close(),
     () => ears.close(),
   ]
-  const server = await serve({ app, port, hostname, log, onDrain, close })
+  const server = await serve({ app, port, hostname, log, onDrain, close, upgrade: realtime.upgrade })
   await llm.start()
 
   const isReady = () => current().state === 'ready'

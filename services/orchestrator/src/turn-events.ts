@@ -80,7 +80,7 @@ export type TurnInput = {
   /** The system text for the language model. */
   readonly instructions: string
   /** How the language model writes. */
-  readonly writing?: Pick<Prompt, 'maxTokens' | 'temperature' | 'tools'>
+  readonly writing?: Pick<Prompt, 'maxTokens' | 'temperature' | 'tools' | 'toolChoice'>
   /** False: the reply is written only. */
   readonly speak?: boolean | undefined
   /** False: memory keeps nothing of what was said. */

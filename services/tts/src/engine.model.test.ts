@@ -2,7 +2,7 @@
 import { fileURLToPath } from 'node:url'
 import type { Audio } from '@hearth/shared/audio'
 import { engineSuite } from '@hearth/shared/testing/engine-suite'
-import { wordErrorRate } from '@hearth/shared/testing/word-error-rate'
+import { wordErrorRate } from '@hearth/shared/word-error-rate'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine } from './engine.ts'
 import type { Speech } from './speech.ts'

@@ -77,7 +77,7 @@ describe('the document', () => {
         .map(({ operationId }) => operationId),
     )
     expect(document.security).toEqual([{ key: [] }])
-    expect(open.toSorted()).toEqual(['health', 'listSpeechModels', 'listVoices', 'ready'])
+    expect(open.toSorted()).toEqual(['health', 'listSpeechModels', 'listVoices', 'pageFile', 'ready', 'welcome'])
   })
 })
 

@@ -178,7 +178,8 @@ describe('an example', () => {
     const without = THEMES.flatMap(({ operations }) => operations).filter(
       (operation) => operation.examples.length === 0,
     )
-    const paths = ['/memories/import', ...Array<string>(3).fill('/memories/{id}'), '/queues']
+    const memories = ['/memories/import', ...Array<string>(3).fill('/memories/{id}')]
+    const paths = ['/v1/realtime', ...memories, '/queues', '/web/{version}/{file}']
     expect(without.map(({ path }) => path)).toEqual(paths)
   })
 })

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream'
 import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { toAppError } from '@hearth/shared/errors'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
+import { guardUpgrade } from '@hearth/shared/upgrade'
 import type { RawData, WebSocket } from 'ws'
 import { WebSocketServer } from 'ws'
 import type { Abilities } from '../abilities.ts'
@@ -62,6 +63,9 @@ export class LiveServer {
   readonly #options: LiveServerOptions
   readonly #limits: typeof LIMITS
   readonly #server: WebSocketServer
+  readonly #guard = guardUpgrade({ path: '/', extensions: true }, (request, socket, head) =>
+    this.#server.handleUpgrade(request, socket, head, (client) => this.#greet(client)),
+  )
   readonly #clients = new Set<WebSocket>()
   readonly #observePartial: (labels: Record<'kind', string>, ms: number) => void
   readonly #utterances = { same: 0, changed: 0 }
@@ -90,13 +94,7 @@ export class LiveServer {
 
   /** For the server's `upgrade` event. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    socket.on('error', () => socket.destroy())
-    const refusal = refusalOf(request)
-    if (refusal) {
-      socket.end(`HTTP/1.1 ${refusal}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`)
-      return
-    }
-    this.#server.handleUpgrade(request, socket, head, (client) => this.#greet(client))
+    this.#guard(request, socket, head)
   }
 
   /** Tells every client that the service goes, and takes no more. */
@@ -237,16 +235,3 @@ function send(client: WebSocket, message: object): void {
 
 const bytesOf = (data: RawData): Buffer =>
   Buffer.isBuffer(data) ? data : Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data)
-
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
-
-/** The status line of an upgrade that is not taken: another path, or a page of another site (which any browser would let through). */
-function refusalOf({ url = '', headers }: IncomingMessage): string | null {
-  const [path] = url.split('?')
-  if (path !== '/') return '404 Not Found'
-  const { origin, host = '' } = headers
-  if (origin === undefined || /^(?:chrome|moz|safari-web)-extension:/.test(origin)) return null
-  const from = URL.canParse(origin) ? new URL(origin).hostname : ''
-  const isOwn = LOOPBACK.has(from) || (URL.canParse(`http://${host}`) && new URL(`http://${host}`).hostname === from)
-  return isOwn ? null : '403 Forbidden'
-}

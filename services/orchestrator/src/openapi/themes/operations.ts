@@ -66,10 +66,29 @@ export const OPERATIONS: Theme = {
       method: 'get',
       path: '/',
       id: 'welcome',
-      summary: 'Who is here',
-      replies: { 200: { description: 'Name, version and addresses.', content: { 'application/json': Welcome } } },
+      summary: 'Who is here, or the page',
+      description:
+        'A browser, which asks for HTML, gets the page to talk with. It needs no key to load: the page asks its reader for it.',
+      replies: {
+        200: {
+          description: 'Name, version and addresses.',
+          content: { 'application/json': Welcome, 'text/html': z.string().describe('The page.') },
+        },
+      },
       errors: [],
+      isOpen: true,
       examples: [{}],
+    },
+    {
+      method: 'get',
+      path: '/web/{version}/{file}',
+      id: 'pageFile',
+      summary: 'A file of the page',
+      parameters: { version: 'Of all the files together; the page knows it.', file: 'Its name.' },
+      replies: { 200: { description: 'For good: another version has another address.' } },
+      errors: ['not_found'],
+      isOpen: true,
+      examples: [],
     },
     {
       method: 'get',

@@ -2,6 +2,7 @@
 import { GenerateFields, GenerateReply, GenerateRequest } from '@hearth/shared/api'
 import * as z from 'zod'
 import { FormFields } from '../../generate-request.ts'
+import { REALTIME_PATH, RealtimeQuery } from '../../realtime/realtime-route.ts'
 import { FORM_ERRORS, JSON_ERRORS, WAV_ERRORS } from '../operation.ts'
 import type { Theme } from '../operation.ts'
 import { TURN_EVENTS } from '../replies.ts'
@@ -52,9 +53,12 @@ remembered once memory is back. A language model that did not begin in time is 5
 With \`tools\` the reply may end in \`tool_calls\`; send \`tools\` again beside their \`tool_results\`. A reply that is sound tells of them in \`GET /turns/{id}\` alone. The embedded model knows no tools and answers
 plainly, which \`x-ignored\` says; a request that one server refuses goes to the next model of \`LLM_CHAIN\`.`
 
+const REALTIME = `OpenAI's realtime protocol over WebSocket, in its GA form, or its beta form with \`OpenAI-Beta: realtime=v1\`: sound in, transcripts and spoken replies out, interruptions, functions.
+Browsers may bring the API key as the subprotocol \`openai-insecure-api-key.<key>\`, beside \`realtime\`. docs/realtime.md has the events of Hearth's own, the limits and the close codes.`
+
 export const TALK: Theme = {
   name: 'Talk',
-  description: 'One call from speech to speech.',
+  description: 'One call from speech to speech, or a live conversation.',
   operations: [
     {
       method: 'post',
@@ -108,6 +112,18 @@ export const TALK: Theme = {
           json: { text: 'Tell me a story.', instructions: 'You are a pirate.', max_tokens: 60 },
         },
       ],
+    },
+    {
+      method: 'get',
+      path: REALTIME_PATH,
+      id: 'realtime',
+      summary: 'A live conversation over WebSocket',
+      description: REALTIME,
+      query: RealtimeQuery,
+      headers: { 'openai-beta': '`realtime=v1`: the beta form.' },
+      replies: { 101: { description: 'The socket is open; the first event is `session.created`.' } },
+      errors: ['upgrade_required', 'origin_not_allowed'],
+      examples: [],
     },
   ],
 }

@@ -1,0 +1,209 @@
+/**
+ * What a live conversation feels like: how soon it opens, how soon one is answered, how soon Hearth falls silent when one speaks; and what many
+ * at once cost. Recorded speech in real time; each turn is another recording.
+ *
+ *   npm run bench -- realtime [--part open|turn|crowd|fakes|soak] [--turns 20] [--seconds 600]
+ */
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { setTimeout as pause } from 'node:timers/promises'
+import { quantile, round, show } from './figures.ts'
+import { costOf, envOf, startFakes, startOrchestrator } from './processes.ts'
+import { recordingOf, Talker } from './realtime-client.ts'
+import { benchStack } from './stack.ts'
+
+const { values } = parseArgs({
+  options: {
+    part: { type: 'string' },
+    turns: { type: 'string', default: '20' },
+    seconds: { type: 'string', default: '600' },
+    sessions: { type: 'string' },
+  },
+})
+const TURNS = Number(values.turns)
+const QUESTIONS = ['001', '003', '004', '006', '008', '009', '011', '012'].map((name) => recordingOf(`${name}.wav`))
+const questionAt = (at: number) => QUESTIONS[at % QUESTIONS.length] ?? recordingOf('008.wav')
+const MODES = {
+  'server_vad, 200 ms': { type: 'server_vad', silence_duration_ms: 200 },
+  'semantic_vad, auto': { type: 'semantic_vad', eagerness: 'auto' },
+} as const
+const FAKE_TIMES = { earMs: 100, firstTokenMs: 200, tokenMs: 1000 / 30 }
+
+const p = (times: readonly number[], q: number) => round(quantile(times, q), 0)
+
+/** The gauge that each scrape of `/metrics` resets. */
+async function longestPauseMs(base: string): Promise<number> {
+  const text = await (await fetch(`${base}/metrics`)).text()
+  return Number(/^hearth_event_loop_delay_max_seconds(?:\{[^}]*\})? (\S+)$/m.exec(text)?.[1]) * 1000
+}
+
+async function opening(base: string) {
+  const times: number[] = []
+  for (let count = 0; count < 50; count++) {
+    const talker = new Talker(base)
+    times.push(await talker.opened)
+    await talker.close()
+  }
+  return { what: 'socket to session.created', n: times.length, 'p50 ms': p(times, 0.5), 'p95 ms': p(times, 0.95) }
+}
+
+/** A turn in a session of its own history; the reply is awaited, so that the next one interrupts nothing. */
+async function held(talker: Talker, at: number): Promise<number> {
+  const done = talker.heard('response.done')
+  const ms = await talker.turn(questionAt(at))
+  await done
+  return ms
+}
+
+async function answering(base: string, mode: keyof typeof MODES) {
+  const talker = new Talker(base)
+  await talker.opened
+  talker.detect(MODES[mode])
+  await held(talker, 0)
+  const times: number[] = []
+  for (let at = 1; at <= TURNS; at++) times.push(await held(talker, at))
+  await talker.close()
+  const what = `end of speech to first sound, ${mode}`
+  return { what, n: times.length, 'p50 ms': p(times, 0.5), 'p95 ms': p(times, 0.95) }
+}
+
+/** From the first sound of a speaker who interrupts to the event that ends the reply. */
+async function interrupting(base: string) {
+  const talker = new Talker(base)
+  await talker.opened
+  talker.detect(MODES['server_vad, 200 ms'])
+  const times: number[] = []
+  for (let at = 0; at < TURNS; at++) {
+    await held(talker, at)
+    const { pcm, speechStartMs } = questionAt(at + 1)
+    const heard = talker.heard('input_audio_buffer.speech_started')
+    const done = talker.heard('response.done')
+    const startedAt = await talker.speak(pcm)
+    times.push((await heard) - (startedAt + speechStartMs))
+    await talker.speak(Buffer.alloc(48_000))
+    await done
+  }
+  await talker.close()
+  return { what: 'barge-in to silence', n: times.length, 'p50 ms': p(times, 0.5), 'p95 ms': p(times, 0.95) }
+}
+
+type Place = { readonly base: string; readonly pid: number }
+
+/** `count` people who talk for some turns each, all at the same time. */
+async function crowd({ base, pid }: Place, what: string, count: number, turns: number) {
+  const before = await costOf(pid)
+  await longestPauseMs(base)
+  const startedAt = performance.now()
+  const times: number[] = []
+  const problems: unknown[] = []
+  const talk = async (who: number) => {
+    // Not all of them begin at the same moment.
+    await pause((who / count) * 2000)
+    const talker = new Talker(base, { frameMs: 100 })
+    await talker.opened
+    talker.detect(MODES['server_vad, 200 ms'])
+    for (let at = 0; at < turns; at++) {
+      await held(talker, who + at).then(
+        (ms) => times.push(ms),
+        (error: unknown) => problems.push(error),
+      )
+    }
+    return talker
+  }
+  const talkers = await Promise.all(Array.from({ length: count }, (_, who) => talk(who)))
+  const [after, gapMs] = [await costOf(pid), await longestPauseMs(base)]
+  const cores = (after.cpuMs - before.cpuMs) / (performance.now() - startedAt)
+  await Promise.all(talkers.map((talker) => talker.close()))
+  for (const problem of problems.slice(0, 3)) console.error(problem)
+  return {
+    what,
+    sessions: count,
+    turns: times.length,
+    lost: problems.length,
+    'p50 ms': p(times, 0.5),
+    'p95 ms': p(times, 0.95),
+    'longest event-loop pause ms': round(gapMs, 0),
+    'orchestrator, cores': round(cores, 2),
+    'memory per session MB': round((after.rssMb - before.rssMb) / count, 2),
+  }
+}
+
+/** Ten minutes of talk: what memory is at a quarter of it, and at the end. */
+async function soak({ base, pid }: Place, seconds: number, count: number) {
+  const end = performance.now() + seconds * 1000
+  const memory: number[] = []
+  let turns = 0
+  const watch = setInterval(() => void costOf(pid).then(({ rssMb }) => memory.push(rssMb)), 1000)
+  const talk = async (who: number) => {
+    while (performance.now() < end) {
+      const talker = new Talker(base, { frameMs: 100 })
+      await talker.opened
+      talker.detect(MODES['server_vad, 200 ms'])
+      for (let at = 0; at < 5 && performance.now() < end; at++, turns++) await held(talker, who + at)
+      await talker.close()
+    }
+  }
+  await Promise.all(Array.from({ length: count }, (_, who) => talk(who)))
+  clearInterval(watch)
+  const mean = (part: readonly number[]) => part.reduce((sum, mb) => sum + mb, 0) / part.length
+  const quarter = Math.floor(memory.length / 4)
+  const [early, late] = [mean(memory.slice(quarter, 2 * quarter)), mean(memory.slice(-quarter))]
+  return {
+    seconds,
+    sessions: count,
+    turns,
+    'memory in the second quarter MB': round(early, 1),
+    'in the last MB': round(late, 1),
+    'growth %': round((late / early - 1) * 100, 1),
+  }
+}
+
+async function withStack(work: (place: Place) => Promise<void>): Promise<void> {
+  const stack = await benchStack(undefined)
+  try {
+    const [pid = 0] = 'pids' in stack && typeof stack.pids === 'function' ? stack.pids('orchestrator') : []
+    await work({ base: stack.url.orchestrator, pid })
+  } finally {
+    await stack.stop()
+  }
+}
+
+async function withFakes(work: (place: Place) => Promise<void>): Promise<void> {
+  const fakes = await startFakes(FAKE_TIMES)
+  const orchestrator = await startOrchestrator(envOf(fakes.url))
+  try {
+    await work(orchestrator)
+  } finally {
+    await orchestrator.stop()
+    fakes.stop()
+  }
+}
+
+const isAsked = (part: string) => values.part === undefined || values.part === part
+const counts = (standard: readonly number[]) => values.sessions?.split(',').map(Number) ?? standard
+
+if (isAsked('open') || isAsked('turn') || isAsked('crowd'))
+  await withStack(async (place) => {
+    const { base } = place
+    const rows = []
+    if (isAsked('open')) rows.push(await opening(base))
+    if (isAsked('turn')) {
+      for (const mode of Object.keys(MODES) as (keyof typeof MODES)[]) rows.push(await answering(base, mode))
+      rows.push(await interrupting(base))
+    }
+    if (rows.length > 0) await show('realtime', rows)
+    const crowds = []
+    if (isAsked('crowd'))
+      for (const count of counts([1, 4, 16]))
+        crowds.push(await crowd(place, 'demo engines', count, Math.max(2, Math.ceil(TURNS / count))))
+    if (crowds.length > 0) await show('realtime-crowd', crowds)
+  })
+if (isAsked('fakes'))
+  await withFakes(async (place) => {
+    const rows = []
+    for (const count of counts([1, 200]))
+      rows.push(await crowd(place, `fake stages, ${availableParallelism()} cores`, count, 3))
+    await show('realtime-fakes', rows)
+  })
+if (isAsked('soak'))
+  await withFakes(async (place) => show('realtime-soak', [await soak(place, Number(values.seconds), 8)]))

@@ -1,0 +1,143 @@
+/** Clients that are slow, gone, or many. */
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { loudPcm, silentPcm, startRealtime } from '../testing/realtime-stack.ts'
+import { endlessMind } from '../testing/turn-app.ts'
+import type { Stages } from '../turn-events.ts'
+
+let stack: Awaited<ReturnType<typeof startRealtime>>
+afterEach(async () => stack.stop())
+
+/** More than the sockets' own buffers take. */
+const LONG = 20 * 2 ** 20
+const longVoice: Stages['tts'] = {
+  speak: async () => ({ pcm: new Uint8Array(LONG), sampleRateHz: 24_000, model: 'fake/voice' }),
+  voiceFor: async () => undefined,
+  requireVoice: async () => {},
+}
+
+describe('a client that does not read', () => {
+  test('is let go, and its work ends', async () => {
+    const { llm, stopped } = endlessMind()
+    stack = await startRealtime({ llm, tts: longVoice }, { limits: { slowMs: 20 } })
+    const client = await stack.connect()
+    const closed = client.closed()
+    client.say('Hello.')
+    client.send({ type: 'response.create' })
+    await client.until('response.created')
+    client.socket.pause()
+    await stopped
+    await vi.waitFor(() => expect(stack.admission.running).toBe(0))
+    client.socket.resume()
+    // Whether its buffers held the farewell is the system's matter.
+    expect([1013, 1006]).toContain(await closed)
+  })
+
+  test('for a while only makes the turn wait, and gets all of it', async () => {
+    const words = async function* () {
+      yield { text: 'One two three four.', model: 'fake/mind' }
+    }
+    stack = await startRealtime({ llm: { name: 'fake/mind', reply: words }, tts: longVoice })
+    const client = await stack.connect()
+    client.say('Hello.')
+    client.send({ type: 'response.create' })
+    await client.until('response.created')
+    client.socket.pause()
+    client.socket.resume()
+    await client.until('response.done')
+    const deltas = client.events.filter(({ type }) => type === 'response.output_audio.delta')
+    const bytes = deltas.reduce((sum, { delta }) => sum + Buffer.byteLength(String(delta), 'base64'), 0)
+    expect(bytes).toBe(LONG)
+  })
+})
+
+describe('a client that sends faster than it is heard', () => {
+  test('is not read until there is less to hear', async () => {
+    const gate = Promise.withResolvers<void>()
+    const heard: number[] = []
+    const push = async (pcm: Buffer) => {
+      await gate.promise
+      heard.push(pcm.length)
+      return []
+    }
+    stack = await startRealtime({}, { createWatch: () => ({ push }) })
+    const client = await stack.connect()
+    for (let count = 0; count < 40; count++) client.send({ type: 'input_audio_buffer.append', audio: silentPcm(500) })
+    const pong = new Promise((resolve) => client.socket.once('pong', resolve))
+    client.socket.ping()
+    await expect(Promise.race([pong, new Promise((resolve) => setTimeout(resolve, 100, 'unread'))])).resolves.toBe(
+      'unread',
+    )
+    gate.resolve()
+    await pong
+    await vi.waitFor(() => expect(heard).toHaveLength(40))
+  })
+})
+
+describe('what goes on without its client', () => {
+  test('ends in the middle of an utterance', async () => {
+    const givenUp = Promise.withResolvers<void>()
+    const transcribe: Stages['stt']['transcribe'] = (_wav, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          givenUp.resolve()
+          reject(signal.reason)
+        })
+      })
+    stack = await startRealtime({ stt: { transcribe } })
+    const client = await stack.connect()
+    client.send({ type: 'input_audio_buffer.append', audio: loudPcm(400) })
+    client.send({ type: 'input_audio_buffer.append', audio: silentPcm(600) })
+    await client.until('input_audio_buffer.committed')
+    await vi.waitFor(() => expect(stack.admission.running).toBe(1))
+    client.socket.terminate()
+    await givenUp.promise
+    await vi.waitFor(() => expect(stack.admission.running).toBe(0))
+  })
+
+  test('leaves what was heard in the session', async () => {
+    const { llm, stopped } = endlessMind()
+    stack = await startRealtime({ llm })
+    const client = await stack.connect('?session=tea')
+    client.say('Count.')
+    client.send({ type: 'response.create' })
+    await client.until('response.output_audio.delta')
+    client.socket.terminate()
+    await stopped
+    await stack.realtime.close()
+    const session = await stack.sessions.read('default', 'tea')
+    expect(session?.history).toMatchObject([{ user: 'Count.', reply: 'One two three four.' }])
+  })
+
+  test('is over when its session is deleted, and leaves nothing of it', async () => {
+    stack = await startRealtime()
+    const client = await stack.connect('?session=tea')
+    client.say('Hello.')
+    await client.respond()
+    const closed = client.closed()
+    await stack.sessions.delete('default', 'tea')
+    expect(await closed).toBe(4404)
+    await stack.realtime.close()
+    expect(await stack.sessions.read('default', 'tea')).toBeUndefined()
+  })
+})
+
+describe('many clients', () => {
+  test('that open and say nothing leave room for one that talks', async () => {
+    stack = await startRealtime()
+    await Promise.all(Array.from({ length: 300 }, () => stack.connect()))
+    const client = await stack.connect()
+    client.say('Hello.')
+    expect((await client.respond())['response']).toMatchObject({ status: 'completed' })
+  })
+
+  test('that come and go leave nothing behind', async () => {
+    stack = await startRealtime({}, { maxSessions: 5 })
+    for (let round = 0; round < 20; round++) {
+      const clients = await Promise.all(Array.from({ length: 5 }, () => stack.connect()))
+      const closed = clients.map((client) => client.closed())
+      for (const { socket } of clients) socket.close()
+      await Promise.all(closed)
+    }
+    expect(stack.sessions.size).toBe(0)
+  })
+})

@@ -1,0 +1,197 @@
+/** A response from its order to its end, as OpenAI's protocol tells it: created, items and their parts, deltas, done. */
+import type { Usage } from '../stages/llm.ts'
+import type { ClientEventOf, ResponseCreate } from './client-events.ts'
+import { conversationOf, itemOf } from './items.ts'
+import type { Item } from './items.ts'
+import { closeMessage, playedMs, takeCalls, takeFragment, takePiece, takeText } from './response-output.ts'
+import { responseView, tellCreated } from './response-view.ts'
+import type { Outcome } from './response-view.ts'
+import { patchReply } from './session-config.ts'
+import { newId, refuse, send, step, steps } from './session-state.ts'
+import type { Effect, LiveResponse, Order, SessionState, Step, TurnNews } from './session-state.ts'
+
+/** A client that is told to play on has a little sound in its buffer: a truncation may come that late. */
+const LATE_MS = 1500
+
+type Wanted = Partial<Pick<LiveResponse, 'isTold' | 'isApart' | 'config' | 'metadata'>> &
+  Partial<Pick<Order, 'items' | 'soundOf' | 'recite'>>
+
+/** Orders a turn. What the exchange before it came to is settled now. */
+export function beginResponse(state: SessionState, wanted: Wanted): Step {
+  const [id, counted] = newId(state, 'resp')
+  const { isTold = true, isApart = false, config = state.config.reply, metadata = null } = wanted
+  const { items = state.items, soundOf = null, recite = null } = wanted
+  const response = { id, isTold, isApart, config, metadata, message: null, outputs: [] }
+  const begun = { ...counted, response, lastResponse: id, isDue: false, playing: null, interrupted: null }
+  const order = { responseId: id, config, items, soundOf, recite, isApart }
+  const told = isTold ? [tellCreated(response)] : []
+  return steps(begun, settle, (settled) => step(settled, ...told, { type: 'respond', order }))
+}
+
+export function createResponse(state: SessionState, event: ClientEventOf<'response.create'>): Step {
+  const { event_id: eventId, response } = event
+  const options: ResponseCreate = response ?? {}
+  if (state.config.type === 'transcription')
+    return refuse(state, eventId, 'invalid_session', 'a transcription session has no responses')
+  if (state.response) {
+    const message = `the conversation already has an active response, ${state.response.id}: wait for its end or cancel it`
+    return refuse(state, eventId, 'conversation_already_has_active_response', message)
+  }
+  const config = patchReply(state.config.reply, options)
+  const wanted = { isApart: options.conversation === 'none', config, metadata: options.metadata ?? null }
+  const named = itemsFor(state, options)
+  if (typeof named === 'string') return refuse(state, eventId, 'item_not_found', `there is no item ${named}`)
+  const [items, counted] = named
+  const last = items.at(-1)
+  const isSpoken = last?.type === 'message' && last.role === 'user' && last.isSound && last.text === null
+  return beginResponse(counted, { ...wanted, items, soundOf: isSpoken ? last.id : null })
+}
+
+/** The conversation, or the items that the response brings itself; the id of one that there is not. */
+function itemsFor(state: SessionState, { input }: ResponseCreate): [readonly Item[], SessionState] | string {
+  if (!input) return [state.items, state]
+  const items: Item[] = []
+  let counted = state
+  for (const given of input) {
+    if (given.type === 'item_reference') {
+      const known = state.items.find(({ id }) => id === given.id)
+      if (!known) return given.id
+      items.push(known)
+    } else {
+      const [id, next] = newId(counted, 'item')
+      counted = next
+      items.push(itemOf(given, given.id ?? id).item)
+    }
+  }
+  return [items, counted]
+}
+
+export function cancelResponse(state: SessionState, event: ClientEventOf<'response.cancel'>, nowMs: number): Step {
+  const { response } = state
+  const isOther = event.response_id != null && event.response_id !== response?.id
+  if (!response || isOther)
+    return refuse(
+      state,
+      event.event_id,
+      'response_cancel_not_active',
+      'Cancellation failed: there is no such active response',
+    )
+  return breakOff(state, 'client_cancelled', nowMs)
+}
+
+/** Ends the live response where it is: nothing more of it is sent, and its work stops. */
+export function breakOff(state: SessionState, reason: 'turn_detected' | 'client_cancelled', nowMs: number): Step {
+  const { response } = state
+  if (!response) return step(state)
+  const stopped: Effect = { type: 'stop', responseId: response.id }
+  if (!response.isTold) return step({ ...state, response: null }, stopped)
+  const ended = finish(state, { status: 'cancelled', reason }, undefined, nowMs)
+  return step(ended.state, stopped, ...ended.effects)
+}
+
+/** What a turn tells; from any but the live one nothing is heard any more. */
+export function takeNews(state: SessionState, responseId: string, news: TurnNews, nowMs: number): Step {
+  const { response } = state
+  if (response?.id !== responseId) return step(state)
+  if (!response.isTold && news.type !== 'transcript')
+    return steps(state, announce, (told) => takeNews(told, responseId, news, nowMs))
+  switch (news.type) {
+    case 'transcript':
+      return takeTranscript(state, response, news.text)
+    case 'reply.delta':
+      return takeText(state, news.text)
+    case 'fragment':
+      return takeFragment(state, news)
+    case 'audio':
+      return takePiece(state, news, nowMs)
+    case 'tool_calls':
+      return takeCalls(state, news.calls)
+    case 'done': {
+      const end = (last: SessionState) => finish(last, outcomeOf(news.ending), news.ending.usage, nowMs)
+      const told = send({ type: 'hearth.turn', response_id: responseId, ...news.told })
+      return steps(state, end, (ended) => step(ended, told))
+    }
+    default:
+      return finish(state, { status: 'failed', error: news.fault }, undefined, nowMs)
+  }
+}
+
+/** A reply that nobody asked for by name is announced once it is known that something was said. */
+function takeTranscript(state: SessionState, response: LiveResponse, transcript: string): Step {
+  if (response.isTold) return step(state)
+  if (transcript !== '') return announce(state)
+  const silent = { ...state, response: null }
+  const stopped: Effect = { type: 'stop', responseId: response.id }
+  const resumed = resume(silent)
+  return step(resumed.state, stopped, ...resumed.effects)
+}
+
+function announce(state: SessionState): Step {
+  const { response } = state
+  if (!response || response.isTold) return step(state)
+  return step({ ...state, interrupted: null, response: { ...response, isTold: true } }, tellCreated(response))
+}
+
+/** Nobody spoke after all: what was broken off goes on from where it was heard to. */
+export function resume(state: SessionState): Step {
+  const { interrupted, items, response } = state
+  if (!interrupted || response) return step(state)
+  const at = items.findIndex(({ id }) => id === interrupted.itemId)
+  const item = items[at]
+  const isLast = !items.slice(at + 1).some((one) => one.type === 'message' && one.role === 'user' && one.text !== '')
+  if (isLast && item?.type === 'message' && item.role === 'assistant') {
+    const rest = restOf(item.written, item.text)
+    return rest === '' ? step({ ...state, interrupted: null }) : beginResponse(state, { recite: rest })
+  }
+  return conversationOf(items).user === '' ? step(state) : beginResponse(state, {})
+}
+
+/** What is said may leave out a few characters of what is written. */
+const SKIPPED_CHARS = 16
+
+/** What of a text comes behind its beginning, which may have other white space. */
+function restOf(written: string, heard: string): string {
+  let at = 0
+  for (const character of heard.replaceAll(/\s/g, '')) {
+    const skipped = written.slice(at, at + SKIPPED_CHARS).indexOf(character)
+    if (skipped !== -1) at += skipped + character.length
+  }
+  return written.slice(at).trim()
+}
+
+function finish(state: SessionState, outcome: Outcome, usage: Usage | undefined, nowMs: number): Step {
+  const isBroken = outcome.status === 'cancelled' || outcome.status === 'failed'
+  return steps(
+    state,
+    (last) => closeMessage(last, isBroken, nowMs),
+    (last) => close(last, outcome, usage, nowMs),
+    (last) => (last.isDue && !last.utterance ? beginResponse(last, {}) : step(last)),
+  )
+}
+
+function close(state: SessionState, outcome: Outcome, usage: Usage | undefined, nowMs: number): Step {
+  const { response, playing } = state
+  if (!response) return step(state)
+  const leftMs = playing ? Math.max(0, playing.sentMs - playedMs(playing, nowMs)) : 0
+  const unsettled = response.isApart ? state.unsettled : (response.outputs.at(-1)?.id ?? state.unsettled)
+  const done = send({ type: 'response.done', response: responseView(response, outcome, usage) })
+  const { id: responseId } = response
+  const alarms: Effect[] = [{ type: 'alarm', kind: 'played', responseId, afterMs: leftMs + LATE_MS }]
+  const { turnDetection } = state.config
+  if (turnDetection?.type === 'server_vad' && turnDetection.idle_timeout_ms !== null)
+    alarms.push({ type: 'alarm', kind: 'idle', responseId, afterMs: leftMs + turnDetection.idle_timeout_ms })
+  return step({ ...state, response: null, unsettled }, done, ...alarms)
+}
+
+/** What the last exchange came to goes into the session of Hearth: as much of the reply as was heard. */
+export function settle(state: SessionState): Step {
+  const at = state.items.findIndex(({ id }) => id === state.unsettled)
+  const exchange = at === -1 ? undefined : conversationOf(state.items.slice(0, at + 1)).history.at(-1)
+  const item = state.items[at]
+  const isNothing = item?.type === 'message' && item.text === ''
+  const next = { ...state, unsettled: null }
+  return exchange && !isNothing ? step(next, { type: 'settle', exchange }) : step(next)
+}
+
+const outcomeOf = ({ isFull }: { isFull?: true }): Outcome =>
+  isFull ? { status: 'incomplete', reason: 'max_output_tokens' } : { status: 'completed' }

@@ -1,0 +1,43 @@
+/** Speech in one conversation's sound, found by the models that all conversations share (@hearth/hearing). */
+import { SpeechWatch } from '@hearth/hearing/speech-watch'
+import type { Ears, SpeechEvent, TurnDetection as Detection } from '@hearth/hearing/speech-watch'
+import { fromPcm16 } from '@hearth/shared/audio'
+import { StreamResampler } from '@hearth/shared/audio-stream'
+import type { CreateWatch, Speech } from './listener.ts'
+import { rateOf } from './sound-in.ts'
+import type { TurnDetection } from './session-config.ts'
+
+const EAR_HZ = 16_000
+
+export const watchWith =
+  (ears: Ears): CreateWatch =>
+  ({ turnDetection, inputFormat }) => {
+    if (!turnDetection) return null
+    const watch = new SpeechWatch({ ...ears, detection: detectionOf(turnDetection) })
+    const resampler = new StreamResampler(rateOf(inputFormat), EAR_HZ)
+    const speech = speechOf()
+    return {
+      async push(pcm, rateHz, signal) {
+        const events = await watch.push(resampler.push(fromPcm16(pcm, rateHz).samples), signal)
+        return events.map(speech)
+      },
+    }
+  }
+
+function detectionOf(detection: TurnDetection): Detection {
+  if (detection.type === 'semantic_vad') return { type: 'semantic_vad', eagerness: detection.eagerness }
+  const { threshold, prefix_padding_ms: prefixPaddingMs, silence_duration_ms: silenceMs } = detection
+  return { type: 'server_vad', threshold, prefixPaddingMs, silenceMs }
+}
+
+const msOf = (samples: number): number => samples / (EAR_HZ / 1000)
+
+/** Each event with how long there was speech in the turn so far, padding included. */
+function speechOf(): (event: SpeechEvent) => Speech {
+  let startSample = 0
+  return (event) => {
+    if (event.type === 'started') startSample = event.atSample
+    const end = 'speechEndSample' in event ? event.speechEndSample : event.atSample
+    return { type: 'speech', what: event.type, atMs: msOf(event.atSample), speechMs: msOf(end - startSample) }
+  }
+}
