@@ -47,7 +47,7 @@ async function setUp({ engines = {}, fetch: bring, app: overrides, ...options }:
   const drain = new AbortController()
   const { app, use } = createModelApp(
     { slot, draining: drain.signal, log, metrics: createMetrics('test'), ...overrides },
-    { service: 'test', maxBodyBytes: 10_000, aliases: ['any'], task: 'doubling', family: 'stub' },
+    { service: 'test', maxBodyBytes: 10_000, aliases: ['any'], task: 'doubling', family: () => 'stub' },
   )
   app.post('/double/:name', async (c) => {
     const model = await use(c, c.req.param('name'))

@@ -13,7 +13,7 @@ import { keyOf, type ModelChoice, unknownModel } from './model-choice.ts'
 import type { ModelLease } from './model-seat.ts'
 import type { ModelSlot } from './model-slot.ts'
 import type { Model } from './model.ts'
-import { addModelsApi } from './models-api.ts'
+import { addModelsApi, type FamilyOf } from './models-api.ts'
 import type { Log, Metrics } from './telemetry.ts'
 
 /** What speaks or hears for a service, as far as an app needs it. */
@@ -37,21 +37,20 @@ export type ModelAppOptions<In, Out, Prepared> = {
   readonly now?: () => number
 }
 
-type ModelAppKind = {
+type ModelAppKind<Prepared> = {
   service: string
   maxBodyBytes: number
   /** Names of others' models that clients send and that whatever model sits here answers to. */
   aliases: readonly string[]
   /** The hub's word for what the model does, such as `automatic-speech-recognition`. */
   task: string
-  /** Ollama's word for the kind of model, such as `bert`. */
-  family: string
+  family: FamilyOf<Prepared>
 }
 
 /** The app, and `use`: the model that a request's `model` means, leased until the reply is out. Throws `model_not_found` for unknown names. */
 export function createModelApp<In, Out, Prepared>(
   options: ModelAppOptions<In, Out, Prepared>,
-  { service, maxBodyBytes, aliases, task, family }: ModelAppKind,
+  { service, maxBodyBytes, aliases, task, family }: ModelAppKind<Prepared>,
 ) {
   const {
     slot,

@@ -50,6 +50,32 @@ test('fifty first requests of a lazy service fetch and load its model once', asy
   expect(lines.filter(({ msg }) => msg === 'model failed')).toEqual([])
 })
 
+describe('the doctor', () => {
+  const lazy = { FAKE_PRELOAD: 'lazy', FAKE_MODELS: 'org/other' }
+  type Found = { readonly check: string; readonly status: string; readonly detail: string }
+
+  test('takes a model that nobody has asked for yet for no failure', async () => {
+    const { call } = await start({}, lazy)
+    const found: Found[] = (await call('/doctor')).body.findings
+    expect(found.slice(0, 1)).toMatchObject([
+      { check: 'model', status: 'skipped', detail: expect.stringMatching(/^openai\/tiny is not loaded/) },
+    ])
+  })
+
+  test('looks at the model that sits there now, and the history has its start', async () => {
+    const { call } = await start({}, lazy)
+    await call('/api/ps/org%2Fother', { method: 'POST' })
+    const boots = async (): Promise<object[]> => (await call('/ready?verbose')).body.boots
+    while ((await boots()).length === 0) await settle()
+    expect(await boots()).toMatchObject([{ model: 'org/other', bytes: 3_000_022, downloadedBytes: 3_000_022 }])
+    const found: Found[] = (await call('/doctor')).body.findings
+    expect(found.slice(0, 2)).toMatchObject([
+      { check: 'model', status: 'ok', detail: 'org/other is ready' },
+      { check: 'model files', status: 'ok', detail: expect.stringMatching(/^org\/other: 3\.0 MB, complete/) },
+    ])
+  })
+})
+
 test('an engine that dies while it loads leaves a service that says so', async () => {
   const { call, logged } = await start({ load: 'exit' })
   await logged(({ msg }) => msg === 'model failed')

@@ -29,7 +29,13 @@ export type SlotOptions<In, Out, Prepared> = {
   setTimer?: SetTimer
 }
 
-export type Loaded = { readonly choice: ModelChoice; readonly status: ModelStatus; readonly expiresInMs: number | null }
+export type Loaded<Prepared> = {
+  readonly choice: ModelChoice
+  readonly status: ModelStatus
+  /** What was read of its files; null until they are there. */
+  readonly prepared: Prepared | null
+  readonly expiresInMs: number | null
+}
 
 /** A model that was brought by a request stays that long before another request may replace it: two callers can't make it change all the time. */
 const LEAST_STAY_MS = 30_000
@@ -139,10 +145,10 @@ export class ModelSlot<In, Out, Prepared> {
   }
 
   /** Every model that takes memory: the one that sits here first. */
-  get loaded(): readonly Loaded[] {
+  get loaded(): readonly Loaded<Prepared>[] {
     return this.#seats
       .filter(({ status }) => status.state !== 'idle' && status.state !== 'stopped')
-      .map(({ choice, status, expiresInMs }) => ({ choice, status, expiresInMs }))
+      .map(({ choice, status, prepared, expiresInMs }) => ({ choice, status, prepared, expiresInMs }))
   }
 
   /** Which one sits here. */

@@ -19,18 +19,23 @@ import { inOllamasShape, plainName } from './ollama-shape.ts'
 import { readJson } from './request-body.ts'
 import type { Log } from './telemetry.ts'
 
-export type ModelsApi = {
+export type ModelsApi<Prepared> = {
   /** By a name of a request: one of those that this service may hold, or throws `model_not_found`. */
   choiceOf: (name: string) => ModelChoice
   /** What `/ready` says of the model under that name. */
   statusOf: (name: string) => ModelStatus
-  slot: ModelSlot<never, unknown, unknown>
-  /** Ollama's word for the kind of model, such as `bert`. */
-  family: string
+  slot: ModelSlot<never, unknown, Prepared>
+  family: FamilyOf<Prepared>
   draining: AbortSignal
   apiKey: Secret | undefined
   log: Log
 }
+
+/** Ollama's word for the kind of model, such as `bert`; empty while its files are not read. */
+export type FamilyOf<Prepared> = (prepared: Prepared | null) => string
+
+/** All but what tells one kind of model from another. */
+type Common = Omit<ModelsApi<unknown>, 'family'>
 
 const LoadRequest = z.strictObject({ keep_alive: KeepAlive.optional() })
 
@@ -38,18 +43,19 @@ const MOST_LISTENERS = 64
 const FOR_EVER = '9999-12-31T23:59:59Z'
 
 /** Adds the routes. */
-export function addModelsApi(app: Hono<AppEnv>, api: ModelsApi): void {
-  const { slot, choiceOf } = api
+export function addModelsApi<Prepared>(app: Hono<AppEnv>, api: ModelsApi<Prepared>): void {
+  const { slot, choiceOf, family } = api
+  const loaded = () => ({ models: slot.loaded.map((one) => entryOf(one, family)) })
   const manager = requireManager(api.apiKey)
 
-  app.get('/api/ps', (c) => c.json({ models: slot.loaded.map((loaded) => entryOf(loaded, api.family)) }))
+  app.get('/api/ps', (c) => c.json(loaded()))
 
   app.post('/api/ps/:id{.+}', manager, async (c) => {
     const choice = choiceOf(c.req.param('id'))
     const { keep_alive: keepAliveMs } = hasBody(c) ? await readJson(c, LoadRequest) : {}
     await slot.load(choice, requestSignal(c), holdMsOf(c))
     if (keepAliveMs !== undefined) slot.keepAlive(keepAliveMs)
-    return c.json({ models: slot.loaded.map((loaded) => entryOf(loaded, api.family)) })
+    return c.json(loaded())
   })
 
   app.delete('/api/ps/:id{.+}', manager, async (c) => {
@@ -61,7 +67,7 @@ export function addModelsApi(app: Hono<AppEnv>, api: ModelsApi): void {
   addEvents(app, api)
 }
 
-async function pull(c: Context<AppEnv>, { slot, choiceOf, log }: ModelsApi): Promise<Response> {
+async function pull(c: Context<AppEnv>, { slot, choiceOf, log }: Common): Promise<Response> {
   const { model, stream } = await readJson(c, PullRequest)
   const choice = choiceOf(plainName(model))
   const signal = requestSignal(c)
@@ -73,7 +79,7 @@ async function pull(c: Context<AppEnv>, { slot, choiceOf, log }: ModelsApi): Pro
   return c.body(replyStream(c, lines, log), 200, { 'content-type': 'application/x-ndjson' })
 }
 
-function addEvents(app: Hono<AppEnv>, { slot, statusOf, draining, log }: ModelsApi): void {
+function addEvents(app: Hono<AppEnv>, { slot, statusOf, draining, log }: Common): void {
   let listeners = 0
   // An id has a slash of its own, so only the whole rest of the path can be one parameter.
   app.get('/v1/models/:id{.+/events}', (c) => {
@@ -93,9 +99,10 @@ const hasBody = (c: Context): boolean =>
   Number(c.req.header('content-length') ?? 0) > 0 || c.req.header('transfer-encoding') !== undefined
 
 /** Ollama's fields, and the state. `size` is that of the files; nothing here is in a GPU's memory. */
-function entryOf({ choice, status, expiresInMs }: Loaded, family: string) {
+function entryOf<Prepared>({ choice, status, prepared, expiresInMs }: Loaded<Prepared>, familyOf: FamilyOf<Prepared>) {
   const { id, state, revision, bytes = 0 } = status
-  const details = { parent_model: '', format: 'onnx', family, families: [family] }
+  const family = familyOf(prepared)
+  const details = { parent_model: '', format: 'onnx', family, families: family === '' ? [] : [family] }
   const isForEver = expiresInMs === null || expiresInMs === Infinity
   return {
     name: id,

@@ -20,7 +20,7 @@ export function createEmbeddingsApp(options: EmbeddingsAppOptions): Hono<AppEnv>
     maxBodyBytes: Math.max(LEAST_BODY_BYTES, options.maxTexts * BYTES_PER_TEXT),
     aliases: MODEL_ALIASES,
     task: 'feature-extraction',
-    family: 'bert',
+    family: () => 'bert',
   })
 
   app.post('/v1/embeddings', async (c) => {

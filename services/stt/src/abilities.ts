@@ -6,6 +6,8 @@ import type { SpeechModelFiles } from './seq2seq.ts'
 import { hasAttentions } from './whisper-model.ts'
 
 export type Abilities = {
+  /** Null while it is not known. */
+  readonly family: ModelFamily | null
   /** Codes. */
   readonly languages: readonly string[]
   readonly canTranslate: boolean
@@ -22,6 +24,7 @@ const READ: Record<ModelFamily, (files: Files) => Promise<Abilities>> = {
   whisper: async (files) => {
     const settings = await readGenerationSettings(files.dir)
     return {
+      family: 'whisper',
       languages: knownLanguages(settings).map(({ code }) => code),
       canTranslate: settings.is_multilingual && settings.task_to_id['translate'] !== undefined,
       canTimeWords: await hasAttentions(files),
@@ -30,6 +33,7 @@ const READ: Record<ModelFamily, (files: Files) => Promise<Abilities>> = {
     }
   },
   moonshine: async () => ({
+    family: 'moonshine',
     languages: ['en'],
     canTranslate: false,
     canTimeWords: false,

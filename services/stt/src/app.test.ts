@@ -587,3 +587,10 @@ test('the models are listed under the name that answers and the one that clients
   const error = await expectError(await app.request('/v1/models/nobody/nothing'), 404, 'model_not_found')
   expect(error.message).toBe('The model `nobody/nothing` does not exist')
 })
+
+test.each([ABLE, UNABLE])('what is loaded is told with the family that its files are of', async (abilities) => {
+  const { app } = setUp(undefined, { abilities: () => abilities })
+  const { family } = abilities
+  const list: unknown = await (await app.request('/api/ps')).json()
+  expect(list).toMatchObject({ models: [{ name: 'demo/whisper', details: { family, families: [family] } }] })
+})

@@ -62,7 +62,7 @@ export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
     maxBodyBytes: options.maxUploadBytes,
     aliases: MODEL_ALIASES,
     task: 'automatic-speech-recognition',
-    family: 'whisper',
+    family: (abilities) => abilities?.family ?? '',
   })
   const hear = createHearing(options)
   const progress = new ProgressBook()
@@ -117,6 +117,7 @@ function createHearing(options: SttAppOptions) {
 
 /** What is said of a model that is ready and yet unknown. */
 const NONE: Abilities = {
+  family: null,
   languages: [],
   canTranslate: false,
   canTimeWords: false,

@@ -55,7 +55,7 @@ export function createTtsApp(options: TtsAppOptions): Hono<AppEnv> {
       maxBodyBytes: options.maxChars * BYTES_PER_CHAR + OTHER_FIELDS_BYTES,
       aliases: [...MODEL_ALIASES, ...ESPEAK_NAMES],
       task: 'text-to-speech',
-      family: 'style_text_to_speech_2',
+      family: () => 'style_text_to_speech_2',
     },
   )
 

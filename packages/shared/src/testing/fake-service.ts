@@ -34,7 +34,7 @@ runService('fake', async () => {
     engineOptions: (): FakeOptions => engine,
     prepare: () => true,
     createApp: (parts) => {
-      const kind = { service: 'fake', maxBodyBytes: 1000, aliases: ['any'], task: 'doubling', family: 'fake' }
+      const kind = { service: 'fake', maxBodyBytes: 1000, aliases: ['any'], task: 'doubling', family: () => 'fake' }
       const { app, use } = createModelApp(parts, kind)
       app.post('/double', async (c) => {
         const model = await use(c, c.req.query('model'))

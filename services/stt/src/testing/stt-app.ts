@@ -16,6 +16,7 @@ import type { Submit } from '../transcribe.ts'
 export const STATUS = readyModel('demo/whisper')
 
 export const ABLE: Abilities = {
+  family: 'whisper',
   languages: ['en', 'de'],
   canTranslate: true,
   canTimeWords: true,
@@ -25,6 +26,7 @@ export const ABLE: Abilities = {
 
 /** As Moonshine. */
 export const UNABLE: Abilities = {
+  family: 'moonshine',
   languages: ['en'],
   canTranslate: false,
   canTimeWords: false,
