@@ -56,11 +56,11 @@ function modelItem({
 }
 
 function stateWords(state: ModelStatus['state'], progress: ModelStatus['progress']): string {
-  const { percent, secondsLeft } = progress ?? {}
+  const { percent = null, remainingMs = null } = progress ?? {}
   const facts = [
     STATES[state],
-    percent === undefined ? '' : `${Math.round(percent)} %`,
-    secondsLeft === undefined ? '' : `${Math.ceil(secondsLeft)} s left`,
+    percent === null ? '' : `${percent} %`,
+    remainingMs === null ? '' : `${Math.ceil(remainingMs / 1000)} s left`,
   ]
   return facts.filter(Boolean).join(', ')
 }
