@@ -3,6 +3,7 @@ import type { ModelStatus, ReadyReport } from '@hearth/shared/api'
 import { progressOf } from '@hearth/shared/model-status'
 import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
 import type { ServiceView } from './readiness.ts'
+import { readyTable } from './table.ts'
 
 const model = (part: Partial<ModelStatus>): ModelStatus => ({
   id: 'demo/whisper',
@@ -46,6 +47,21 @@ test('waiting ends in the round in which the last service is ready, failed or do
   )
   expect(views).toBe(rounds[3])
   expect(seen).toEqual([1, 3, 3, 3])
+})
+
+test('nobody waits for a model that comes with the first request or behind the requests', async () => {
+  const coming = (part: Partial<ModelStatus>) => view({ report: { ...report(part), ready: true } })
+  const views = [coming({ state: 'idle', preload: 'lazy' }), coming({ state: 'fetching', preload: 'background' })]
+  const wait = () => Promise.reject(new Error('waits'))
+  expect(
+    await untilSettled(
+      async () => views,
+      () => undefined,
+      neverAborted,
+      wait,
+    ),
+  ).toBe(views)
+  expect(readyTable(views)).toMatch(/ idle .*\n.* fetching /)
 })
 
 test('waiting ends when it is aborted', async () => {

@@ -62,11 +62,17 @@ test('a start that was slower than those before it says why', () => {
     secondInferenceMs: 1,
   }
   const first: BootEntry = { ...entry, source: 'demo', release: 'a', machineUpSeconds: 1e6, load: 1 }
-  const report = { ...view('stt', [whisper]).report, service: 'stt', ready: true, models: [] }
-  const told = (readyMs: number) =>
-    notes([{ name: 'stt', isDown: false, report: { ...report, boots: [first, { ...first, readyMs, loadMs: 8900 }] } }])
-  expect(told(9212)).toEqual(['The start of stt took 9.2 s, usually 1.5 s: loading took 8.9 s instead of 1.2 s.'])
-  expect(told(1600)).toEqual([])
+  const told = (readyMs: number, models: ModelStatus[]) => {
+    const boots = [first, { ...first, startedAt: '2026-01-02T00:00:00.000Z', readyMs, loadMs: 8900 }]
+    return notes([{ name: 'stt', isDown: false, report: { service: 'stt', ready: true, models, boots } }])
+  }
+  const started = { ...whisper, source: 'cache' as const, boot: { ...boot, startedAt: '2026-01-02T00:00:00.000Z' } }
+  expect(told(9212, [started])).toEqual([
+    'The start of stt took 9.2 s, usually 1.5 s: loading took 8.9 s instead of 1.2 s.',
+  ])
+  expect(told(1600, [started])).toEqual([])
+  const { boot: _, ...unasked } = started
+  expect(told(9212, [{ ...unasked, state: 'idle' }])).toEqual([])
 })
 
 test('a service that keeps dying has a row that says so', () => {

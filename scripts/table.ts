@@ -1,5 +1,5 @@
 /** The one table that `npm start` ends with: what runs, from where it came, what its start took, and what its first and second use cost. */
-import type { BootEntry, ModelStatus } from '@hearth/shared/api'
+import type { ModelStatus, ReadyReport } from '@hearth/shared/api'
 import { judgeLastStart } from '@hearth/shared/boot-verdict'
 import { bytesInWords } from '@hearth/shared/in-words'
 import type { ServiceView } from './readiness.ts'
@@ -55,7 +55,7 @@ export function notes(views: readonly ServiceView[]): string[] {
   const demos = models.filter(({ model }) => model.source === 'demo').map(({ name }) => name)
   const downloads = models.flatMap(({ name, model }) => downloadNote(name, model))
   const failures = models.flatMap(({ name, model }) => (model.error === null ? [] : [`${name}: ${model.error}`]))
-  const slow = views.flatMap(({ name, report }) => slowNote(name, report?.boots ?? []))
+  const slow = views.flatMap(({ name, report }) => slowNote(name, report))
   return [...downloads, ...slow, ...demoNote([...new Set(demos)]), ...failures]
 }
 
@@ -64,7 +64,10 @@ function downloadNote(name: string, { boot }: ModelStatus): string[] {
   return [`${name} downloaded ${bytesInWords(boot.downloadedBytes)} in ${(boot.fetchMs / 1000).toFixed(1)} s.`]
 }
 
-function slowNote(name: string, boots: readonly BootEntry[]): string[] {
+/** Of this start: where a model is yet to come, the last one in the history was an earlier one's. */
+function slowNote(name: string, report: ReadyReport | null): string[] {
+  const boots = report?.boots ?? []
+  if (!report?.models.some(({ boot }) => boot?.startedAt === boots.at(-1)?.startedAt)) return []
   const { status, detail } = judgeLastStart(boots)
   return status === 'warning' ? [`The start of ${name} ${detail}.`] : []
 }
