@@ -132,14 +132,15 @@ async function crowd({ base, pid }: Place, what: string, count: number, turns: n
 async function soak({ base, pid }: Place, seconds: number, count: number) {
   const end = performance.now() + seconds * 1000
   const memory: number[] = []
-  let turns = 0
+  let [turns, lost] = [0, 0]
   const watch = setInterval(() => void costOf(pid).then(({ rssMb }) => memory.push(rssMb)), 1000)
   const talk = async (who: number) => {
     while (performance.now() < end) {
       const talker = new Talker(base, { frameMs: 100 })
       await talker.opened
       talker.detect(MODES['server_vad, 200 ms'])
-      for (let at = 0; at < 5 && performance.now() < end; at++, turns++) await held(talker, who + at)
+      for (let at = 0; at < 5 && performance.now() < end; at++, turns++)
+        await held(talker, who + at).catch(() => lost++)
       await talker.close()
     }
   }
@@ -152,6 +153,7 @@ async function soak({ base, pid }: Place, seconds: number, count: number) {
     seconds,
     sessions: count,
     turns,
+    lost,
     'memory in the second quarter MB': round(early, 1),
     'in the last MB': round(late, 1),
     'growth %': round((late / early - 1) * 100, 1),
