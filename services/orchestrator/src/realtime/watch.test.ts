@@ -35,13 +35,14 @@ function sound(rateHz: number, ...parts: readonly [ms: number, isLoud: boolean][
 
 async function hear(format: AudioFormat, loaded: Promise<void> = Promise.resolve()): Promise<Speech[]> {
   const watch = watchWith(earsAfter(loaded))(configOf(format))
+  if (!watch) throw new Error('expected a watch')
   const rateHz = rateOf(format)
   const pcm = sound(rateHz, [1000, false], [800, true], [1000, false])
   const size = rateHz / 50 // 20 ms
-  const found: (Promise<readonly Speech[]> | undefined)[] = []
+  const found: Promise<readonly Speech[]>[] = []
   for (let at = 0; at < pcm.length; at += 2 * size)
-    found.push(watch?.push(pcm.subarray(at, at + 2 * size), rateHz, new AbortController().signal))
-  return (await Promise.all(found)).flatMap((events) => [...(events ?? [])])
+    found.push(watch.push(pcm.subarray(at, at + 2 * size), rateHz, new AbortController().signal))
+  return (await Promise.all(found)).flatMap((events) => [...events])
 }
 
 const TELEPHONE: AudioFormat = { type: 'audio/pcmu' }
