@@ -11,6 +11,9 @@ export default defineConfig({
           name: 'unit',
           include: ['{packages,services,scripts,models}/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/*.model.test.ts'],
+          // For what hangs: some wait for other processes, which on a busy machine takes seconds.
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
         },
       },
       {
