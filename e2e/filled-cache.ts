@@ -19,6 +19,7 @@ const Spec = z.object({
 const A_COMMIT = 'c0ffee'.repeat(6) + 'c0ff'
 /** Files that the demo models have under other names, or that are optional. */
 const OTHER_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  turn: { 'smart-turn-v3.2-cpu.onnx': 'onnx/model.onnx' },
   chat: { 'onnx/model_q4.onnx': 'onnx/model.onnx' },
   kokoro: { 'voices/af_heart.bin': 'voices/af_demo.bin', 'voices/am_adam.bin': 'voices/am_demo.bin' },
 }
@@ -31,8 +32,13 @@ export type RealModel = {
 }
 
 /** The model that a service asks for unless it is told otherwise. */
-export async function realModel(service: ServiceName): Promise<RealModel> {
-  const path = join(ROOT, 'services', service, 'src/model.json')
+export const realModel = (service: ServiceName): Promise<RealModel> => readModel(`services/${service}/src/model.json`)
+
+/** The one with which the orchestrator hears that a turn is over. */
+export const realTurnModel = (): Promise<RealModel> => readModel('packages/hearing/src/turn-end-model.json')
+
+async function readModel(specPath: string): Promise<RealModel> {
+  const path = join(ROOT, specPath)
   const { id, revision, files, weights, demo } = Spec.parse(JSON.parse(await readFile(path, 'utf8')))
   const others = OTHER_NAMES[demo] ?? {}
   const names = new Set([...files, ...(weights?.fp32 ?? []), ...Object.keys(others)])

@@ -11,7 +11,7 @@ import { networkInterfaces } from 'node:os'
 import { GenerateReply, ReadyReport } from '@hearth/shared/api'
 import { SERVICES } from '../scripts/stack.ts'
 import { recordingPath } from './spoken.ts'
-import { startStack } from './stack.ts'
+import { startStack, untilTrue } from './stack.ts'
 import type { Stack } from './stack.ts'
 import type { Seen } from './offline.e2e.ts'
 
@@ -43,6 +43,8 @@ async function look(running: Stack): Promise<Seen> {
   if (answer.status !== 200) throw new Error(`expected an answer to a spoken turn, got ${answer.status}: ${text}`)
   const ready = async (service: (typeof SERVICES)[number]) =>
     ReadyReport.parse(await (await fetch(`${url[service]}/ready`)).json())
+  // Optional models are nobody's to wait for, but here.
+  await untilTrue(async () => (await ready('orchestrator')).models.every(({ state }) => state === 'ready'))
   return {
     interfaces: Object.keys(networkInterfaces()),
     turn: GenerateReply.parse(JSON.parse(text)),
