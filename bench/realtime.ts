@@ -2,7 +2,7 @@
  * What a live conversation feels like: how soon it opens, how soon one is answered, how soon Hearth falls silent when one speaks; and what many
  * at once cost. Recorded speech in real time; each turn is another recording.
  *
- *   npm run bench -- realtime [--part open|turn|crowd|fakes|soak] [--turns 20] [--seconds 600]
+ *   npm run bench -- realtime [--part open|turn|crowd|fakes|idle|soak] [--turns 20] [--seconds 600]
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -87,6 +87,21 @@ async function interrupting(base: string) {
   return { what: 'barge-in to silence', n: times.length, 'p50 ms': p(times, 0.5), 'p95 ms': p(times, 0.95) }
 }
 
+/** Clients that open a conversation and say nothing. */
+async function idling({ base, pid }: Place, count: number) {
+  const before = await costOf(pid)
+  const talkers = Array.from({ length: count }, () => new Talker(base))
+  const times = await Promise.all(talkers.map(({ opened }) => opened))
+  const after = await costOf(pid)
+  await Promise.all(talkers.map((talker) => talker.close()))
+  return {
+    what: 'opened at once, silent',
+    sockets: count,
+    'p95 ms': p(times, 0.95),
+    'memory per socket KB': round(((after.rssMb - before.rssMb) * 1024) / count, 0),
+  }
+}
+
 type Place = { readonly base: string; readonly pid: number }
 
 /** `count` people who talk for some turns each, all at the same time. */
@@ -132,14 +147,15 @@ async function crowd({ base, pid }: Place, what: string, count: number, turns: n
 async function soak({ base, pid }: Place, seconds: number, count: number) {
   const end = performance.now() + seconds * 1000
   const memory: number[] = []
-  let turns = 0
+  let [turns, lost] = [0, 0]
   const watch = setInterval(() => void costOf(pid).then(({ rssMb }) => memory.push(rssMb)), 1000)
   const talk = async (who: number) => {
     while (performance.now() < end) {
       const talker = new Talker(base, { frameMs: 100 })
       await talker.opened
       talker.detect(MODES['server_vad, 200 ms'])
-      for (let at = 0; at < 5 && performance.now() < end; at++, turns++) await held(talker, who + at)
+      for (let at = 0; at < 5 && performance.now() < end; at++, turns++)
+        await held(talker, who + at).catch(() => lost++)
       await talker.close()
     }
   }
@@ -152,6 +168,7 @@ async function soak({ base, pid }: Place, seconds: number, count: number) {
     seconds,
     sessions: count,
     turns,
+    lost,
     'memory in the second quarter MB': round(early, 1),
     'in the last MB': round(late, 1),
     'growth %': round((late / early - 1) * 100, 1),
@@ -170,7 +187,7 @@ async function withStack(work: (place: Place) => Promise<void>): Promise<void> {
 
 async function withFakes(work: (place: Place) => Promise<void>): Promise<void> {
   const fakes = await startFakes(FAKE_TIMES)
-  const orchestrator = await startOrchestrator(envOf(fakes.url))
+  const orchestrator = await startOrchestrator({ ...envOf(fakes.url), REALTIME_MAX_SESSIONS: '1000' })
   try {
     await work(orchestrator)
   } finally {
@@ -205,5 +222,6 @@ if (isAsked('fakes'))
       rows.push(await crowd(place, `fake stages, ${availableParallelism()} cores`, count, 3))
     await show('realtime-fakes', rows)
   })
+if (isAsked('idle')) await withFakes(async (place) => show('realtime-idle', [await idling(place, 900)]))
 if (isAsked('soak'))
   await withFakes(async (place) => show('realtime-soak', [await soak(place, Number(values.seconds), 8)]))

@@ -51,7 +51,7 @@ export function createStages({ stt, tts }: Config, parts: StageParts): OpenStage
 }
 
 const guarded = (voice: TextToSpeech, breaker: Breaker): TextToSpeech => ({
-  speak: (text, name, signal) => breaker.call(() => voice.speak(text, name, signal), signal),
+  speak: (text, name, signal, speed) => breaker.call(() => voice.speak(text, name, signal, speed), signal),
   // A voice of its own is not worth a wait when there may be none at all.
   voiceFor: async (language, signal) => (breaker.isFailing ? undefined : voice.voiceFor(language, signal)),
   requireVoice: (name, signal) => breaker.call(() => voice.requireVoice(name, signal), signal),

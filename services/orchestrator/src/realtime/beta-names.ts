@@ -45,13 +45,13 @@ export function fromBeta(frame: Fields): Fields {
 }
 
 function sessionOf(session: Fields): Fields {
-  const { modalities, voice, temperature, instructions, tools, tool_choice } = session
+  const { modalities, voice, speed, temperature, instructions, tools, tool_choice } = session
   const input = given({
     format: formatOf(session['input_audio_format']),
     transcription: session['input_audio_transcription'],
     turn_detection: session['turn_detection'],
   })
-  const output = given({ format: formatOf(session['output_audio_format']), voice })
+  const output = given({ format: formatOf(session['output_audio_format']), voice, speed })
   return given({
     output_modalities: modalities,
     instructions,
@@ -110,6 +110,7 @@ function betaSession(type: string, session: Fields): Fields {
     modalities: betaModalities(session),
     instructions,
     voice: output['voice'],
+    speed: output['speed'],
     ...hears,
     output_audio_format: betaFormat(output['format']),
     tools,

@@ -96,11 +96,13 @@ describe('what goes on without its client', () => {
 
   test('leaves what was heard in the session', async () => {
     const { llm, stopped } = endlessMind()
-    stack = await startRealtime({ llm })
+    let nowMs = 0
+    stack = await startRealtime({ llm }, { now: () => nowMs })
     const client = await stack.connect('?session=tea')
     client.say('Count.')
     client.send({ type: 'response.create' })
     await client.until('response.output_audio.delta')
+    nowMs = 10_000
     client.socket.terminate()
     await stopped
     await stack.realtime.close()

@@ -91,6 +91,20 @@ describe('a turn that the client commits', () => {
     expect(Buffer.from(String(delta), 'base64')).toHaveLength(bytesPerMs * 100)
   })
 
+  test('the voice speaks as fast as it is told to', async () => {
+    const speeds: unknown[] = []
+    const speak: Stages['tts']['speak'] = async (_text, _voice, _signal, speed) => {
+      speeds.push(speed)
+      return null
+    }
+    const { connect } = await started({ tts: { speak, voiceFor: async () => undefined, requireVoice: async () => {} } })
+    const client = await connect()
+    client.send({ type: 'session.update', session: { type: 'realtime', audio: { output: { speed: 1.25 } } } })
+    client.say('Hello.')
+    await client.respond()
+    expect(new Set(speeds)).toEqual(new Set([1.25]))
+  })
+
   test('a second turn knows the first, and so does the session', async () => {
     const { connect, prompts, sessions } = await started()
     const client = await connect('?session=tea&user=anna')

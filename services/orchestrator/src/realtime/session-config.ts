@@ -80,7 +80,11 @@ const Reply = z.object({
   max_output_tokens: z.union([z.int().min(1).max(100_000), z.literal('inf')]).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
 })
-const Output = z.object({ format: AudioFormat.nullish(), voice: Voice.nullish(), speed: z.unknown().optional() })
+const Output = z.object({
+  format: AudioFormat.nullish(),
+  voice: Voice.nullish(),
+  speed: z.number().min(0.25).max(4).nullish(),
+})
 
 /** What `session.update` brings: only what is to change. */
 export const SessionPatch = Reply.extend({
@@ -113,6 +117,7 @@ export type ReplyConfig = {
   readonly instructions: string
   readonly voice: string | undefined
   readonly format: AudioFormat
+  readonly speed: number
   readonly tools: readonly z.infer<typeof Tool>[]
   readonly toolChoice: z.infer<typeof ToolChoice>
   readonly maxTokens: number | 'inf'
@@ -145,6 +150,7 @@ export const defaultConfig = (
     instructions,
     voice: undefined,
     format: PCM,
+    speed: 1,
     tools: [],
     toolChoice: 'auto',
     maxTokens: 'inf',
@@ -162,6 +168,7 @@ export function patchReply(reply: ReplyConfig, patch: ResponseOptions): ReplyCon
     instructions: patch.instructions ?? reply.instructions,
     voice: audio?.output?.voice ?? reply.voice,
     format: audio?.output?.format ?? reply.format,
+    speed: audio?.output?.speed ?? reply.speed,
     tools: patch.tools ?? reply.tools,
     toolChoice: patch.tool_choice ?? reply.toolChoice,
     maxTokens: patch.max_output_tokens ?? reply.maxTokens,
@@ -198,7 +205,7 @@ export function sessionView(id: string, config: SessionConfig): object {
     model: config.model,
     output_modalities: [reply.modality],
     instructions: reply.instructions,
-    audio: { input: hearing(config), output: { format: reply.format, voice: reply.voice ?? null, speed: 1 } },
+    audio: { input: hearing(config), output: { format: reply.format, voice: reply.voice ?? null, speed: reply.speed } },
     tools: reply.tools,
     tool_choice: reply.toolChoice,
     max_output_tokens: reply.maxTokens,

@@ -85,7 +85,7 @@ export type StageParts = {
 }
 
 /** The stages as this turn passes them: its words are being heard already, and what is to be recited needs no mind. */
-export function stagesFor({ recite }: Order, { stages, heard, remember }: StageParts): Stages {
+export function stagesFor({ recite, config }: Order, { stages, heard, remember }: StageParts): Stages {
   const { stt, memory, llm, tts } = stages
   const reciter: Stages['llm'] = {
     name: llm.name,
@@ -97,6 +97,6 @@ export function stagesFor({ recite }: Order, { stages, heard, remember }: StageP
     stt: heard ? { transcribe: () => heard } : stt,
     memory: { recall: (text, user, signal) => memory.recall(text, user, signal), remember },
     llm: recite === null ? llm : reciter,
-    tts,
+    tts: { ...tts, speak: (text, voice, signal) => tts.speak(text, voice, signal, config.speed) },
   }
 }

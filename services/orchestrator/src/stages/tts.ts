@@ -10,8 +10,11 @@ import type { Service } from './service.ts'
 export type Speech = { readonly pcm: Uint8Array; readonly sampleRateHz: number; readonly model: string }
 
 export interface TextToSpeech {
-  /** Null when the text has nothing that can be said, such as a lone emoji. `voice` undefined: the service's own choice. */
-  speak(text: string, voice: string | undefined, signal: AbortSignal): Promise<Speech | null>
+  /**
+   * Null when the text has nothing that can be said, such as a lone emoji. `voice` undefined: the service's own choice; `speed`: 1 when it is
+   * left out.
+   */
+  speak(text: string, voice: string | undefined, signal: AbortSignal, speed?: number): Promise<Speech | null>
   /**
    * A voice for a language (a code): undefined, the service's own choice, when that speaks it, or when the language or the list of voices is not
    * known yet. Waits for nothing. Throws `voice_not_found` when no voice speaks it.
@@ -50,8 +53,9 @@ export function createTtsClient(
     knownUntil = now() + VOICES_LIVE_MS
   }
 
-  async function speak(text: string, voice: string | undefined, signal: AbortSignal): Promise<Speech | null> {
-    const body = JSON.stringify({ input: text, ...(voice !== undefined && { voice }), response_format: 'pcm' })
+  const speak: TextToSpeech['speak'] = async (text, voice, signal, speed) => {
+    const chosen = { ...(voice !== undefined && { voice }), ...(speed !== undefined && { speed }) }
+    const body = JSON.stringify({ input: text, ...chosen, response_format: 'pcm' })
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
     const spoken = callService(service, '/v1/audio/speech', init, readSpeech, signal)
     return spoken.catch((error: unknown) => {
