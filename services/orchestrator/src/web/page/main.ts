@@ -160,8 +160,11 @@ async function look(): Promise<void> {
 
 async function shown(tab: string): Promise<void> {
   if (tab === 'memory') await memories.refresh()
-  if (tab === 'settings') await showSessions(server, { user: settings.user, session }, (id) => void openSession(id))
   if (tab === 'system') await lookAtSystem()
+  if (tab !== 'settings') return
+  // A link can't bring the key.
+  byId('reference', HTMLParagraphElement).hidden = server.key !== null
+  await showSessions(server, { user: settings.user, session }, (id) => void openSession(id))
 }
 
 async function lookAtSystem(): Promise<void> {

@@ -84,7 +84,7 @@ export function showSelfTest({
 }: SelfTest): void {
   const facts = (title: string, value: string) => make('div', {}, make('dt', {}, title), make('dd', {}, value))
   byId('self-test-result', HTMLDivElement).replaceChildren(
-    make('p', {}, 'Said ', make('q', {}, said), ', heard ', make('q', {}, heard), '.'),
+    make('p', {}, 'Said ', make('q', {}, said), ', heard ', make('q', {}, heard)),
     make(
       'dl',
       { class: 'figures' },
