@@ -54,7 +54,7 @@ describe.skipIf(chromiumPath === null)('the page', () => {
     ])('at the size of a %s without moving about, and without a bar to scroll sideways', async (_, size) => {
       const { page } = await withFake(size)
       await page.locator('#state[data-state="ready"]').waitFor()
-      const shifts = (await page.evaluate(
+      const shifts = await page.evaluate<{ value: number; moved: string[] }[]>(
         `new Promise((done) => {
           const seen = []
           const where = ({ x, y, width, height }) => [x, y, width, height].map(Math.round).join(' ')
@@ -64,7 +64,7 @@ describe.skipIf(chromiumPath === null)('the page', () => {
           }).observe({ type: 'layout-shift', buffered: true })
           requestAnimationFrame(() => requestAnimationFrame(() => done(seen)))
         })`,
-      )) as { value: number; moved: string[] }[]
+      )
       // The field calls a page steady below that (cumulative layout shift, web.dev).
       expect(
         shifts.reduce((sum, { value }) => sum + value, 0),
