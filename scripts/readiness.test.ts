@@ -1,20 +1,14 @@
 import { expect, test } from 'vitest'
 import type { ModelStatus, ReadyReport } from '@hearth/shared/api'
-import { progressOf } from '@hearth/shared/model-status'
+import { idleStatus, progressOf } from '@hearth/shared/model-status'
 import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
 import type { ServiceView } from './readiness.ts'
 import { readyTable } from './table.ts'
 
 const model = (part: Partial<ModelStatus>): ModelStatus => ({
-  id: 'demo/whisper',
+  ...idleStatus('demo/whisper'),
   source: 'demo',
   state: 'ready',
-  progress: null,
-  loadMs: null,
-  firstInferenceMs: null,
-  secondInferenceMs: null,
-  warning: null,
-  error: null,
   ...part,
 })
 

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { ReadyReport } from '@hearth/shared/api'
 import type { ModelStatus } from '@hearth/shared/api'
+import { idleStatus, isServing } from '@hearth/shared/model-status'
 import { within } from '../stages/limit.ts'
 
 export type ModelWatchOptions = {
@@ -25,7 +26,7 @@ export class ModelWatch {
     this.#options = options
   }
 
-  /** `hear` is told at once and of each change until all models are ready, or until `signal` aborts. */
+  /** `hear` is told at once and of each change until all models may be sent requests, or until `signal` aborts. */
   follow(hear: Hear, signal: AbortSignal): void {
     let told = ''
     const listener: Hear = (models) => {
@@ -52,24 +53,11 @@ export class ModelWatch {
   }
 }
 
-const isReady = (models: readonly ModelStatus[]): boolean =>
-  models.every(({ state, optional }) => optional || state === 'ready')
+const isReady = (models: readonly ModelStatus[]): boolean => models.every(isServing)
 
 /** A service that does not answer yet is one model of unknown name that is still to come. */
 async function statusesOf(base: string): Promise<readonly ModelStatus[]> {
   const read = async (signal: AbortSignal) =>
     ReadyReport.parse(await (await fetch(`${base}/ready`, { signal })).json()).models
-  return within(ASK_MS, AbortSignal.timeout(2 * ASK_MS), read).catch(() => [awayStatus(base)])
+  return within(ASK_MS, AbortSignal.timeout(2 * ASK_MS), read).catch(() => [idleStatus(new URL(base).host)])
 }
-
-const awayStatus = (base: string): ModelStatus => ({
-  id: new URL(base).host,
-  source: null,
-  state: 'idle',
-  progress: null,
-  loadMs: null,
-  firstInferenceMs: null,
-  secondInferenceMs: null,
-  warning: null,
-  error: null,
-})

@@ -1,16 +1,8 @@
 /** For tests of language models on servers: the embedded model, which is never asked there. */
+import { idleStatus } from '@hearth/shared/model-status'
+
 export const NO_CHAT = {
-  status: {
-    id: 'none',
-    source: null,
-    state: 'idle',
-    progress: null,
-    loadMs: null,
-    firstInferenceMs: null,
-    secondInferenceMs: null,
-    warning: null,
-    error: null,
-  },
+  status: idleStatus('none'),
   submit: () => Promise.reject(new Error('expected not to be asked')),
   preload: () => {},
 } as const

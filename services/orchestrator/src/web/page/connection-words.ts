@@ -1,5 +1,6 @@
 /** How it stands, in a word or two beside the name. */
 import type { ModelStatus } from '@hearth/shared/api'
+import { isServing } from '@hearth/shared/model-status'
 import type { SocketState } from './socket.ts'
 
 export type Standing = { readonly state: 'ready' | 'loading' | 'connecting' | 'away'; readonly words: string }
@@ -15,5 +16,4 @@ export function standingOf(connection: SocketState, models: readonly ModelStatus
   return connection === 'connecting' ? { state: 'connecting', words: 'Connecting' } : { state: 'ready', words: 'Ready' }
 }
 
-const unready = (models: readonly ModelStatus[]) =>
-  models.filter(({ state, optional }) => state !== 'ready' && !optional)
+const unready = (models: readonly ModelStatus[]) => models.filter((model) => !isServing(model))

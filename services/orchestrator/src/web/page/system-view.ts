@@ -1,46 +1,23 @@
 /** How the system is: its models, its queue, whether it understands itself, and what the doctor finds. */
 import type { Finding, ModelStatus } from '@hearth/shared/api'
+import { stateInWords } from '@hearth/shared/model-status'
 import { byId, make } from './dom.ts'
 import { queueDepth } from './queue-depth.ts'
 import type { SelfTest } from './self-test.ts'
 import { duration } from './waterfall.ts'
 
-const STATES: Readonly<Record<ModelStatus['state'], string>> = {
-  idle: 'idle',
-  fetching: 'downloading',
-  loading: 'loading',
-  warming: 'warming up',
-  ready: 'ready',
-  failed: 'failed',
-  draining: 'stopping',
-  stopped: 'stopped',
-}
 const COMING = new Set<ModelStatus['state']>(['idle', 'fetching', 'loading', 'warming'])
 
 export function showModels(models: readonly ModelStatus[]): void {
   byId('models', HTMLUListElement).replaceChildren(...models.map(modelItem))
 }
 
-function modelItem({
-  id,
-  state,
-  source,
-  progress,
-  loadMs,
-  secondInferenceMs,
-  warning,
-  error,
-}: ModelStatus): HTMLLIElement {
-  const item = make(
-    'li',
-    {},
-    make('span', {}, id),
-    make('span', { class: `state ${state}` }, stateWords(state, progress)),
-  )
-  if (COMING.has(state)) {
-    item.append(
-      make('progress', { max: '100', value: progress?.percent?.toString(), 'aria-label': `${id}: ${STATES[state]}` }),
-    )
+function modelItem(model: ModelStatus): HTMLLIElement {
+  const { id, state, source, progress, loadMs, secondInferenceMs, warning, error } = model
+  const words = stateWords(model)
+  const item = make('li', {}, make('span', {}, id), make('span', { class: `state ${state}` }, words))
+  if (COMING.has(state) && !isAsleep(model)) {
+    item.append(make('progress', { max: '100', value: progress?.percent?.toString(), 'aria-label': `${id}: ${words}` }))
   }
   const facts = [
     source === null
@@ -55,10 +32,13 @@ function modelItem({
   return item
 }
 
-function stateWords(state: ModelStatus['state'], progress: ModelStatus['progress']): string {
-  const { percent = null, remainingMs = null } = progress ?? {}
+/** Nobody has asked for it yet. */
+const isAsleep = ({ state, preload }: ModelStatus): boolean => state === 'idle' && preload === 'lazy'
+
+function stateWords(model: ModelStatus): string {
+  const { percent = null, remainingMs = null } = model.progress ?? {}
   const facts = [
-    STATES[state],
+    isAsleep(model) ? 'loads when it is needed' : stateInWords(model),
     percent === null ? '' : `${percent} %`,
     remainingMs === null ? '' : `${Math.ceil(remainingMs / 1000)} s left`,
   ]
