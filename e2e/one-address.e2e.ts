@@ -61,13 +61,12 @@ test.each([
   ['flac', 'audio/flac', /^fLaC/],
   ['wav', 'audio/wav', /^RIFF.{4}WAVE/s],
   ['pcm', 'audio/pcm', /./s],
-] as const)('speaks in the format %s, in pieces', async (format, type, magic) => {
+] as const)('speaks in the format %s, while it is made', async (format, type, magic) => {
   const spoken = await client.audio.speech.create({ ...SPEECH, ...(format && { response_format: format }) })
   expect([spoken.headers.get('content-type'), spoken.headers.get('x-model')]).toEqual([type, 'demo/kokoro'])
-  const pieces: Uint8Array[] = []
-  for await (const piece of spoken.body ?? []) pieces.push(piece)
-  expect(pieces.length).toBeGreaterThan(1)
-  expect(Buffer.concat(pieces).toString('latin1')).toMatch(magic)
+  // Sent before its length is known. How many pieces arrive is up to the network.
+  expect(spoken.headers.get('content-length')).toBeNull()
+  expect(Buffer.from(await spoken.arrayBuffer()).toString('latin1')).toMatch(magic)
 })
 
 test('speaks in events with their usage, by a mix of voices, and by eSpeak NG', async () => {
