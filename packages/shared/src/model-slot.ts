@@ -41,6 +41,8 @@ export type Loaded<Prepared> = {
 const LEAST_STAY_MS = 30_000
 /** For a replacement, downloads included. */
 const BRING_LIMIT_MS = 3_600_000
+/** A timer that is to wait longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 type Incoming<In, Out, Prepared> = {
   readonly seat: ModelSeat<In, Out, Prepared>
@@ -101,11 +103,13 @@ export class ModelSlot<In, Out, Prepared> {
     { choice, holdMs }: { choice?: ModelChoice | undefined; holdMs?: number | undefined },
     signal: AbortSignal,
   ): Promise<ModelLease<In, Out, Prepared>> {
+    const untilMs = this.#now() + this.#holdMs(holdMs)
+    const leftMs = () => Math.max(0, untilMs - this.#now())
     if (choice?.mayTakeTurns && !this.#sitsHere(choice)) {
-      await this.#untilItsTurn(choice, this.#holdMs(holdMs), signal)
-      if (!this.#sitsHere(choice)) await this.load(choice, signal, holdMs)
+      await this.#untilItsTurn(choice, leftMs(), signal)
+      if (!this.#sitsHere(choice)) await this.load(choice, signal, leftMs())
     }
-    const lease = this.#current.lease(this.#holdMs(holdMs))
+    const lease = this.#current.lease(leftMs())
     this.#expireLater()
     return lease
   }
@@ -129,13 +133,13 @@ export class ModelSlot<In, Out, Prepared> {
     const incoming = this.#incoming
     if (incoming && keyOf(incoming.seat.choice) === keyOf(choice)) await incoming.seat.retire()
     if (this.#sitsHere(choice)) this.#vacate()
-    const leaving = [...this.#leaving].filter(([seat]) => keyOf(seat.choice) === keyOf(choice))
+    const leaving = [...this.#leaving].filter(([seat]) => isIn(seat, choice))
     await Promise.all(leaving.map(([, gone]) => gone))
   }
 
-  /** Brings the files of `choice` into the cache, without loading it. Rejects as `fetchModel` does. */
+  /** Brings the files of `choice` into the cache, without loading it. Rejects as `fetchModel` does, or with `draining`. */
   async pull(choice: ModelChoice, onProgress: (progress: FetchProgress) => void, signal: AbortSignal): Promise<void> {
-    await this.#options.pull(choice, onProgress, signal)
+    await this.#options.pull(choice, onProgress, AbortSignal.any([signal, this.#closing.signal]))
   }
 
   /** How long the model that sits here stays unused; until it goes. */
@@ -191,7 +195,7 @@ export class ModelSlot<In, Out, Prepared> {
   }
 
   #sitsHere(choice: ModelChoice): boolean {
-    return keyOf(this.#current.choice) === keyOf(choice)
+    return isIn(this.#current, choice)
   }
 
   #seat(choice: ModelChoice, preload: Preload, isReplacement = false): ModelSeat<In, Out, Prepared> {
@@ -265,9 +269,18 @@ export class ModelSlot<In, Out, Prepared> {
     this.#cancelExpiry = undefined
     const inMs = this.#current.expiresInMs
     if (inMs === null || inMs === Infinity || this.#closing.signal.aborted) return
-    this.#cancelExpiry = this.#setTimer(() => this.#vacate(), inMs)
+    this.#cancelExpiry = this.#setTimer(() => this.#expire(), Math.min(inMs, LONGEST_TIMER_MS))
+  }
+
+  #expire(): void {
+    if (this.#current.expiresInMs === 0) this.#vacate()
+    else this.#expireLater()
   }
 }
+
+/** Also a demo that stands in for the model that was to be there. */
+const isIn = ({ choice, status }: Pick<ModelSeat<never, unknown, unknown>, 'choice' | 'status'>, wanted: ModelChoice) =>
+  keyOf(choice) === keyOf(wanted) || (wanted.isDemo && status.source === 'demo')
 
 const isBusy = ({ id }: ModelStatus): AppError =>
   new AppError('model_loading', `${id} is being loaded, and one model comes at a time`, {
