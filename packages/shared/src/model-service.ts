@@ -115,6 +115,7 @@ function createSlot<In, Out, Prepared>(
   parts: Parts,
 ): ModelSlot<In, Out, Prepared> {
   const { name, settings, engine } = service
+  const { metrics, ...others } = parts
   const choices = chooseModels(service.spec, settings)
   const fetch = async (choice: ModelChoice, mayStandIn: boolean, ...[onProgress, signal]: FetchArguments) => {
     const spec = specOf(service.spec, choice)
@@ -122,7 +123,7 @@ function createSlot<In, Out, Prepared>(
     const { demoDir, ...store } = storeOf(service, choice, choices, parts.log)
     return fetchModel(spec, { ...store, ...(mayStandIn && demoDir && { demoDir }) }, onProgress, signal)
   }
-  return new ModelSlot<In, Out, Prepared>({
+  const slot = new ModelSlot<In, Out, Prepared>({
     choices,
     preload: settings.preload,
     keepAliveMs: settings.keepAlive,
@@ -141,9 +142,15 @@ function createSlot<In, Out, Prepared>(
         createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
         onDamaged: (files) => discardModel(files, storeOf(service, choice, choices, parts.log).cacheDir),
         onStatus: () => hooks.onStatus(),
-        ...parts,
+        // Of the one that sits here, whichever of them has changed: a model that goes must not be told over the one that came.
+        metrics: {
+          observeBatch: (model, batch) => metrics.observeBatch(model, batch),
+          setModelState: (model) => metrics.setModelState(model, slot.status.state),
+        },
+        ...others,
       }),
   })
+  return slot
 }
 
 /** Where the files of one of them are looked for: the folder of the settings has the model of the settings. */
