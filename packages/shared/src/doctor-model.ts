@@ -28,12 +28,13 @@ export type ModelToExamine = {
 /** The checks of one model, for one examination: what several of them need is found out once. */
 export function modelChecks(model: ModelToExamine): readonly Check[] {
   const { spec, store, status, boots, isNeeded = () => true } = model
-  const examined: { files?: Promise<FilesFound>; missing?: Promise<Missing> } = {}
+  const examined: { files?: Promise<FilesFound>; missing?: Promise<Missing>; needed?: Promise<boolean> } = {}
   const files = (signal: AbortSignal) => (examined.files ??= examineFiles(spec, store, signal))
   const missing = (signal: AbortSignal) => (examined.missing ??= askForMissing(spec, store, signal))
+  const needed = () => (examined.needed ??= Promise.resolve(isNeeded()))
   const whenNeeded = (name: string, run: (signal: AbortSignal) => Promise<Verdict>): Check => ({
     name,
-    run: async (signal) => ((await isNeeded()) ? run(signal) : skipped('not needed by the model that answers')),
+    run: async (signal) => ((await needed()) ? run(signal) : skipped('not needed by the model that answers')),
   })
   const running = status()
   return [
@@ -55,7 +56,27 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
   ]
 }
 
-function judgeModel({ service, spec }: ModelToExamine, running: ModelStatus): Verdict {
+/** Of a model without which all goes on: whatever is amiss is no failure. Where it lies is looked at with the others. */
+export function optionalModelChecks(model: OptionalModel): readonly Check[] {
+  const { service, spec, store } = model
+  const running = model.status()
+  return [
+    ...(running ? [{ name: `${service} model`, run: () => atWorstWarning(judgeModel(model, running)) }] : []),
+    {
+      name: `${service} model files`,
+      run: async (signal) => atWorstWarning(judgeFiles(model, await examineFiles(spec, store, signal))),
+    },
+  ]
+}
+
+type OptionalModel = Pick<ModelToExamine, 'service' | 'spec' | 'store' | 'status'>
+
+const atWorstWarning = (verdict: Verdict): Verdict => ({
+  ...verdict,
+  status: verdict.status === 'failed' ? 'warning' : verdict.status,
+})
+
+function judgeModel({ service, spec }: OptionalModel, running: ModelStatus): Verdict {
   const { id, source, state, error, progress } = running
   if (state === 'failed')
     return failed(`${id}: ${error ?? 'failed'}; it is tried again`, 'look at the lines below, and into the log')
@@ -69,7 +90,7 @@ function judgeModel({ service, spec }: ModelToExamine, running: ModelStatus): Ve
 /** Where there is a shell; a container fetches what is missing when it starts. */
 const pullOf = (service: string): string => `npm run models pull ${service} (in containers: restart the service)`
 
-function judgeFiles({ service, spec, store }: ModelToExamine, found: FilesFound): Verdict {
+function judgeFiles({ service, spec, store }: OptionalModel, found: FilesFound): Verdict {
   const pull = pullOf(service)
   if (found.state === 'complete') return ok(`${spec.id}: ${bytesInWords(found.bytes)}, complete and undamaged`)
   if (found.state === 'damaged')
