@@ -27,7 +27,7 @@ const PLUS: Readonly<Record<string, number>> = {
 function setUp(
   options: Partial<SlotOptions<number, number, string>> = {},
   engines: Record<string, StubOptions> = {},
-  source: ModelFiles['source'] = 'cache',
+  sourceOf: () => ModelFiles['source'] = () => 'cache',
 ) {
   const clock = new ManualClock()
   const seen = { created: [] as string[], closed: [] as string[], transitions: [] as string[] }
@@ -38,14 +38,14 @@ function setUp(
     now: clock.now,
     setTimer: clock.setTimer,
     create: ({ id }, hooks, { preload }) => {
-      const files: ModelFiles = { dir: id, source, revision: 'c0ffee', id, warning: null }
+      const files = (): ModelFiles => ({ dir: id, source: sourceOf(), revision: 'c0ffee', id, warning: null })
       return new Model<number, number>({
         name: 'test',
         id,
         preload,
         maxBatchSize: 4,
         coldHoldMs: options.coldHoldMs ?? 120_000,
-        fetch: async () => files,
+        fetch: async () => files(),
         prepare: async () => hooks.onPrepared(id),
         onStatus: () => hooks.onStatus(),
         createThread: () => {
@@ -230,7 +230,11 @@ describe('another model', () => {
     await slot.ready(never)
     const wanted = [slot.load(SECOND, never), slot.load(SECOND, never)]
     await settle()
-    await expect(slot.load(THIRD, never)).rejects.toMatchObject({ code: 'model_loading', retryAfterMs: 30_000 })
+    await expect(slot.load(THIRD, never)).rejects.toMatchObject({
+      code: 'model_loading',
+      retryAfterMs: 30_000,
+      details: { loading: { model: 'org/second', state: 'loading' } },
+    })
     loading.resolve()
     await Promise.all(wanted)
     expect(seen.created).toEqual(['org/first', 'org/second'])
@@ -310,12 +314,25 @@ describe('another model', () => {
 })
 
 test('a demo that stands in goes and stays under its own name', async () => {
-  const { slot, seen } = setUp({}, {}, 'demo')
+  const { slot, seen } = setUp({}, {}, () => 'demo')
   await slot.ready(never)
   await slot.load(DEMO, never)
   expect([slot.statusOf(DEMO).state, seen.created]).toEqual(['ready', ['org/first']])
   await slot.unload(DEMO)
   expect([seen.closed, slot.loaded]).toEqual([['org/first'], []])
+})
+
+test('a demo that stands in makes room for the model itself once that is asked for and can be had', async () => {
+  const sources: ModelFiles['source'][] = ['demo', 'cache']
+  const { slot, seen } = setUp({}, {}, () => sources.shift() ?? 'cache')
+  await slot.ready(never)
+  // A request is answered by what is there.
+  ;(await lease(slot, FIRST)).release()
+  expect([slot.status.source, seen.created.length]).toEqual(['demo', 1])
+  await slot.load(FIRST, never)
+  expect([slot.status.source, seen.created.length]).toEqual(['cache', 2])
+  await slot.load(FIRST, never)
+  expect(seen.created.length).toBe(2)
 })
 
 test('a download ends with the service', async () => {

@@ -7,7 +7,7 @@ import type { ModelStatus, Preload } from './api.ts'
 import { AppError, toAppError } from './errors.ts'
 import { keyOf, type ModelChoice, type ModelChoices } from './model-choice.ts'
 import { type ModelLease, ModelSeat, type SeatHooks, type SeatModel } from './model-seat.ts'
-import { type FetchProgress, idleStatus, stillLoading } from './model-status.ts'
+import { type FetchProgress, idleStatus, loadingOf, stillLoading } from './model-status.ts'
 import { orAborted, type SetTimer, systemTimer, within } from './waits.ts'
 
 export type SlotOptions<In, Out, Prepared> = {
@@ -116,10 +116,11 @@ export class ModelSlot<In, Out, Prepared> {
 
   /**
    * Brings `choice` beside the model that sits here, warms it, and lets it take the place: requests in flight end where they began. Loads the
-   * one that sits here when it is that. Rejects as `lease` does; what has begun goes on behind a caller that stops waiting.
+   * one that sits here when it is that, and not a demo that stands in for it. Rejects as `lease` does; what has begun goes on behind a caller that stops waiting.
    */
   async load(choice: ModelChoice, signal: AbortSignal, holdMs?: number): Promise<void> {
-    if (this.#sitsHere(choice)) return this.#current.model.ready(signal, this.#holdMs(holdMs))
+    const isStoodInFor = !choice.isDemo && this.status.source === 'demo'
+    if (this.#sitsHere(choice) && !isStoodInFor) return this.#current.model.ready(signal, this.#holdMs(holdMs))
     this.#closing.signal.throwIfAborted()
     const incoming = (this.#incoming ??= this.#bring(choice))
     if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status)
@@ -282,10 +283,11 @@ export class ModelSlot<In, Out, Prepared> {
 const isIn = ({ choice, status }: Pick<ModelSeat<never, unknown, unknown>, 'choice' | 'status'>, wanted: ModelChoice) =>
   keyOf(choice) === keyOf(wanted) || (wanted.isDemo && status.source === 'demo')
 
-const isBusy = ({ id }: ModelStatus): AppError =>
-  new AppError('model_loading', `${id} is being loaded, and one model comes at a time`, {
+const isBusy = (status: ModelStatus): AppError =>
+  new AppError('model_loading', `${status.id} is being loaded, and one model comes at a time`, {
     param: 'model',
     retryAfterMs: LEAST_STAY_MS,
+    details: { loading: loadingOf(status) },
   })
 
 const hasToStay = ({ id }: ModelStatus, { id: wanted }: ModelChoice, waitMs: number): AppError =>
