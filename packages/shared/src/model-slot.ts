@@ -7,7 +7,8 @@ import type { ModelStatus, Preload } from './api.ts'
 import { AppError, toAppError } from './errors.ts'
 import { keyOf, type ModelChoice, type ModelChoices } from './model-choice.ts'
 import { type ModelLease, ModelSeat, type SeatHooks, type SeatModel } from './model-seat.ts'
-import { type FetchProgress, idleStatus, loadingOf, stillLoading } from './model-status.ts'
+import { type FetchProgress, idleStatus, stillLoading } from './model-status.ts'
+import { couldNotCome, hasToStay, isBusy } from './slot-refusals.ts'
 import { orAborted, type SetTimer, systemTimer, within } from './waits.ts'
 
 export type SlotOptions<In, Out, Prepared> = {
@@ -123,7 +124,7 @@ export class ModelSlot<In, Out, Prepared> {
     if (this.#sitsHere(choice) && !isStoodInFor) return this.#current.model.ready(signal, this.#holdMs(holdMs))
     this.#closing.signal.throwIfAborted()
     const incoming = (this.#incoming ??= this.#bring(choice))
-    if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status)
+    if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status, LEAST_STAY_MS)
     const late = Promise.withResolvers<never>()
     const cancel = this.#setTimer(() => late.reject(stillLoading(incoming.seat.status)), this.#holdMs(holdMs))
     await orAborted(Promise.race([incoming.done, late.promise]), signal).finally(cancel)
@@ -282,21 +283,3 @@ export class ModelSlot<In, Out, Prepared> {
 /** Also a demo that stands in for the model that was to be there. */
 const isIn = ({ choice, status }: Pick<ModelSeat<never, unknown, unknown>, 'choice' | 'status'>, wanted: ModelChoice) =>
   keyOf(choice) === keyOf(wanted) || (wanted.isDemo && status.source === 'demo')
-
-const isBusy = (status: ModelStatus): AppError =>
-  new AppError('model_loading', `${status.id} is being loaded, and one model comes at a time`, {
-    param: 'model',
-    retryAfterMs: LEAST_STAY_MS,
-    details: { loading: loadingOf(status) },
-  })
-
-const hasToStay = ({ id }: ModelStatus, { id: wanted }: ModelChoice, waitMs: number): AppError =>
-  new AppError('model_loading', `${id} has only just been loaded, and ${wanted} takes its place later`, {
-    param: 'model',
-    retryAfterMs: waitMs,
-  })
-
-const couldNotCome = ({ id }: ModelChoice, reason: string): AppError =>
-  new AppError('model_failed', `${id} could not be loaded (${reason}); what was loaded before stays`, {
-    param: 'model',
-  })
