@@ -4,11 +4,12 @@
  */
 import type { BatchResult } from './batcher.ts'
 import type { ModelStatus, Preload } from './api.ts'
-import { AppError, toAppError } from './errors.ts'
+import { AppError } from './errors.ts'
+import { Arrival } from './model-arrival.ts'
 import { keyOf, type ModelChoice, type ModelChoices } from './model-choice.ts'
 import { type ModelLease, ModelSeat, type SeatHooks, type SeatModel } from './model-seat.ts'
-import { type FetchProgress, idleStatus, stillLoading } from './model-status.ts'
-import { couldNotCome, hasToStay, isBusy } from './slot-refusals.ts'
+import { type FetchProgress, idleStatus } from './model-status.ts'
+import { hasToStay, isBusy } from './slot-refusals.ts'
 import { orAborted, type SetTimer, systemTimer, within } from './waits.ts'
 
 export type SlotOptions<In, Out, Prepared> = {
@@ -40,15 +41,8 @@ export type Loaded<Prepared> = {
 
 /** A model that was brought by a request stays that long before another request may replace it: two callers can't make it change all the time. */
 const LEAST_STAY_MS = 30_000
-/** For a replacement, downloads included. */
-const BRING_LIMIT_MS = 3_600_000
 /** A timer that is to wait longer fires at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
-
-type Incoming<In, Out, Prepared> = {
-  readonly seat: ModelSeat<In, Out, Prepared>
-  readonly done: Promise<void>
-}
 
 export class ModelSlot<In, Out, Prepared> {
   readonly choices: ModelChoices
@@ -59,7 +53,7 @@ export class ModelSlot<In, Out, Prepared> {
   readonly #watchers = new Set<() => void>()
   readonly #leaving = new Map<ModelSeat<In, Out, Prepared>, Promise<void>>()
   #current: ModelSeat<In, Out, Prepared>
-  #incoming: Incoming<In, Out, Prepared> | undefined
+  #incoming: Arrival<In, Out, Prepared> | undefined
   #changedAtMs = -Infinity
   #cancelExpiry: (() => void) | undefined
 
@@ -125,9 +119,7 @@ export class ModelSlot<In, Out, Prepared> {
     this.#closing.signal.throwIfAborted()
     const incoming = (this.#incoming ??= this.#bring(choice))
     if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status, LEAST_STAY_MS)
-    const late = Promise.withResolvers<never>()
-    const cancel = this.#setTimer(() => late.reject(stillLoading(incoming.seat.status)), this.#holdMs(holdMs))
-    await orAborted(Promise.race([incoming.done, late.promise]), signal).finally(cancel)
+    await incoming.wait(this.#holdMs(holdMs), signal)
   }
 
   /** Ends `choice` where it is loaded or coming, after the requests that hold it; it comes again with the next request. */
@@ -212,27 +204,15 @@ export class ModelSlot<In, Out, Prepared> {
     })
   }
 
-  #bring(choice: ModelChoice): Incoming<In, Out, Prepared> {
+  #bring(choice: ModelChoice): Arrival<In, Out, Prepared> {
     const seat = this.#seat(choice, 'background', true)
-    // In a later microtask, so that it is known as the one that comes before its first news.
-    const done = Promise.resolve().then(() => this.#arrival(seat))
-    done.catch(() => undefined)
-    return { seat, done }
-  }
-
-  async #arrival(seat: ModelSeat<In, Out, Prepared>): Promise<void> {
-    try {
-      await seat.model.ready(this.#closing.signal, BRING_LIMIT_MS)
-    } catch (error) {
-      const { error: reason } = seat.status
-      await seat.model.close()
-      this.#closing.signal.throwIfAborted()
-      throw couldNotCome(seat.choice, reason ?? toAppError(error).message)
-    } finally {
+    const onEnd = (hasCome: boolean) => {
       this.#incoming = undefined
+      if (!hasCome) return
+      this.#replace(seat)
+      this.#changedAtMs = this.#now()
     }
-    this.#replace(seat)
-    this.#changedAtMs = this.#now()
+    return new Arrival(seat, { closing: this.#closing.signal, setTimer: this.#setTimer, onEnd })
   }
 
   /** The same model, to come again with the next request. */
