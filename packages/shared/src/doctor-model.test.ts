@@ -44,7 +44,9 @@ describe('the files of a model', () => {
     expect((await examine(fixture))['model files']?.status).toBe('ok')
     const bytes = await readFile(join(dir, FILE))
     await writeFile(join(dir, FILE), bytes.fill(7, 1000, 1001))
-    expect((await examine(fixture))['model files']).toMatchObject({
+    const found = await examine(fixture)
+    expect(found['disk space']?.detail).toMatch(/ 3\.0 MB to be downloaded$/)
+    expect(found['model files']).toMatchObject({
       status: 'failed',
       detail: `openai/tiny: ${FILE} is damaged, not what the hub has`,
       remedy: expect.stringContaining('npm run models pull stt'),

@@ -30,7 +30,8 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
   const { spec, store, status, boots, isNeeded = () => true } = model
   const examined: { files?: Promise<FilesFound>; missing?: Promise<Missing>; needed?: Promise<boolean> } = {}
   const files = (signal: AbortSignal) => (examined.files ??= examineFiles(spec, store, signal))
-  const missing = (signal: AbortSignal) => (examined.missing ??= askForMissing(spec, store, signal))
+  const missing = (found: FilesFound, signal: AbortSignal) =>
+    (examined.missing ??= askForMissing(spec, store, found.state === 'damaged' ? found.files : [], signal))
   const needed = () => (examined.needed ??= Promise.resolve(isNeeded()))
   const whenNeeded = (name: string, run: (signal: AbortSignal) => Promise<Verdict>): Check => ({
     name,
@@ -44,11 +45,11 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
     whenNeeded('model hub', async (signal) => {
       const found = await files(signal)
       if (found.state === 'complete') return skipped('not needed: all files are here')
-      return store.offline ? skipped('HF_HUB_OFFLINE is set') : judgeHub(store, await missing(signal))
+      return store.offline ? skipped('HF_HUB_OFFLINE is set') : judgeHub(store, await missing(found, signal))
     }),
     whenNeeded('disk space', async (signal) => {
       const found = await files(signal)
-      const need = found.state === 'complete' || store.offline ? 0 : ((await missing(signal)).bytes ?? null)
+      const need = found.state === 'complete' || store.offline ? 0 : ((await missing(found, signal)).bytes ?? null)
       return judgeSpace(store, need)
     }),
     whenNeeded('memory', async (signal) => memoryCheck(status(), await files(signal), await boots())),
