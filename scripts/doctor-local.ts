@@ -5,7 +5,7 @@ import { type Check, diagnose, failed, ok, type Verdict, warning } from '@hearth
 import { modelChecks } from '@hearth/shared/doctor-model'
 import type { Log } from '@hearth/shared/telemetry'
 import { readOrchestratorConfig } from '../services/orchestrator/src/config.ts'
-import { chatChecks, orchestratorChecks } from '../services/orchestrator/src/doctor/stack-doctor.ts'
+import { chatChecks, orchestratorChecks, turnChecks } from '../services/orchestrator/src/doctor/stack-doctor.ts'
 import { chosenModels } from './chosen-models.ts'
 import { heldPorts, PORT_REMEDY } from './ports.ts'
 import type { StackPorts } from './ports.ts'
@@ -24,18 +24,19 @@ export async function examineHere(
   const notRunning = (): ModelStatus | null => null
   const boots = (service: string) => async () => readBoots(bootsPath(home, service))
   const chat = chatChecks(config, { boots: boots('orchestrator'), status: notRunning, log })
+  const turn = turnChecks(config, { status: notRunning, log })
   const stackChecks: readonly Check[] = [
     { name: 'ports', run: (signal) => checkPorts(ports, signal) },
     { name: 'redis', run: () => judgeRedis(findServer(thisMachine)) },
   ]
   const services = chosenModels(env, log)
-    .filter(({ name }) => name !== 'chat')
+    .filter(({ name }) => name !== 'chat' && name !== 'turn')
     .map(({ name, ...model }) =>
       diagnose(name, modelChecks({ service: name, ...model, boots: boots(name), status: notRunning })),
     )
   const found = await Promise.all([
     diagnose('stack', stackChecks),
-    diagnose('orchestrator', [...orchestratorChecks(config), ...chat]),
+    diagnose('orchestrator', [...orchestratorChecks(config), ...chat, ...turn]),
     ...services,
   ])
   return found.flat()

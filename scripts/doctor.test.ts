@@ -59,7 +59,14 @@ describe('npm run doctor', () => {
     const { status, findings } = DoctorReport.parse(JSON.parse(output))
     expect([status, code]).toEqual(['warning', 1])
     const checks = findings.map(({ service, check }) => `${service} ${check}`)
-    for (const check of ['stack ports', 'stack redis', 'orchestrator node', 'orchestrator ollama', 'stt model files'])
+    for (const check of [
+      'orchestrator turn model files',
+      'stack ports',
+      'stack redis',
+      'orchestrator node',
+      'orchestrator ollama',
+      'stt model files',
+    ])
       expect(checks).toContain(check)
     expect(findings.filter((one) => one.check === 'model files').map((one) => [one.service, one.status])).toEqual([
       ['orchestrator', 'warning'],

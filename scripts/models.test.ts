@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import { HubServer } from '@hearth/shared/testing/hub-server'
 import { storeFixture, WEIGHTS } from '@hearth/shared/testing/store-fixture'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { pullModels } from './pull-models.ts'
 import { createScreen } from './screen.ts'
 
@@ -101,6 +101,32 @@ describe('npm run models', () => {
       output: expect.stringMatching(/^no model is called whisper/),
     })
   }, 30_000)
+})
+
+test('a model without which all goes on is listed and fetched like the others, and counts when it is named', async () => {
+  const turnHub = await new HubServer('org/turn', COMMIT, { 'smart-turn-v3.2-cpu.onnx': { content: WEIGHTS } }).listen()
+  onTestFinished(() => turnHub.close())
+  env = { ...env, HF_ENDPOINT: turnHub.endpoint, TURN_MODEL: 'org/turn' }
+  const here = await run('list')
+  expect(here).toMatchObject({ code: 1, output: expect.stringMatching(/turn +org\/turn +not here \(optional\)/) })
+  expect(await run('list', 'turn')).toMatchObject({ code: 1, output: expect.stringContaining(' not here ') })
+  expect(await run('pull', 'turn')).toMatchObject({
+    code: 0,
+    output: expect.stringContaining('org/turn is there: 3.0 MB'),
+  })
+  expect(await run('list', 'turn')).toMatchObject({ code: 0, output: expect.stringContaining(' here ') })
+}, 30_000)
+
+test('one without which all goes on is no failure', async () => {
+  const { spec, options, hub: away } = await storeFixture()
+  await away.close()
+  const lines: string[] = []
+  const screen = { isTerminal: false, line: (told: string) => void lines.push(told), status: () => undefined }
+  const { signal } = new AbortController()
+  const turn = { name: 'turn', spec, store: options } as const
+  expect(await pullModels([{ ...turn, isOptional: true }], screen, signal)).toBe(0)
+  expect(lines).toEqual([expect.stringMatching(/^turn {2}openai\/tiny can't be had, and Hearth goes on without it: /)])
+  expect(await pullModels([turn], screen, signal)).toBe(1)
 })
 
 test('on a terminal each download has a bar that is drawn anew, and nothing is left of it', async () => {

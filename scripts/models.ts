@@ -1,6 +1,7 @@
 /**
  * `npm run models pull [name ...]` brings the models of the services into the cache before a start needs them; `npm run models list` shows
- * which are there. Exit status: 0 all there, 1 some are not, 2 not understood, 130 stopped by Ctrl-C.
+ * which are there. Exit status: 0 all there, 1 some are not, 2 not understood, 130 stopped by Ctrl-C. One without which all goes on counts
+ * when it is named.
  */
 import { resolve } from 'node:path'
 import { examineFiles } from '@hearth/shared/doctor-files'
@@ -16,6 +17,7 @@ import { alignedTable } from './table.ts'
 
 const USAGE = `usage: npm run models pull [${MODEL_NAMES.join('] [')}] | npm run models list`
 const STATES = { complete: 'here', missing: 'not here', damaged: 'damaged' } as const
+const OPTIONAL = ' (optional)'
 const NUMBERS_FROM = 4
 
 const root = resolve(import.meta.dirname, '..')
@@ -41,19 +43,30 @@ async function main(): Promise<number> {
   const home = dataFolder(root, process.env)
   const ports = stackPorts(process.env['HEARTH_PORT'])
   const all = chosenModels(stackEnvironment({ root, ports, home }, process.env), log)
-  const chosen = names.length === 0 ? all : all.filter(({ name }) => names.includes(name))
+  const chosen = names.length === 0 ? all : all.filter(({ name }) => names.includes(name)).map(required)
   if (command === 'list') return list(chosen)
   return (await pullModels(chosen, screen, stopping.signal)) > 0 ? 1 : 0
 }
 
 async function list(models: readonly ChosenModel[]): Promise<number> {
   const found = await Promise.all(models.map(({ spec, store }) => examineFiles(spec, store, stopping.signal)))
-  const rows = models.map(({ name, spec, store }, at) => {
+  const rows = models.map(({ name, spec, store, isOptional }, at) => {
     const { state = 'missing', bytes = 0 } = found[at] ?? {}
-    return [name, spec.id, STATES[state], store.localDir ?? store.cacheDir, bytesInWords(bytes)]
+    return [
+      name,
+      spec.id,
+      `${STATES[state]}${isOptional ? OPTIONAL : ''}`,
+      store.localDir ?? store.cacheDir,
+      bytesInWords(bytes),
+    ]
   })
   screen.line(alignedTable([['name', 'model', 'state', 'folder', 'size'], ...rows], NUMBERS_FROM))
-  return found.every(({ state }) => state === 'complete') ? 0 : 1
+  return found.every(({ state }, at) => state === 'complete' || models[at]?.isOptional) ? 0 : 1
+}
+
+/** Who names a model wants it. */
+function required(model: ChosenModel): ChosenModel {
+  return { ...model, isOptional: false }
 }
 
 function tellLog(line: string): void {

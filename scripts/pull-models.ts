@@ -8,7 +8,7 @@ import type { Screen } from './screen.ts'
 
 const STEP_PERCENT = 25
 
-/** How many could not be had. Rejects only with the signal's reason: what came until then is kept, and the next time goes on from there. */
+/** How many could not be had, of those that have to be there. Rejects only with the signal's reason: what came until then is kept, and the next time goes on from there. */
 export async function pullModels(
   models: readonly ChosenModel[],
   screen: Screen,
@@ -34,11 +34,11 @@ export async function pullModels(
       return pullOne(model, onProgress, tell, signal)
     }),
   )
-  return outcomes.filter((isGood) => !isGood).length
+  return models.filter(({ isOptional }, at) => !isOptional && !outcomes[at]).length
 }
 
 async function pullOne(
-  { spec, store: usual }: ChosenModel,
+  { spec, store: usual, isOptional }: ChosenModel,
   onProgress: (news: FetchProgress) => void,
   tell: (line: string) => void,
   signal: AbortSignal,
@@ -56,7 +56,8 @@ async function pullOne(
     return true
   } catch (error) {
     signal.throwIfAborted()
-    tell(`${spec.id} can't be had: ${error instanceof Error ? error.message : String(error)}`)
+    const without = isOptional ? ', and Hearth goes on without it' : ''
+    tell(`${spec.id} can't be had${without}: ${error instanceof Error ? error.message : String(error)}`)
     return false
   }
 }

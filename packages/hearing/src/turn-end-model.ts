@@ -6,7 +6,7 @@ import { EngineThread } from '@hearth/shared/engine-thread'
 import { AppError } from '@hearth/shared/errors'
 import { Model } from '@hearth/shared/model'
 import { discardModel, fetchModel } from '@hearth/shared/model-store'
-import type { ModelFiles, StoreOptions } from '@hearth/shared/model-store'
+import type { ModelFiles, ModelSpec, StoreOptions } from '@hearth/shared/model-store'
 import { chooseSpec } from '@hearth/shared/service-settings'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import { systemTimer } from '@hearth/shared/waits'
@@ -17,11 +17,10 @@ import spec from './turn-end-model.json' with { type: 'json' }
 
 export type TurnEndModel = Model<TurnEndInput, number>
 
+export type TurnEndSettings = { readonly model?: string | undefined; readonly revision?: string | undefined }
+
 export type TurnEndModelOptions = {
-  readonly settings: {
-    readonly model?: string | undefined
-    readonly revision?: string | undefined
-  }
+  readonly settings: TurnEndSettings
   readonly store: StoreOptions
   readonly log: Log
   readonly metrics?: Metrics
@@ -34,8 +33,11 @@ const DEMO_FILE = 'onnx/model.onnx'
 /** Later than that, silence has nearly decided. */
 const ANSWER_MS = 300
 
+/** The one that the settings choose. */
+export const turnEndSpec = (settings: TurnEndSettings): ModelSpec => chooseSpec(spec, settings)
+
 export function createTurnEndModel({ settings, store, log, metrics }: TurnEndModelOptions): TurnEndModel {
-  const chosen = chooseSpec(spec, settings)
+  const chosen = turnEndSpec(settings)
   const [graph = ''] = chosen.files
   const createThread = ({ dir, source }: ModelFiles) => {
     const file = source === 'demo' ? DEMO_FILE : graph

@@ -1,5 +1,6 @@
 /**
- * The starts of a service, kept on the volume so that a slow one can be told from those before it: one line of JSON each, the last fifty.
+ * The starts of a service, kept on the volume so that a slow one can be told from those before it: one line of JSON for each process, of its
+ * first model that was ready, the last fifty.
  * Replicas write the same file, so it is read, added to and replaced whole under a lock. Where nothing can be written, nothing is kept.
  */
 import { randomUUID } from 'node:crypto'

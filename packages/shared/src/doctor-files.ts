@@ -43,16 +43,17 @@ async function lacking({ id, revision, files }: ModelSpec, cacheDir: string): Pr
   return [files[0] ?? '']
 }
 
-type Judged = { readonly size: number; readonly mtimeMs: number; readonly verdict: Verdict }
+type Judged = { readonly size: number; readonly mtimeMs: number; readonly verdict: Promise<Verdict> }
 
-/** What was read, by path: a model is hundreds of megabytes, and pages ask often. */
+/** What was read or is being read, by path: a model is hundreds of megabytes, pages ask often, and a reading outlasts who asked. */
 const judged = new Map<string, Judged>()
 
 async function judgeOnce(path: string): Promise<Verdict> {
   const { size, mtimeMs } = await stat(path)
   const known = judged.get(path)
   if (known?.size === size && known.mtimeMs === mtimeMs) return known.verdict
-  const verdict = await judgeFile(path)
+  const verdict = judgeFile(path)
   judged.set(path, { size, mtimeMs, verdict })
+  verdict.catch(() => judged.delete(path))
   return verdict
 }

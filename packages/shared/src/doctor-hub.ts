@@ -1,4 +1,4 @@
-/** What the hub says of the files that are missing here: whether it answers, and how many bytes they have. */
+/** What the hub says of the files that are missing here, or damaged: whether it answers, and how many bytes they have. */
 import { AppError } from './errors.ts'
 import { findSnapshot } from './hub-cache.ts'
 import { contactHub, describeFile } from './hub-client.ts'
@@ -12,12 +12,17 @@ export type Missing = {
   readonly reason: string | null
 }
 
-/** Never rejects but with the signal's reason. */
-export async function askForMissing(spec: ModelSpec, store: StoreOptions, signal: AbortSignal): Promise<Missing> {
+/** `damaged` are here and have to come all the same. Never rejects but with the signal's reason. */
+export async function askForMissing(
+  spec: ModelSpec,
+  store: StoreOptions,
+  damaged: readonly string[],
+  signal: AbortSignal,
+): Promise<Missing> {
   try {
     const hub = hubOptions(store)
     const { id, revision, files } = spec
-    const absent: string[] = []
+    const absent = [...damaged]
     for (const file of files) if ((await findSnapshot(store.cacheDir, id, revision, [file])) === null) absent.push(file)
     const [first = files[0] ?? '', ...others] = absent
     const facts = await contactHub({ id, revision, file: first }, hub, signal)

@@ -5,7 +5,7 @@ import { describe, expect, onTestFinished, test, type TestContext } from 'vitest
 import type { Finding, ModelStatus } from './api.ts'
 import { diagnose } from './doctor.ts'
 import { memoryCheck } from './doctor-memory.ts'
-import { modelChecks, type ModelToExamine } from './doctor-model.ts'
+import { modelChecks, type ModelToExamine, optionalModelChecks } from './doctor-model.ts'
 import { progressOf } from './model-status.ts'
 import { fetchModel, type StoreOptions } from './model-store.ts'
 import { readyModel } from './testing/model-status.ts'
@@ -44,7 +44,9 @@ describe('the files of a model', () => {
     expect((await examine(fixture))['model files']?.status).toBe('ok')
     const bytes = await readFile(join(dir, FILE))
     await writeFile(join(dir, FILE), bytes.fill(7, 1000, 1001))
-    expect((await examine(fixture))['model files']).toMatchObject({
+    const found = await examine(fixture)
+    expect(found['disk space']?.detail).toMatch(/ 3\.0 MB to be downloaded$/)
+    expect(found['model files']).toMatchObject({
       status: 'failed',
       detail: `openai/tiny: ${FILE} is damaged, not what the hub has`,
       remedy: expect.stringContaining('npm run models pull stt'),
@@ -109,9 +111,25 @@ describe('the files of a model', () => {
     expect((await examine(fixture, { localDir }))['model files']?.status).toBe('ok')
   })
 
-  test('of a model that nobody needs now are no matter', async () => {
-    const found = await examine(await storeFixture(), {}, { isNeeded: () => false })
+  test('of a model that nobody needs now are no matter, which is asked once', async () => {
+    let asked = 0
+    const isNeeded = () => asked++ > 0
+    const found = await examine(await storeFixture(), {}, { isNeeded })
     expect(Object.values(found).map(({ status }) => status)).toEqual(Array(6).fill('skipped'))
+    expect(asked).toBe(1)
+  })
+
+  test('of a model without which all goes on are no failure', async () => {
+    const { spec, options } = await storeFixture()
+    const look = async (store: StoreOptions) => {
+      const status = () => ({ ...readyModel('org/m'), state: 'failed' as const, error: 'no space' })
+      const found = await diagnose('orchestrator', optionalModelChecks({ service: 'turn', spec, store, status }))
+      return found.map(({ check, status: how }) => `${check}: ${how}`)
+    }
+    const localDir = join(options.cacheDir, 'nowhere')
+    expect(await look({ ...options, localDir })).toEqual(['turn model: warning', 'turn model files: warning'])
+    await fetchModel(spec, options, () => undefined, never)
+    expect(await look(options)).toEqual(['turn model: warning', 'turn model files: ok'])
   })
 })
 

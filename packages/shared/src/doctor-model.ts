@@ -28,12 +28,14 @@ export type ModelToExamine = {
 /** The checks of one model, for one examination: what several of them need is found out once. */
 export function modelChecks(model: ModelToExamine): readonly Check[] {
   const { spec, store, status, boots, isNeeded = () => true } = model
-  const examined: { files?: Promise<FilesFound>; missing?: Promise<Missing> } = {}
+  const examined: { files?: Promise<FilesFound>; missing?: Promise<Missing>; needed?: Promise<boolean> } = {}
   const files = (signal: AbortSignal) => (examined.files ??= examineFiles(spec, store, signal))
-  const missing = (signal: AbortSignal) => (examined.missing ??= askForMissing(spec, store, signal))
+  const missing = (found: FilesFound, signal: AbortSignal) =>
+    (examined.missing ??= askForMissing(spec, store, found.state === 'damaged' ? found.files : [], signal))
+  const needed = () => (examined.needed ??= Promise.resolve(isNeeded()))
   const whenNeeded = (name: string, run: (signal: AbortSignal) => Promise<Verdict>): Check => ({
     name,
-    run: async (signal) => ((await isNeeded()) ? run(signal) : skipped('not needed by the model that answers')),
+    run: async (signal) => ((await needed()) ? run(signal) : skipped('not needed by the model that answers')),
   })
   const running = status()
   return [
@@ -43,11 +45,11 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
     whenNeeded('model hub', async (signal) => {
       const found = await files(signal)
       if (found.state === 'complete') return skipped('not needed: all files are here')
-      return store.offline ? skipped('HF_HUB_OFFLINE is set') : judgeHub(store, await missing(signal))
+      return store.offline ? skipped('HF_HUB_OFFLINE is set') : judgeHub(store, await missing(found, signal))
     }),
     whenNeeded('disk space', async (signal) => {
       const found = await files(signal)
-      const need = found.state === 'complete' || store.offline ? 0 : ((await missing(signal)).bytes ?? null)
+      const need = found.state === 'complete' || store.offline ? 0 : ((await missing(found, signal)).bytes ?? null)
       return judgeSpace(store, need)
     }),
     whenNeeded('memory', async (signal) => memoryCheck(status(), await files(signal), await boots())),
@@ -55,7 +57,27 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
   ]
 }
 
-function judgeModel({ service, spec }: ModelToExamine, running: ModelStatus): Verdict {
+/** Of a model without which all goes on: whatever is amiss is no failure. Where it lies is looked at with the others. */
+export function optionalModelChecks(model: OptionalModel): readonly Check[] {
+  const { service, spec, store } = model
+  const running = model.status()
+  return [
+    ...(running ? [{ name: `${service} model`, run: () => atWorstWarning(judgeModel(model, running)) }] : []),
+    {
+      name: `${service} model files`,
+      run: async (signal) => atWorstWarning(judgeFiles(model, await examineFiles(spec, store, signal))),
+    },
+  ]
+}
+
+type OptionalModel = Pick<ModelToExamine, 'service' | 'spec' | 'store' | 'status'>
+
+const atWorstWarning = (verdict: Verdict): Verdict => ({
+  ...verdict,
+  status: verdict.status === 'failed' ? 'warning' : verdict.status,
+})
+
+function judgeModel({ service, spec }: OptionalModel, running: ModelStatus): Verdict {
   const { id, source, state, error, progress } = running
   if (state === 'failed')
     return failed(`${id}: ${error ?? 'failed'}; it is tried again`, 'look at the lines below, and into the log')
@@ -69,7 +91,7 @@ function judgeModel({ service, spec }: ModelToExamine, running: ModelStatus): Ve
 /** Where there is a shell; a container fetches what is missing when it starts. */
 const pullOf = (service: string): string => `npm run models pull ${service} (in containers: restart the service)`
 
-function judgeFiles({ service, spec, store }: ModelToExamine, found: FilesFound): Verdict {
+function judgeFiles({ service, spec, store }: OptionalModel, found: FilesFound): Verdict {
   const pull = pullOf(service)
   if (found.state === 'complete') return ok(`${spec.id}: ${bytesInWords(found.bytes)}, complete and undamaged`)
   if (found.state === 'damaged')

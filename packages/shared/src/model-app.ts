@@ -1,5 +1,4 @@
 /**
-/**
  * What every model service's app has beyond `createApp`: its model in `/ready` and `/doctor`, `GET /v1/models` and `GET /v1/models/{id}` (OpenAI), the
  * lease of a model for each request by the name it gives, and the routes that manage models (models-api.ts).
  */

@@ -50,6 +50,22 @@ test('fifty first requests of a lazy service fetch and load its model once', asy
   expect(lines.filter(({ msg }) => msg === 'model failed')).toEqual([])
 })
 
+test('the metrics tell of the model that sits here, whatever becomes of the one before', async () => {
+  const { base, call, inState } = await start({}, { FAKE_MODELS: 'org/other' })
+  const states = async () => {
+    const text = await (await fetch(`${base}/metrics`)).text()
+    return [...text.matchAll(/^hearth_model_state\{model="fake",state="(\w+)",service="fake"\} 1$/gm)].map(
+      ([, name]) => name,
+    )
+  }
+  await inState('ready')
+  await call('/api/ps/org%2Fother', { method: 'POST' })
+  await inState('stopped')
+  expect(await states()).toEqual(['ready'])
+  await call('/api/ps/org%2Fother', { method: 'DELETE' })
+  expect(await states()).toEqual(['idle'])
+})
+
 describe('the doctor', () => {
   const lazy = { FAKE_PRELOAD: 'lazy', FAKE_MODELS: 'org/other' }
   type Found = { readonly check: string; readonly status: string; readonly detail: string }

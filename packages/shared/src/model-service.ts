@@ -3,51 +3,17 @@
  * order. What differs (which files, which engine, which routes) is given.
  */
 import type { Hono } from 'hono'
-import type { BatcherOptions } from './batcher.ts'
 import { BootHistory } from './boot-history.ts'
-import { type ConfigOf, describeConfig } from './config.ts'
-import type { Check } from './doctor.ts'
-import { modelChecks } from './doctor-model.ts'
-import { EngineThread } from './engine-thread.ts'
+import { describeConfig } from './config.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
 import type { ModelAppOptions } from './model-app.ts'
-import type { ModelChoice, ModelChoices } from './model-choice.ts'
-import { ModelSlot } from './model-slot.ts'
-import { Model, type ModelOptions } from './model.ts'
 import { stillWarming } from './model-status.ts'
-import {
-  demoModel,
-  discardModel,
-  fetchModel,
-  type ModelFiles,
-  type ModelSpec,
-  type StoreOptions,
-} from './model-store.ts'
 import { type Served, serve, type ServeOptions } from './serve.ts'
-import {
-  chooseModels,
-  type COMMON_SECTIONS,
-  DEMO_DIR,
-  type ModelServiceSettings,
-  specOf,
-  storeOptions,
-} from './service-settings.ts'
-import { createLogger, createMetrics, type Log, type Metrics } from './telemetry.ts'
+import { createSlot, type ServiceModel, slotChecks } from './service-slot.ts'
+import { createLogger, createMetrics, type Log } from './telemetry.ts'
 
-export type ModelService<In, Out, Prepared> = Pick<
-  BatcherOptions<In, Out, never>,
-  'maxBatchSize' | 'maxCost' | 'cost' | 'maxPadding' | 'windowMs'
-> & {
-  name: string
-  config: ConfigOf<typeof COMMON_SECTIONS>
-  settings: ModelServiceSettings
-  spec: ModelSpec
-  /** The engine's file. */
-  engine: URL
-  engineOptions: (files: ModelFiles) => unknown
-  /** Reads what the HTTP side needs of the model's files: a tokenizer, a list of voices. */
-  prepare: (files: ModelFiles) => Promise<Prepared> | Prepared
+export type ModelService<In, Out, Prepared> = ServiceModel<In, Prepared> & {
   createApp: (options: ModelAppOptions<In, Out, Prepared>) => Hono<AppEnv>
   /** Connections that ask for another protocol; `onDrain` tells them that the service goes. */
   upgrade?: ServeOptions['upgrade']
@@ -74,7 +40,7 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   log.info({ config: describeConfig(config) }, 'starting')
   const metrics = createMetrics(name)
   const firstReady = Promise.withResolvers<void>()
-  const slot = createSlot(service, { log, metrics, onReady: firstReady.resolve })
+  const slot = createSlot<In, Out, Prepared>(service, { log, metrics, onReady: firstReady.resolve })
   slot.preload()
   let isRehearsed = false
   const status = () => (isRehearsed ? slot.status : stillWarming(slot.status))
@@ -106,84 +72,6 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   // Of the model that sits there now: it need not be the one that was ready first.
   await history.record(slot.status)
 }
-
-type Parts = { log: Log; metrics: Metrics; onReady: () => void }
-
-/** The place of the service's model: what it may hold, where that is looked for, and how it is made. */
-function createSlot<In, Out, Prepared>(
-  service: ModelService<In, Out, Prepared>,
-  parts: Parts,
-): ModelSlot<In, Out, Prepared> {
-  const { name, settings, engine } = service
-  const choices = chooseModels(service.spec, settings)
-  const fetch = async (choice: ModelChoice, mayStandIn: boolean, ...[onProgress, signal]: FetchArguments) => {
-    const spec = specOf(service.spec, choice)
-    if (choice.isDemo) return demoModel(spec, DEMO_DIR)
-    const { demoDir, ...store } = storeOf(service, choice, choices, parts.log)
-    return fetchModel(spec, { ...store, ...(mayStandIn && demoDir && { demoDir }) }, onProgress, signal)
-  }
-  return new ModelSlot<In, Out, Prepared>({
-    choices,
-    preload: settings.preload,
-    keepAliveMs: settings.keepAlive,
-    coldHoldMs: settings.coldHoldMs,
-    pull: (choice, onProgress, signal) => fetch(choice, false, onProgress, signal),
-    create: (choice, hooks, { preload, isReplacement }) =>
-      new Model<In, Out>({
-        name,
-        id: choice.id,
-        preload,
-        ...batchOptions(service),
-        maxQueueSize: settings.maxQueueSize,
-        coldHoldMs: settings.coldHoldMs,
-        fetch: (onProgress, signal) => fetch(choice, !isReplacement, onProgress, signal),
-        prepare: async (files) => hooks.onPrepared(await service.prepare(files)),
-        createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
-        onDamaged: (files) => discardModel(files, storeOf(service, choice, choices, parts.log).cacheDir),
-        onStatus: () => hooks.onStatus(),
-        ...parts,
-      }),
-  })
-}
-
-/** Where the files of one of them are looked for: the folder of the settings has the model of the settings. */
-function storeOf<In, Out, Prepared>(
-  { config, settings }: ModelService<In, Out, Prepared>,
-  choice: ModelChoice,
-  { configured }: ModelChoices,
-  log: Log,
-): StoreOptions {
-  const store = storeOptions(config, settings, log)
-  return choice === configured ? store : { ...store, localDir: undefined }
-}
-
-/** What `/doctor` looks at: the model that sits there now. */
-function slotChecks<In, Out, Prepared>(
-  service: ModelService<In, Out, Prepared>,
-  slot: ModelSlot<In, Out, Prepared>,
-  history: BootHistory,
-  log: Log,
-): readonly Check[] {
-  const { choice, choices } = slot
-  return modelChecks({
-    service: service.name,
-    spec: specOf(service.spec, choice),
-    store: storeOf(service, choice, choices, log),
-    boots: () => history.last(),
-    status: () => slot.status,
-    isNeeded: () => !choice.isDemo,
-  })
-}
-
-type FetchArguments = Parameters<ModelOptions<never, never, never>['fetch']>
-
-const batchOptions = <In, Out, Prepared>(service: ModelService<In, Out, Prepared>) => ({
-  maxBatchSize: service.maxBatchSize,
-  ...(service.cost && { cost: service.cost }),
-  ...(service.maxCost !== undefined && { maxCost: service.maxCost }),
-  ...(service.maxPadding !== undefined && { maxPadding: service.maxPadding }),
-  ...(service.windowMs !== undefined && { windowMs: service.windowMs }),
-})
 
 /** A rehearsal that fails is told, and the service opens all the same. */
 async function rehearse<In, Out, Prepared>(

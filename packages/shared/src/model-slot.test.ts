@@ -6,6 +6,7 @@ import type { ModelFiles } from './model-store.ts'
 import { ModelSlot, type SlotOptions } from './model-slot.ts'
 import { gate, ManualClock, never, settle } from './testing/signals.ts'
 import { stubThread, type StubOptions } from './testing/stub-thread.ts'
+import { orAborted } from './waits.ts'
 
 const CHOICES = new ModelChoices({ id: 'org/first', revision: 'main', demo: 'tiny' }, ['org/second', 'org/third@v1'])
 const [FIRST, SECOND, THIRD, DEMO] = CHOICES.all as [
@@ -23,7 +24,11 @@ const PLUS: Readonly<Record<string, number>> = {
 }
 
 /** A slot whose models are made of `engines[id]`; `prepared` is the model's id. */
-function setUp(options: Partial<SlotOptions<number, number, string>> = {}, engines: Record<string, StubOptions> = {}) {
+function setUp(
+  options: Partial<SlotOptions<number, number, string>> = {},
+  engines: Record<string, StubOptions> = {},
+  sourceOf: () => ModelFiles['source'] = () => 'cache',
+) {
   const clock = new ManualClock()
   const seen = { created: [] as string[], closed: [] as string[], transitions: [] as string[] }
   const slot = new ModelSlot<number, number, string>({
@@ -33,14 +38,14 @@ function setUp(options: Partial<SlotOptions<number, number, string>> = {}, engin
     now: clock.now,
     setTimer: clock.setTimer,
     create: ({ id }, hooks, { preload }) => {
-      const files: ModelFiles = { dir: id, source: 'cache', revision: 'c0ffee', id, warning: null }
+      const files = (): ModelFiles => ({ dir: id, source: sourceOf(), revision: 'c0ffee', id, warning: null })
       return new Model<number, number>({
         name: 'test',
         id,
         preload,
         maxBatchSize: 4,
         coldHoldMs: options.coldHoldMs ?? 120_000,
-        fetch: async () => files,
+        fetch: async () => files(),
         prepare: async () => hooks.onPrepared(id),
         onStatus: () => hooks.onStatus(),
         createThread: () => {
@@ -141,6 +146,17 @@ describe('keep alive', () => {
     expect(seen.closed).toEqual(['org/first'])
   })
 
+  test('may be longer than a timer can wait', async () => {
+    const { slot, clock, seen } = setUp({ keepAliveMs: 30 * 86_400_000 })
+    await slot.ready(never)
+    expect(clock.pending.every((ms) => ms < 2 ** 31)).toBe(true)
+    clock.advance(29 * 86_400_000)
+    expect([seen.closed, slot.status.state]).toEqual([[], 'ready'])
+    clock.advance(86_400_000)
+    await settle()
+    expect(seen.closed).toEqual(['org/first'])
+  })
+
   test('is off by default, and can be set for the model that sits here', async () => {
     const { slot, clock, seen } = setUp()
     await slot.ready(never)
@@ -214,7 +230,11 @@ describe('another model', () => {
     await slot.ready(never)
     const wanted = [slot.load(SECOND, never), slot.load(SECOND, never)]
     await settle()
-    await expect(slot.load(THIRD, never)).rejects.toMatchObject({ code: 'model_loading', retryAfterMs: 30_000 })
+    await expect(slot.load(THIRD, never)).rejects.toMatchObject({
+      code: 'model_loading',
+      retryAfterMs: 30_000,
+      details: { loading: { model: 'org/second', state: 'loading' } },
+    })
     loading.resolve()
     await Promise.all(wanted)
     expect(seen.created).toEqual(['org/first', 'org/second'])
@@ -269,6 +289,20 @@ describe('another model', () => {
     expect((await patient).prepared).toBe('org/first')
   })
 
+  test('is waited for no longer than the request is held, its turn included', async () => {
+    const { slot, clock } = setUp({}, { 'org/third': { load: () => new Promise(() => undefined) } })
+    await slot.ready(never)
+    ;(await lease(slot, SECOND)).release()
+    const held = lease(slot, THIRD, 40_000)
+    held.catch(() => undefined)
+    clock.advance(30_000)
+    await settle()
+    clock.advance(10_000)
+    await settle()
+    expect(clock.pending.filter((ms) => ms <= 40_000)).toEqual([])
+    await expect(held).rejects.toMatchObject({ code: 'model_loading', message: /org\/third/ })
+  })
+
   test('that is not on the list is brought by no request', async () => {
     const { slot, seen } = setUp()
     await slot.ready(never)
@@ -277,6 +311,35 @@ describe('another model', () => {
     await slot.load(DEMO, never)
     expect(slot.status.id).toBe('demo/tiny')
   })
+})
+
+test('a demo that stands in goes and stays under its own name', async () => {
+  const { slot, seen } = setUp({}, {}, () => 'demo')
+  await slot.ready(never)
+  await slot.load(DEMO, never)
+  expect([slot.statusOf(DEMO).state, seen.created]).toEqual(['ready', ['org/first']])
+  await slot.unload(DEMO)
+  expect([seen.closed, slot.loaded]).toEqual([['org/first'], []])
+})
+
+test('a demo that stands in makes room for the model itself once that is asked for and can be had', async () => {
+  const sources: ModelFiles['source'][] = ['demo', 'cache']
+  const { slot, seen } = setUp({}, {}, () => sources.shift() ?? 'cache')
+  await slot.ready(never)
+  // A request is answered by what is there.
+  ;(await lease(slot, FIRST)).release()
+  expect([slot.status.source, seen.created.length]).toEqual(['demo', 1])
+  await slot.load(FIRST, never)
+  expect([slot.status.source, seen.created.length]).toEqual(['cache', 2])
+  await slot.load(FIRST, never)
+  expect(seen.created.length).toBe(2)
+})
+
+test('a download ends with the service', async () => {
+  const { slot } = setUp({ pull: (_choice, _onProgress, signal) => orAborted(new Promise(() => undefined), signal) })
+  const pulled = slot.pull(SECOND, () => undefined, never)
+  slot.drain()
+  await expect(pulled).rejects.toMatchObject({ code: 'draining' })
 })
 
 test('closing ends every model, the one that is coming too', async () => {

@@ -4,10 +4,12 @@
  */
 import type { BatchResult } from './batcher.ts'
 import type { ModelStatus, Preload } from './api.ts'
-import { AppError, toAppError } from './errors.ts'
+import { AppError } from './errors.ts'
+import { Arrival } from './model-arrival.ts'
 import { keyOf, type ModelChoice, type ModelChoices } from './model-choice.ts'
 import { type ModelLease, ModelSeat, type SeatHooks, type SeatModel } from './model-seat.ts'
-import { type FetchProgress, idleStatus, stillLoading } from './model-status.ts'
+import { type FetchProgress, idleStatus } from './model-status.ts'
+import { hasToStay, isBusy } from './slot-refusals.ts'
 import { orAborted, type SetTimer, systemTimer, within } from './waits.ts'
 
 export type SlotOptions<In, Out, Prepared> = {
@@ -39,13 +41,8 @@ export type Loaded<Prepared> = {
 
 /** A model that was brought by a request stays that long before another request may replace it: two callers can't make it change all the time. */
 const LEAST_STAY_MS = 30_000
-/** For a replacement, downloads included. */
-const BRING_LIMIT_MS = 3_600_000
-
-type Incoming<In, Out, Prepared> = {
-  readonly seat: ModelSeat<In, Out, Prepared>
-  readonly done: Promise<void>
-}
+/** A timer that is to wait longer fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 export class ModelSlot<In, Out, Prepared> {
   readonly choices: ModelChoices
@@ -56,7 +53,7 @@ export class ModelSlot<In, Out, Prepared> {
   readonly #watchers = new Set<() => void>()
   readonly #leaving = new Map<ModelSeat<In, Out, Prepared>, Promise<void>>()
   #current: ModelSeat<In, Out, Prepared>
-  #incoming: Incoming<In, Out, Prepared> | undefined
+  #incoming: Arrival<In, Out, Prepared> | undefined
   #changedAtMs = -Infinity
   #cancelExpiry: (() => void) | undefined
 
@@ -101,27 +98,28 @@ export class ModelSlot<In, Out, Prepared> {
     { choice, holdMs }: { choice?: ModelChoice | undefined; holdMs?: number | undefined },
     signal: AbortSignal,
   ): Promise<ModelLease<In, Out, Prepared>> {
+    const untilMs = this.#now() + this.#holdMs(holdMs)
+    const leftMs = () => Math.max(0, untilMs - this.#now())
     if (choice?.mayTakeTurns && !this.#sitsHere(choice)) {
-      await this.#untilItsTurn(choice, this.#holdMs(holdMs), signal)
-      if (!this.#sitsHere(choice)) await this.load(choice, signal, holdMs)
+      await this.#untilItsTurn(choice, leftMs(), signal)
+      if (!this.#sitsHere(choice)) await this.load(choice, signal, leftMs())
     }
-    const lease = this.#current.lease(this.#holdMs(holdMs))
+    const lease = this.#current.lease(leftMs())
     this.#expireLater()
     return lease
   }
 
   /**
    * Brings `choice` beside the model that sits here, warms it, and lets it take the place: requests in flight end where they began. Loads the
-   * one that sits here when it is that. Rejects as `lease` does; what has begun goes on behind a caller that stops waiting.
+   * one that sits here when it is that, and not a demo that stands in for it. Rejects as `lease` does; what has begun goes on behind a caller that stops waiting.
    */
   async load(choice: ModelChoice, signal: AbortSignal, holdMs?: number): Promise<void> {
-    if (this.#sitsHere(choice)) return this.#current.model.ready(signal, this.#holdMs(holdMs))
+    const isStoodInFor = !choice.isDemo && this.status.source === 'demo'
+    if (this.#sitsHere(choice) && !isStoodInFor) return this.#current.model.ready(signal, this.#holdMs(holdMs))
     this.#closing.signal.throwIfAborted()
     const incoming = (this.#incoming ??= this.#bring(choice))
-    if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status)
-    const late = Promise.withResolvers<never>()
-    const cancel = this.#setTimer(() => late.reject(stillLoading(incoming.seat.status)), this.#holdMs(holdMs))
-    await orAborted(Promise.race([incoming.done, late.promise]), signal).finally(cancel)
+    if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status, LEAST_STAY_MS)
+    await incoming.wait(this.#holdMs(holdMs), signal)
   }
 
   /** Ends `choice` where it is loaded or coming, after the requests that hold it; it comes again with the next request. */
@@ -129,13 +127,13 @@ export class ModelSlot<In, Out, Prepared> {
     const incoming = this.#incoming
     if (incoming && keyOf(incoming.seat.choice) === keyOf(choice)) await incoming.seat.retire()
     if (this.#sitsHere(choice)) this.#vacate()
-    const leaving = [...this.#leaving].filter(([seat]) => keyOf(seat.choice) === keyOf(choice))
+    const leaving = [...this.#leaving].filter(([seat]) => isIn(seat, choice))
     await Promise.all(leaving.map(([, gone]) => gone))
   }
 
-  /** Brings the files of `choice` into the cache, without loading it. Rejects as `fetchModel` does. */
+  /** Brings the files of `choice` into the cache, without loading it. Rejects as `fetchModel` does, or with `draining`. */
   async pull(choice: ModelChoice, onProgress: (progress: FetchProgress) => void, signal: AbortSignal): Promise<void> {
-    await this.#options.pull(choice, onProgress, signal)
+    await this.#options.pull(choice, onProgress, AbortSignal.any([signal, this.#closing.signal]))
   }
 
   /** How long the model that sits here stays unused; until it goes. */
@@ -191,7 +189,7 @@ export class ModelSlot<In, Out, Prepared> {
   }
 
   #sitsHere(choice: ModelChoice): boolean {
-    return keyOf(this.#current.choice) === keyOf(choice)
+    return isIn(this.#current, choice)
   }
 
   #seat(choice: ModelChoice, preload: Preload, isReplacement = false): ModelSeat<In, Out, Prepared> {
@@ -206,27 +204,15 @@ export class ModelSlot<In, Out, Prepared> {
     })
   }
 
-  #bring(choice: ModelChoice): Incoming<In, Out, Prepared> {
+  #bring(choice: ModelChoice): Arrival<In, Out, Prepared> {
     const seat = this.#seat(choice, 'background', true)
-    // In a later microtask, so that it is known as the one that comes before its first news.
-    const done = Promise.resolve().then(() => this.#arrival(seat))
-    done.catch(() => undefined)
-    return { seat, done }
-  }
-
-  async #arrival(seat: ModelSeat<In, Out, Prepared>): Promise<void> {
-    try {
-      await seat.model.ready(this.#closing.signal, BRING_LIMIT_MS)
-    } catch (error) {
-      const { error: reason } = seat.status
-      await seat.model.close()
-      this.#closing.signal.throwIfAborted()
-      throw couldNotCome(seat.choice, reason ?? toAppError(error).message)
-    } finally {
+    const onEnd = (hasCome: boolean) => {
       this.#incoming = undefined
+      if (!hasCome) return
+      this.#replace(seat)
+      this.#changedAtMs = this.#now()
     }
-    this.#replace(seat)
-    this.#changedAtMs = this.#now()
+    return new Arrival(seat, { closing: this.#closing.signal, setTimer: this.#setTimer, onEnd })
   }
 
   /** The same model, to come again with the next request. */
@@ -265,23 +251,15 @@ export class ModelSlot<In, Out, Prepared> {
     this.#cancelExpiry = undefined
     const inMs = this.#current.expiresInMs
     if (inMs === null || inMs === Infinity || this.#closing.signal.aborted) return
-    this.#cancelExpiry = this.#setTimer(() => this.#vacate(), inMs)
+    this.#cancelExpiry = this.#setTimer(() => this.#expire(), Math.min(inMs, LONGEST_TIMER_MS))
+  }
+
+  #expire(): void {
+    if (this.#current.expiresInMs === 0) this.#vacate()
+    else this.#expireLater()
   }
 }
 
-const isBusy = ({ id }: ModelStatus): AppError =>
-  new AppError('model_loading', `${id} is being loaded, and one model comes at a time`, {
-    param: 'model',
-    retryAfterMs: LEAST_STAY_MS,
-  })
-
-const hasToStay = ({ id }: ModelStatus, { id: wanted }: ModelChoice, waitMs: number): AppError =>
-  new AppError('model_loading', `${id} has only just been loaded, and ${wanted} takes its place later`, {
-    param: 'model',
-    retryAfterMs: waitMs,
-  })
-
-const couldNotCome = ({ id }: ModelChoice, reason: string): AppError =>
-  new AppError('model_failed', `${id} could not be loaded (${reason}); what was loaded before stays`, {
-    param: 'model',
-  })
+/** Also a demo that stands in for the model that was to be there. */
+const isIn = ({ choice, status }: Pick<ModelSeat<never, unknown, unknown>, 'choice' | 'status'>, wanted: ModelChoice) =>
+  keyOf(choice) === keyOf(wanted) || (wanted.isDemo && status.source === 'demo')

@@ -22,6 +22,7 @@ function setUp(engine: FakeOptions = {}, options: Options = {}, resourceLimits: 
   const control = new FakeControl()
   const threads = watchThreads({ shared: control.shared, ...engine }, resourceLimits)
   const transitions: string[] = []
+  let before = 'idle'
   const logged: object[] = []
   const seen = { fetches: 0 }
   const model = new Model<FakeInput, FakeOutput, number>({
@@ -35,7 +36,10 @@ function setUp(engine: FakeOptions = {}, options: Options = {}, resourceLimits: 
     log: { info: (entry: object) => void logged.push(entry), error: (entry: object) => void logged.push(entry) },
     metrics: {
       observeBatch: () => undefined,
-      setModelState: (name, from, to) => void transitions.push(`${name}: ${from} > ${to}`),
+      setModelState: (name, state) => {
+        transitions.push(`${name}: ${before} > ${state}`)
+        before = state
+      },
     },
     now: clock.now,
     setTimer: clock.setTimer,

@@ -307,7 +307,7 @@ export class Model<In, Out, Piece = never> {
     this.#news = null
     this.#fetchedFrom = null
     this.#boot.enter(state)
-    this.#options.metrics?.setModelState(this.#options.name, from, state)
+    this.#options.metrics?.setModelState(this.#options.name, state)
     // Whether files come from the hub or lie on the disk is not known yet: nothing is said before it is.
     if (state !== 'fetching') this.#tell(from, change)
     this.#options.onStatus?.()

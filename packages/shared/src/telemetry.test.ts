@@ -5,10 +5,12 @@ import { createLogger, createMetrics } from './telemetry.ts'
 
 test('metrics have registries of their own and say which state a model is in', async () => {
   const [one, other] = [createMetrics('one'), createMetrics('other')]
-  one.setModelState('stt', 'warming', 'ready')
+  one.setModelState('stt', 'warming')
+  one.setModelState('stt', 'ready')
   one.observeBatch('stt', { batchSize: 3, inferenceMs: 20, queueMs: [1, 2, 3] })
   const text = await one.registry.metrics()
   expect(text).toContain('hearth_model_state{model="stt",state="ready",service="one"} 1')
+  expect(text).toContain('hearth_model_state{model="stt",state="warming",service="one"} 0')
   expect(text).toContain('hearth_queue_duration_seconds_count{service="one",model="stt"} 3')
   expect(text).toMatch(/hearth_event_loop_delay_max_seconds\{service="one"\} \d/)
   expect(await other.registry.metrics()).not.toContain('state="ready"')

@@ -38,6 +38,7 @@ export class Metrics {
   readonly #inference = this.#histogram('hearth_inference_duration_seconds', 'Inference of a batch', ['model'], SECONDS)
   readonly #batchSize = this.#histogram('hearth_batch_size', 'Inputs in a batch', ['model'], [1, 2, 4, 8, 16, 32])
   readonly #modelState: Gauge<'model' | 'state'>
+  readonly #stateOf = new Map<string, string>()
   /** Forgets the event loop pauses so far, as each scrape does. */
   readonly resetEventLoopDelay: () => void
 
@@ -68,9 +69,12 @@ export class Metrics {
     for (const ms of queueMs) this.#queue.observe({ model }, ms / 1000)
   }
 
-  setModelState(model: string, from: string, to: string): void {
-    this.#modelState.set({ model, state: from }, 0)
-    this.#modelState.set({ model, state: to }, 1)
+  /** The state before it is no more. */
+  setModelState(model: string, state: string): void {
+    const before = this.#stateOf.get(model)
+    if (before !== undefined) this.#modelState.set({ model, state: before }, 0)
+    this.#modelState.set({ model, state }, 1)
+    this.#stateOf.set(model, state)
   }
 
   /** A histogram of seconds that one service has; gives what observes milliseconds. */

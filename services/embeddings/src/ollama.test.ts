@@ -2,7 +2,7 @@ import type { ModelStatus } from '@hearth/shared/api'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { readyModel } from '@hearth/shared/testing/model-status'
 import { slotOf } from '@hearth/shared/testing/slot'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { createEmbeddingsApp } from './app.ts'
 
 const STATUS = readyModel('demo/minilm')
@@ -39,7 +39,7 @@ function setUp(status: Partial<ModelStatus> = {}) {
     const response = await app.request(path, { method: 'POST', headers, body: JSON.stringify(body) })
     return { status: response.status, headers: response.headers, body: await response.json() }
   }
-  return { app, post, waits: () => waits }
+  return { app, post, slot, waits: () => waits }
 }
 
 describe('POST /api/embed', () => {
@@ -104,4 +104,18 @@ test('keep_alive from elsewhere is taken without effect, and from the machine it
   expect([reply.status, reply.headers.get('x-ignored')]).toEqual([200, null])
   const wrong = await post('/api/embed', { ...body, keep_alive: 'soon' })
   expect(wrong).toMatchObject({ status: 400, body: { error: expect.stringContaining('duration') } })
+})
+
+test('keep_alive is that of the model which the request has got, not of the one before', async () => {
+  const { app, slot } = setUp()
+  const [lease, keepAlive] = [vi.spyOn(slot, 'lease'), vi.spyOn(slot, 'keepAlive')]
+  const local = { incoming: { socket: { remoteAddress: '127.0.0.1' }, url: '/api/embed', rawHeaders: [] } }
+  const ask = async (input: string) => {
+    const body = JSON.stringify({ model: 'all-minilm', input, keep_alive: 0 })
+    const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body }
+    return (await app.request('/api/embed', init, local)).status
+  }
+  expect([await ask(' '), keepAlive.mock.calls]).toEqual([400, []])
+  expect([await ask('a'), keepAlive.mock.calls]).toEqual([200, [[0]]])
+  expect(lease.mock.invocationCallOrder[0]).toBeLessThan(keepAlive.mock.invocationCallOrder[0] ?? 0)
 })

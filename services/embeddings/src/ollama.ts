@@ -38,17 +38,19 @@ type Use = (c: Context<AppEnv>, name: string) => Promise<EmbeddingModel>
 /** Adds the routes. `use` gives the model that a name means. */
 export function addOllamaRoutes(app: Hono<AppEnv>, appOptions: EmbeddingsAppOptions, use: Use): void {
   const { slot, maxTexts, now = () => performance.now() } = appOptions
-  const keep = (c: Context<AppEnv>, ms: number | undefined) => {
-    if (ms === undefined) return
-    if (mayManage(c, appOptions.apiKey)) slot.keepAlive(ms)
+  /** The model that is named, which then stays for `keepMs`: only once it is the one that sits there. */
+  const leaseOf = (c: Context<AppEnv>, name: string, keepMs: number | undefined) => async () => {
+    const model = await use(c, plainName(name))
+    if (keepMs === undefined) return model
+    if (mayManage(c, appOptions.apiKey)) slot.keepAlive(keepMs)
     else c.header('x-ignored', 'keep_alive')
+    return model
   }
 
   app.post('/api/embed', (c) =>
     inOllamasShape(c, async () => {
       const { model: name, input, truncate, dimensions, keep_alive: keepAliveMs } = await readJson(c, EmbedRequest)
-      const lease = () => use(c, plainName(name))
-      keep(c, keepAliveMs)
+      const lease = leaseOf(c, name, keepAliveMs)
       const startedAt = now()
       const took = () => Math.round((now() - startedAt) * NANOSECONDS_PER_MS)
       if (input === undefined || input.length === 0) {
@@ -64,8 +66,7 @@ export function addOllamaRoutes(app: Hono<AppEnv>, appOptions: EmbeddingsAppOpti
   app.post('/api/embeddings', (c) =>
     inOllamasShape(c, async () => {
       const { model: name, prompt, keep_alive: keepAliveMs } = await readJson(c, LegacyRequest)
-      const lease = () => use(c, plainName(name))
-      keep(c, keepAliveMs)
+      const lease = leaseOf(c, name, keepAliveMs)
       if (prompt === '') {
         await (await lease()).ready(requestSignal(c))
         return c.json({ embedding: [] })

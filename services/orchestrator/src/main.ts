@@ -19,7 +19,7 @@ import { Admission } from './admission.ts'
 import { createOrchestratorApp } from './app.ts'
 import { readOrchestratorConfig, uploadLimit } from './config.ts'
 import type { OrchestratorConfig } from './config.ts'
-import { chatChecks, orchestratorChecks, redisCheck } from './doctor/stack-doctor.ts'
+import { chatChecks, orchestratorChecks, redisCheck, turnChecks } from './doctor/stack-doctor.ts'
 import { createStages } from './create-stages.ts'
 import spec from './model.json' with { type: 'json' }
 import { startJobs } from './jobs/start-jobs.ts'
@@ -99,6 +99,7 @@ async function main(): Promise<void> {
       ...orchestratorChecks(config),
       redisCheck(config),
       ...chatChecks(config, { boots: () => boots.last(), status: () => chat.status, log }),
+      ...turnChecks(config, { status: ears.turnEndStatus, log }),
     ],
     access,
     ...config.orchestrator,

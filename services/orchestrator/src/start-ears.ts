@@ -12,6 +12,7 @@ import type { OrchestratorConfig } from './config.ts'
 
 export type OpenEars = Ears & {
   readonly models: () => readonly ModelStatus[]
+  readonly turnEndStatus: () => ModelStatus
   readonly close: () => Promise<void>
 }
 
@@ -31,6 +32,7 @@ export function startEars(config: OrchestratorConfig, log: Log, metrics: Metrics
     followVoice: voice.followVoice,
     judgeTurnEnd: createJudge({ model: turnEnd, log }),
     models: () => [voice.status(), turnEnd.status],
+    turnEndStatus: () => turnEnd.status,
     close: async () => {
       await Promise.all([voice.close(), turnEnd.close()])
     },

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DoctorReport } from '@hearth/shared/api'
 import { Secret } from '@hearth/shared/config'
-import { ok, reportOf, warning } from '@hearth/shared/doctor'
+import { diagnose, ok, reportOf, warning } from '@hearth/shared/doctor'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { expect, onTestFinished, test } from 'vitest'
 import { createOrchestratorApp } from '../app.ts'
@@ -11,7 +11,7 @@ import { readOrchestratorConfig } from '../config.ts'
 import { Sessions } from '../sessions.ts'
 import { fakeStages } from '../testing/fake-stages.ts'
 import { sendJson, startStub } from '../testing/http-stub.ts'
-import { chatChecks } from './stack-doctor.ts'
+import { chatChecks, turnChecks } from './stack-doctor.ts'
 
 const NOWHERE = 'http://127.0.0.1:1'
 const log = createLogger({ service: 'orchestrator', level: 'silent' })
@@ -77,6 +77,16 @@ test('is told only to those who have the key', async () => {
   expect(looks()).toBe(0)
   const headers = { authorization: 'Bearer a-key-of-16-letters' }
   expect((await app.request('/doctor', { headers })).status).toBe(200)
+})
+
+test('the model that hears the end of a turn is looked at, and that it is not here is no failure', async () => {
+  const home = await mkdtemp(join(tmpdir(), 'hearth-doctor-'))
+  onTestFinished(() => rm(home, { recursive: true }))
+  const config = readOrchestratorConfig({ HF_HOME: home, TURN_MODEL_DIR: join(home, 'nowhere') })
+  const found = await diagnose('orchestrator', turnChecks(config, { status: () => null, log }))
+  expect(found).toMatchObject([
+    { check: 'turn model files', status: 'warning', detail: expect.stringContaining('pipecat-ai/smart-turn-v3') },
+  ])
 })
 
 test('the small language model is no matter while Ollama answers', async () => {

@@ -1,7 +1,8 @@
 /** The examination of the whole stack: this service's own checks, and what the other services find about themselves. */
+import { turnEndSpec } from '@hearth/hearing/turn-end-model'
 import { DoctorReport, type BootEntry, type Finding, type ModelStatus } from '@hearth/shared/api'
 import { diagnose, placeOf, type Check } from '@hearth/shared/doctor'
-import { modelChecks } from '@hearth/shared/doctor-model'
+import { modelChecks, optionalModelChecks } from '@hearth/shared/doctor-model'
 import { chooseSpec, storeOptions } from '@hearth/shared/service-settings'
 import type { Log } from '@hearth/shared/telemetry'
 import type { OrchestratorConfig } from '../config.ts'
@@ -42,6 +43,18 @@ export function chatChecks(
   const store = storeOptions(config, config.chat, log)
   return modelChecks({ service: 'chat', spec: chooseSpec(spec, config.chat), store, boots, status, isNeeded })
 }
+
+/** Of the model that hears when a turn is over: without it silence alone does. */
+export const turnChecks = (
+  config: Pick<OrchestratorConfig, 'hf' | 'turn'>,
+  { status, log }: { status: () => ModelStatus | null; log: Log },
+): readonly Check[] =>
+  optionalModelChecks({
+    service: 'turn',
+    spec: turnEndSpec(config.turn),
+    store: storeOptions(config, config.turn, log),
+    status,
+  })
 
 /** Never rejects. */
 export async function examineStack(
