@@ -4,6 +4,7 @@ import type { AppError } from '@hearth/shared/errors'
 import { systemTimer } from '@hearth/shared/waits'
 import type { SetTimer } from '@hearth/shared/waits'
 import { requireVoice } from '../require-voice.ts'
+import { newId } from '../session-table.ts'
 import type { ClientEvent } from './client-events.ts'
 import type { Captions } from './captions.ts'
 import { faultOf } from './fault.ts'
@@ -39,6 +40,8 @@ export type SessionOf = {
 /** Beyond that a client is to wait: milliseconds of sound to be heard, events behind a voice. */
 const MOST_BEHIND = { ms: 10_000, events: 100 }
 const LONGEST_UTTERANCE_MS = 60_000
+/** Clients bound the length of ids. */
+const CONNECTION_CHARS = 16
 
 export class SessionRun {
   #state: SessionState
@@ -55,7 +58,7 @@ export class SessionRun {
   constructor(of: SessionOf, options: SessionRunOptions) {
     this.#of = of
     this.#options = options
-    this.#state = beginSession(of.session, of.config)
+    this.#state = beginSession(of.session, newId().slice(0, CONNECTION_CHARS), of.config)
     const { signal } = this.#life
     const onTrouble = (error: AppError) => this.#warn(error)
     const tell = (event: SessionEvent) => this.#take(event)
