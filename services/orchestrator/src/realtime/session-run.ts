@@ -62,7 +62,7 @@ export class SessionRun {
     const { signal } = this.#life
     const onTrouble = (error: AppError) => this.#warn(error)
     const tell = (event: SessionEvent) => this.#take(event)
-    this.#book = new SessionBook({ ...of, sessions: options.sessions, onTrouble })
+    this.#book = new SessionBook({ ...of, sessions: options.sessions, turnLimitMs: options.turnLimitMs, onTrouble })
     const { before } = this.#book
     const place = {
       ...of,
