@@ -53,10 +53,12 @@ export function truncateItem(state: SessionState, event: ClientEventOf<'conversa
   const { event_id: eventId, item_id, content_index, audio_end_ms } = event
   const item = state.items.find(({ id }) => id === item_id)
   if (!item) return noSuchItem(state, eventId, item_id)
-  if (item.type !== 'message' || item.role !== 'assistant' || item.status === 'in_progress' || content_index !== 0)
-    return refuse(state, eventId, 'invalid_truncation', 'expected the first part of a finished reply')
+  const isReply = item.type === 'message' && item.role === 'assistant' && item.isSound
+  if (!isReply || item.status === 'in_progress' || content_index !== 0)
+    return refuse(state, eventId, 'invalid_truncation', 'expected the first part of a finished spoken reply')
   const cut = withItem(state, { ...item, text: heardText(item.spoken, audio_end_ms) })
-  return step(cut, send({ type: 'conversation.item.truncated', item_id, content_index, audio_end_ms }))
+  const playing = state.playing?.id === item_id ? null : state.playing
+  return step({ ...cut, playing }, send({ type: 'conversation.item.truncated', item_id, content_index, audio_end_ms }))
 }
 
 const indexOf = (state: SessionState, wanted: string): number => state.items.findIndex(({ id }) => id === wanted)

@@ -53,6 +53,8 @@ export type SessionState = {
   readonly interrupted: { readonly itemId: string | null } | null
   /** The last item of an exchange that the session of Hearth does not have yet. */
   readonly unsettled: string | null
+  /** The last item that it has. */
+  readonly settled: string | null
   /** Whose alarms still count. */
   readonly lastResponse: string | null
   readonly isClosed: boolean
@@ -141,6 +143,7 @@ export const beginSession = (id: string, connection: string, config: SessionConf
   playing: null,
   interrupted: null,
   unsettled: null,
+  settled: null,
   lastResponse: null,
   isClosed: false,
 })
