@@ -42,6 +42,12 @@ const keptOf = (effects: readonly Effect[]) =>
   effects.flatMap((effect) => (effect.type === 'settle' ? [effect.exchange] : []))
 const replyOf = ({ items }: SessionState) => items.find((item) => item.type === 'message' && item.role === 'assistant')
 
+test('the oldest of very long items go', () => {
+  const long = 'x'.repeat(1_000_000)
+  const { state } = run(...Array.from({ length: 9 }, (_one, at) => write(`q${at}`, long)))
+  expect(state.items.map(({ id }) => id)).toEqual(['q5', 'q6', 'q7', 'q8'])
+})
+
 test('settings that are sent again while somebody speaks do not lose what is said', () => {
   const again = client({
     type: 'session.update',

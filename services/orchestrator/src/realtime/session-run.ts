@@ -37,8 +37,8 @@ export type SessionOf = {
   readonly room: (signal: AbortSignal) => Promise<void>
 }
 
-/** Beyond that a client is to wait: milliseconds of sound to be heard, events behind a voice. */
-const MOST_BEHIND = { ms: 10_000, events: 100 }
+/** Beyond that a client is to wait: milliseconds of sound to be heard, events behind a voice, sounds without their words. */
+const MOST_BEHIND = { ms: 10_000, events: 100, hearings: 16 }
 const LONGEST_UTTERANCE_MS = 60_000
 /** Clients bound the length of ids. */
 const CONNECTION_CHARS = 16
@@ -78,7 +78,9 @@ export class SessionRun {
 
   /** More waits than is to be kept: the client is to wait too. */
   get isBehind(): boolean {
-    return this.#listener.unheardMs > MOST_BEHIND.ms || (this.#waiting?.length ?? 0) > MOST_BEHIND.events
+    const { unheardMs, hearings } = this.#listener
+    const { ms, events } = MOST_BEHIND
+    return unheardMs > ms || hearings.size > MOST_BEHIND.hearings || (this.#waiting?.length ?? 0) > events
   }
 
   begin(): void {
