@@ -4,6 +4,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Secret } from '@hearth/shared/config'
+import { formBody } from '@hearth/shared/form-body'
 import type { Log } from '@hearth/shared/telemetry'
 import { wavHeader } from '@hearth/shared/wav'
 import * as z from 'zod'
@@ -86,10 +87,11 @@ type Door = Pick<Rehearsal, 'base' | 'apiKey'>
 
 /** A turn in a session of its own, which nobody is to find later. */
 async function holdTurn({ base, apiKey }: Door, wav: Buffer<ArrayBuffer>, signal: AbortSignal): Promise<void> {
-  const body = new FormData()
-  body.append('file', new Blob([wav], { type: 'audio/wav' }), 'rehearsal.wav')
+  const form = new FormData()
+  form.append('file', new Blob([wav], { type: 'audio/wav' }), 'rehearsal.wav')
+  const { body, headers: type } = await formBody(form)
   const headers = apiKey ? { authorization: `Bearer ${apiKey.reveal()}` } : {}
-  const answer = await fetch(`${base}/generate`, { method: 'POST', body, headers, signal })
+  const answer = await fetch(`${base}/generate`, { method: 'POST', body, headers: { ...type, ...headers }, signal })
   await answer.arrayBuffer()
   if (!answer.ok) throw new Error(`expected a turn, got ${answer.status}`)
   const forgotten = await fetch(`${base}/sessions/${answer.headers.get('x-session')}`, {
