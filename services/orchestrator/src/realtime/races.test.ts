@@ -154,6 +154,15 @@ test('a second reply to one question is kept as that alone', () => {
   ])
 })
 
+test('what is written while what was said is still being heard is answered with it', () => {
+  const said = [received(3000), speech('started', 500), speech('stopped', 2500)]
+  const { told, effects, state } = run(...said, write('q', 'In one word.'), ...ASK)
+  expect(told).not.toContain('error')
+  expect(effects.filter(({ type }) => type === 'stop')).toHaveLength(1)
+  expect(ordersOf(effects).at(-1)).toMatchObject({ soundOf: null, items: state.items })
+  expect(state.items).toHaveLength(2)
+})
+
 test('what a function gave is answered after a cough', () => {
   const gave = client({
     type: 'conversation.item.create',

@@ -35,8 +35,10 @@ export function createResponse(state: SessionState, event: ClientEventOf<'respon
   const options: ResponseCreate = response ?? {}
   if (state.config.type === 'transcription')
     return refuse(state, eventId, 'invalid_session', 'a transcription session has no responses')
-  if (state.response) {
-    const message = `the conversation already has an active response, ${state.response.id}: wait for its end or cancel it`
+  const { response: live } = state
+  // Of one that is not told yet nobody knows: what is asked for now answers that as well.
+  if (live && (live.isTold || options.conversation === 'none')) {
+    const message = `the conversation already has an active response, ${live.id}: wait for its end or cancel it`
     return refuse(state, eventId, 'conversation_already_has_active_response', message)
   }
   const config = patchReply(state.config.reply, options)
@@ -47,8 +49,8 @@ export function createResponse(state: SessionState, event: ClientEventOf<'respon
   const last = items.at(-1)
   const isSpoken = last?.type === 'message' && last.role === 'user' && last.isSound && last.text === null
   return steps(
-    counted,
-    (before) => step(before, ...hear),
+    { ...counted, response: null },
+    (before) => step(before, ...(live ? [{ type: 'stop', responseId: live.id } as const] : []), ...hear),
     (before) => beginResponse(before, { ...wanted, items, soundOf: isSpoken ? last.id : null }),
   )
 }
