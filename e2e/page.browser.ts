@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { ModelStatus } from '@hearth/shared/api'
 import { concat } from '@hearth/shared/audio'
 import { decodeWav, encodeWav } from '@hearth/shared/wav'
 import { wordErrorRate } from '@hearth/shared/word-error-rate'
@@ -90,7 +91,8 @@ describe.skipIf(chromiumPath === null)('the page', () => {
     await page.locator('#state[data-state="ready"]').waitFor()
     await page.getByRole('tab', { name: 'System' }).click()
     await page.getByText(/Queue: \d+ waiting/).waitFor()
-    const progress = { bytes: 62, totalBytes: 100, percent: 62, bytesPerSecond: 10, secondsLeft: 4 }
+    const soFar = { bytes: 62, totalBytes: 100, downloadedBytes: 62, percent: 62 }
+    const progress = { ...soFar, bytesPerSecond: 10, remainingMs: 4000 } satisfies ModelStatus['progress']
     const model = {
       id: 'big/ear',
       source: 'hub',

@@ -14,6 +14,7 @@ const stubWith = async (answer: Answer): Promise<HttpStub> => {
   return stub
 }
 const LIMITS = { othersMs: 60_000, totalMs: 60_000, turns: 3 }
+const CONVERSATION = '/v1/realtime?session=rehearsal&user=rehearsal'
 const live = (): AbortSignal => new AbortController().signal
 
 function logOf() {
@@ -34,7 +35,7 @@ test('waits for the language model and the other services, then holds whole turn
     sendJson(response, {}, looks < 3 ? 503 : 200)
   })
   const self = await stubWith((response, { method, path }) => {
-    steps.push(method === 'DELETE' ? path : 'turn')
+    steps.push(method === 'POST' ? 'turn' : path)
     sendJson(response, {}, 200, { 'x-session': 's1' })
   })
   const { told, log } = logOf()
@@ -42,7 +43,13 @@ test('waits for the language model and the other services, then holds whole turn
   let asked = 0
   const isReady = () => ++asked > 2
   await rehearse({ isReady, others: [other.url], tts: stages.tts, base: self.url, log, limits: LIMITS }, live())
-  expect(steps).toEqual(['looked', 'looked', 'looked', ...[1, 2, 3].flatMap(() => ['turn', '/sessions/s1'])])
+  expect(steps).toEqual([
+    'looked',
+    'looked',
+    'looked',
+    ...[1, 2, 3].flatMap(() => ['turn', '/sessions/s1']),
+    CONVERSATION,
+  ])
   expect(asked).toBe(3)
   expect(spoken).toEqual(['Good morning.'])
   expect(self.asked[0]).toMatchObject({ method: 'POST', path: '/generate', body: /RIFF/ })

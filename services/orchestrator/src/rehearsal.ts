@@ -4,9 +4,13 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Secret } from '@hearth/shared/config'
+import { fromPcm16 } from '@hearth/shared/audio'
+import { formBody } from '@hearth/shared/form-body'
 import type { Log } from '@hearth/shared/telemetry'
 import { wavHeader } from '@hearth/shared/wav'
 import * as z from 'zod'
+import { holdConversation } from './rehearsal-conversation.ts'
+import type { Door } from './rehearsal-conversation.ts'
 import { within } from './stages/limit.ts'
 import type { TextToSpeech } from './stages/tts.ts'
 
@@ -43,8 +47,8 @@ export async function rehearse(rehearsal: Rehearsal, signal: AbortSignal): Promi
   while (!isReady()) await pause(LOOK_EVERY_MS, undefined, { signal })
   try {
     await within(limits.othersMs, signal, (limit) => untilReady(others, limit))
-    const turns = await within(limits.totalMs * 2, signal, (limit) => holdTurns(rehearsal, limits, limit))
-    log.info({ turns }, 'rehearsed')
+    const held = await within(limits.totalMs * 2, signal, (limit) => holdTurns(rehearsal, limits, limit))
+    log.info(held, 'rehearsed')
   } catch (err) {
     signal.throwIfAborted()
     log.warn({ err }, 'ready without a rehearsal')
@@ -65,31 +69,35 @@ async function untilReady(others: readonly string[], signal: AbortSignal): Promi
   for (const base of others) while (!(await isWarm(base))) await pause(LOOK_EVERY_MS, undefined, { signal })
 }
 
-/** Whole turns over HTTP, one after another; gives how many. */
+/** Whole turns over HTTP, one after another, and one over the socket; gives how many, and what of the latter was wrong. */
 async function holdTurns(
   { tts, base, apiKey }: Rehearsal,
   limits: RehearsalLimits,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<{ turns: number; unanswered?: unknown }> {
   const speech = await tts.speak(SENTENCE, undefined, signal)
   if (speech === null) throw new Error('expected the voice to say a sentence')
   const { pcm, sampleRateHz } = speech
   const wav = Buffer.concat([wavHeader({ sampleRateHz, sampleCount: pcm.length / 2 }), pcm])
+  const door = { base, headers: apiKey ? { authorization: `Bearer ${apiKey.reveal()}` } : {} }
   const start = performance.now()
+  const hasTime = () => performance.now() - start < limits.totalMs
   let turns = 0
-  for (; turns < limits.turns && performance.now() - start < limits.totalMs; turns++)
-    await holdTurn({ base, apiKey }, wav, signal)
-  return turns
+  for (; turns < limits.turns && hasTime(); turns++) await holdTurn(door, wav, signal)
+  if (!hasTime()) return { turns }
+  // The turn's own path is warm by now: what a conversation adds to it is not worth a start without a rehearsal.
+  return within(limits.totalMs, signal, (limit) => holdConversation(door, fromPcm16(pcm, sampleRateHz), limit)).then(
+    () => ({ turns }),
+    (unanswered: unknown) => ({ turns, unanswered }),
+  )
 }
 
-type Door = Pick<Rehearsal, 'base' | 'apiKey'>
-
 /** A turn in a session of its own, which nobody is to find later. */
-async function holdTurn({ base, apiKey }: Door, wav: Buffer<ArrayBuffer>, signal: AbortSignal): Promise<void> {
-  const body = new FormData()
-  body.append('file', new Blob([wav], { type: 'audio/wav' }), 'rehearsal.wav')
-  const headers = apiKey ? { authorization: `Bearer ${apiKey.reveal()}` } : {}
-  const answer = await fetch(`${base}/generate`, { method: 'POST', body, headers, signal })
+async function holdTurn({ base, headers }: Door, wav: Buffer<ArrayBuffer>, signal: AbortSignal): Promise<void> {
+  const form = new FormData()
+  form.append('file', new Blob([wav], { type: 'audio/wav' }), 'rehearsal.wav')
+  const { body, headers: type } = await formBody(form)
+  const answer = await fetch(`${base}/generate`, { method: 'POST', body, headers: { ...type, ...headers }, signal })
   await answer.arrayBuffer()
   if (!answer.ok) throw new Error(`expected a turn, got ${answer.status}`)
   const forgotten = await fetch(`${base}/sessions/${answer.headers.get('x-session')}`, {

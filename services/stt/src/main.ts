@@ -1,5 +1,6 @@
 /** Starts the STT service. */
 import { createVoiceModel } from '@hearth/hearing/voice-model'
+import { formBody } from '@hearth/shared/form-body'
 import { runService, startModelService } from '@hearth/shared/model-service'
 import { withWeights } from '@hearth/shared/service-settings'
 import { createLogger } from '@hearth/shared/telemetry'
@@ -58,7 +59,10 @@ runService('stt', async () => {
     upgrade: (request, socket, head) => live?.upgrade(request, socket, head),
     onDrain: () => live?.close(),
     close: [() => decoding.close(), () => voice.close()],
-    rehearse: (base, signal) => fetch(`${base}/v1/audio/transcriptions`, { method: 'POST', body: murmur(), signal }),
+    rehearse: async (base, signal) => {
+      const request = { method: 'POST', ...(await formBody(murmur())), signal }
+      return fetch(`${base}/v1/audio/transcriptions`, request)
+    },
   })
 })
 

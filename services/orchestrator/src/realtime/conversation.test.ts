@@ -153,6 +153,17 @@ describe('what begins before the end of an utterance', () => {
     expect(remembered.map(({ text }) => text)).toEqual(['Buy milk.'])
   })
 
+  test('is not the answer when the client wants it made otherwise', async () => {
+    const { connect, prompts } = await started({ stt: hearing('Good morning.') })
+    const client = await connect()
+    speak(client, 400)
+    pause(client, 300)
+    await vi.waitFor(() => expect(prompts).toHaveLength(1))
+    client.send({ type: 'input_audio_buffer.commit' })
+    await client.respond({ instructions: 'Be brief.' })
+    expect(prompts.at(-1)).toMatchObject({ user: 'Good morning.', instructions: 'Be brief.' })
+  })
+
   test('does not begin on a busy machine', async () => {
     const { connect, prompts } = await started({}, { mayGuess: () => false })
     const client = await connect()

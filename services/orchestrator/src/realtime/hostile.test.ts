@@ -73,6 +73,30 @@ describe('a client that sends faster than it is heard', () => {
   })
 })
 
+describe('a client that brings more sounds than are heard', () => {
+  test('is not read until some are', async () => {
+    const gate = Promise.withResolvers<void>()
+    let under = 0
+    const transcribe: Stages['stt']['transcribe'] = async () => {
+      under++
+      await gate.promise
+      return { text: 'Good morning.', language: 'en', model: 'fake/ear' }
+    }
+    stack = await startRealtime({ stt: { transcribe } })
+    const client = await stack.connect()
+    const content = [{ type: 'input_audio', audio: silentPcm(2000) }]
+    for (let count = 0; count < 60; count++)
+      client.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } })
+    const pong = new Promise((resolve) => client.socket.once('pong', resolve))
+    client.socket.ping()
+    await vi.waitFor(() => expect(under).toBeGreaterThan(16))
+    expect(under).toBeLessThan(30)
+    gate.resolve()
+    await pong
+    await vi.waitFor(() => expect(under).toBe(60))
+  })
+})
+
 describe('what goes on without its client', () => {
   test('ends in the middle of an utterance', async () => {
     const givenUp = Promise.withResolvers<void>()

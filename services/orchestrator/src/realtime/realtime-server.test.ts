@@ -133,6 +133,19 @@ describe('a turn that the client commits', () => {
     expect(prompts[2]?.history).toEqual([])
   })
 
+  test('a reconnect gives no id that was given before', async () => {
+    const { connect } = await started()
+    const ids: string[] = []
+    for (let at = 0; at < 2; at++) {
+      const client = await connect('?session=tea')
+      client.say('Hello.')
+      await client.respond()
+      for (const { item } of client.events.filter(({ type }) => type === 'conversation.item.added'))
+        ids.push(String(Object(item).id))
+    }
+    expect(new Set(ids).size).toBe(4)
+  })
+
   test('a later connection takes the session over', async () => {
     const { connect } = await started()
     const first = await connect('?session=tea')

@@ -113,7 +113,8 @@ export function closeMessage(state: SessionState, isBroken: boolean, nowMs: numb
     done.push(send({ type: 'conversation.item.done', previous_item_id: previous, item: itemView(item) }))
   done.push(send({ type: 'response.output_item.done', ...withoutItem(place), item: itemView(item) }))
   const finished = { ...response, message: null, outputs: [...response.outputs, item] }
-  return step({ ...withItem(state, item), response: finished, playing: message }, ...done)
+  const playing = response.isApart ? state.playing : message
+  return step({ ...withItem(state, item), response: finished, playing }, ...done)
 }
 
 /** Functions that the client is asked to call: each is an item of its own. */

@@ -8,9 +8,12 @@ export type SessionBookOptions = {
   readonly user: string
   readonly session: string
   readonly sessions: Sessions
+  /** How long a turn may be in the session. */
+  readonly turnLimitMs: number
   readonly onTrouble: (error: AppError) => void
 }
 
+/** To enter the session, once no turn is in it. */
 const ENTER_LIMIT_MS = 10_000
 
 export class SessionBook {
@@ -55,8 +58,9 @@ export class SessionBook {
 
   async #add(exchange: Exchange): Promise<void> {
     if (this.#isForgotten) return
-    const { user, session: id, sessions, onTrouble } = this.#options
-    const session = await sessions.enter(user, id, AbortSignal.timeout(ENTER_LIMIT_MS))
+    const { user, session: id, sessions, turnLimitMs, onTrouble } = this.#options
+    // The next turn may have begun on trust, before this exchange was certain.
+    const session = await sessions.enter(user, id, AbortSignal.timeout(turnLimitMs + ENTER_LIMIT_MS))
     try {
       this.before(session)
       session.add(exchange)

@@ -2,6 +2,7 @@
  * What a client may set of a realtime session, in the GA form of OpenAI's protocol; beta-names.ts brings the older one into it. Fields that
  * Hearth has no use for are taken and forgotten, as clients send new ones every month.
  */
+import { isDeepStrictEqual } from 'node:util'
 import * as z from 'zod'
 
 export const AudioFormat = z.discriminatedUnion(
@@ -178,15 +179,22 @@ export function patchReply(reply: ReplyConfig, patch: ResponseOptions): ReplyCon
 
 export function patchConfig(config: SessionConfig, patch: SessionPatch): SessionConfig {
   const { format, transcription, turn_detection: turnDetection } = patch.audio?.input ?? {}
+  const reply = patchReply(config.reply, patch)
+  // Null takes a choice back: the voice then goes by the language of the reply.
+  const isVoiceFree = patch.audio?.output?.voice === null
   return {
     ...config,
     type: patch.type ?? config.type,
-    reply: patchReply(config.reply, patch),
+    reply: isVoiceFree ? { ...reply, voice: undefined } : reply,
     inputFormat: format ?? config.inputFormat,
     transcription: transcription === undefined ? config.transcription : transcription,
     turnDetection: turnDetection === undefined ? config.turnDetection : turnDetection,
   }
 }
+
+/** Whether speech is looked for in the same way. */
+export const hearAlike = (one: SessionConfig, other: SessionConfig): boolean =>
+  isDeepStrictEqual(one.turnDetection, other.turnDetection) && one.inputFormat.type === other.inputFormat.type
 
 const hearing = ({ inputFormat, transcription, turnDetection }: SessionConfig) => ({
   format: inputFormat,

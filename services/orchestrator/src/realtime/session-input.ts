@@ -90,8 +90,7 @@ function started(state: SessionState, atMs: number, nowMs: number): Step {
 
 /** Nothing more of the reply is sent; what of it was heard is all that was said. */
 function interrupt(state: SessionState, nowMs: number): Step {
-  if (state.response?.isApart) return step(state)
-  const { response } = state
+  const response = state.response?.isApart ? null : state.response
   const itemId = response?.message?.id ?? null
   const wasWaiting = response !== null && itemId === null
   const broken = response ? breakOff(state, 'turn_detected', nowMs) : step(state)
@@ -173,6 +172,8 @@ export function takeHeard(state: SessionState, { itemId, text, seconds }: Heard)
 }
 
 export function takeUnheard(state: SessionState, { itemId: item_id, fault }: Unheard): Step {
+  // Of a response beside the conversation it is the response that fails.
+  if (!state.items.some(({ id }) => id === item_id)) return step(state)
   if (!state.config.transcription) return step(state, tellFault(fault, null))
   const type = 'conversation.item.input_audio_transcription.failed' as const
   return step(state, send({ type, item_id, content_index: 0, error: fault }))

@@ -5,7 +5,8 @@ import type { Item } from './items.ts'
 import { newId, refuse, send, step, withItem } from './session-state.ts'
 import type { SessionState, Step } from './session-state.ts'
 
-const MAX_ITEMS = 2000
+/** Of one conversation: no prompt reaches back that far. */
+const MOST = { items: 2000, characters: 4_194_304 }
 
 /** Behind all others. */
 export function addItem(state: SessionState, item: Item): Step {
@@ -17,8 +18,19 @@ function insertItem(state: SessionState, item: Item, at: number): Step {
   const added = { previous_item_id, item: itemView(item) }
   const effects = [send({ type: 'conversation.item.added', ...added })]
   if (item.status !== 'in_progress') effects.push(send({ type: 'conversation.item.done', ...added }))
-  // The oldest go: no prompt reaches back that far.
-  return step({ ...state, items: state.items.toSpliced(at, 0, item).slice(-MAX_ITEMS) }, ...effects)
+  return step({ ...state, items: newest(state.items.toSpliced(at, 0, item)) }, ...effects)
+}
+
+function newest(items: readonly Item[]): readonly Item[] {
+  let characters = items.reduce((sum, item) => sum + sizeOf(item), 0)
+  let from = Math.max(0, items.length - MOST.items)
+  for (; characters > MOST.characters && from < items.length - 1; from++) characters -= sizeOf(items[from])
+  return items.slice(from)
+}
+
+function sizeOf(item: Item | undefined): number {
+  if (item?.type === 'message') return (item.text?.length ?? 0) + ('written' in item ? item.written.length : 0)
+  return (item?.type === 'function_call' ? item.args : item?.output)?.length ?? 0
 }
 
 export function createItem(state: SessionState, event: ClientEventOf<'conversation.item.create'>): Step {
@@ -53,10 +65,12 @@ export function truncateItem(state: SessionState, event: ClientEventOf<'conversa
   const { event_id: eventId, item_id, content_index, audio_end_ms } = event
   const item = state.items.find(({ id }) => id === item_id)
   if (!item) return noSuchItem(state, eventId, item_id)
-  if (item.type !== 'message' || item.role !== 'assistant' || item.status === 'in_progress' || content_index !== 0)
-    return refuse(state, eventId, 'invalid_truncation', 'expected the first part of a finished reply')
+  const isReply = item.type === 'message' && item.role === 'assistant' && item.isSound
+  if (!isReply || item.status === 'in_progress' || content_index !== 0)
+    return refuse(state, eventId, 'invalid_truncation', 'expected the first part of a finished spoken reply')
   const cut = withItem(state, { ...item, text: heardText(item.spoken, audio_end_ms) })
-  return step(cut, send({ type: 'conversation.item.truncated', item_id, content_index, audio_end_ms }))
+  const playing = state.playing?.id === item_id ? null : state.playing
+  return step({ ...cut, playing }, send({ type: 'conversation.item.truncated', item_id, content_index, audio_end_ms }))
 }
 
 const indexOf = (state: SessionState, wanted: string): number => state.items.findIndex(({ id }) => id === wanted)

@@ -22,9 +22,11 @@ export function beginResponse(state: SessionState, wanted: Wanted): Step {
   const { isTold = true, isApart = false, config = state.config.reply, metadata = null } = wanted
   const { items = state.items, soundOf = null, recite = null } = wanted
   const response = { id, isTold, isApart, config, metadata, message: null, outputs: [] }
-  const begun = { ...counted, response, lastResponse: id, isDue: false, playing: null, interrupted: null }
   const order = { responseId: id, config, items, soundOf, recite, isApart }
   const told = isTold ? [tellCreated(response)] : []
+  // The conversation's own reply may still be heard.
+  if (isApart) return step({ ...counted, response }, ...told, { type: 'respond', order })
+  const begun = { ...counted, response, lastResponse: id, isDue: false, playing: null, interrupted: null }
   return steps(begun, settle, (settled) => step(settled, ...told, { type: 'respond', order }))
 }
 
@@ -33,24 +35,33 @@ export function createResponse(state: SessionState, event: ClientEventOf<'respon
   const options: ResponseCreate = response ?? {}
   if (state.config.type === 'transcription')
     return refuse(state, eventId, 'invalid_session', 'a transcription session has no responses')
-  if (state.response) {
-    const message = `the conversation already has an active response, ${state.response.id}: wait for its end or cancel it`
+  const { response: live } = state
+  // Of one that is not told yet nobody knows: what is asked for now answers that as well.
+  if (live && (live.isTold || options.conversation === 'none')) {
+    const message = `the conversation already has an active response, ${live.id}: wait for its end or cancel it`
     return refuse(state, eventId, 'conversation_already_has_active_response', message)
   }
   const config = patchReply(state.config.reply, options)
   const wanted = { isApart: options.conversation === 'none', config, metadata: options.metadata ?? null }
   const named = itemsFor(state, options)
   if (typeof named === 'string') return refuse(state, eventId, 'item_not_found', `there is no item ${named}`)
-  const [items, counted] = named
+  const { items, state: counted, hear } = named
   const last = items.at(-1)
   const isSpoken = last?.type === 'message' && last.role === 'user' && last.isSound && last.text === null
-  return beginResponse(counted, { ...wanted, items, soundOf: isSpoken ? last.id : null })
+  return steps(
+    { ...counted, response: null },
+    (before) => step(before, ...(live ? [{ type: 'stop', responseId: live.id } as const] : []), ...hear),
+    (before) => beginResponse(before, { ...wanted, items, soundOf: isSpoken ? last.id : null }),
+  )
 }
 
+type Named = { readonly items: readonly Item[]; readonly state: SessionState; readonly hear: readonly Effect[] }
+
 /** The conversation, or the items that the response brings itself; the id of one that there is not. */
-function itemsFor(state: SessionState, { input }: ResponseCreate): [readonly Item[], SessionState] | string {
-  if (!input) return [state.items, state]
+function itemsFor(state: SessionState, { input }: ResponseCreate): Named | string {
+  if (!input) return { items: state.items, state, hear: [] }
   const items: Item[] = []
+  const hear: Effect[] = []
   let counted = state
   for (const given of input) {
     if (given.type === 'item_reference') {
@@ -60,10 +71,13 @@ function itemsFor(state: SessionState, { input }: ResponseCreate): [readonly Ite
     } else {
       const [id, next] = newId(counted, 'item')
       counted = next
-      items.push(itemOf(given, given.id ?? id).item)
+      // Never an id of the client's: the words of its sound are not to become those of an item in the conversation.
+      const { item, sound } = itemOf(given, id)
+      items.push(item)
+      if (sound !== null) hear.push({ type: 'hear-given', itemId: id, base64: sound })
     }
   }
-  return [items, counted]
+  return { items, state: counted, hear }
 }
 
 export function cancelResponse(state: SessionState, event: ClientEventOf<'response.cancel'>, nowMs: number): Step {
@@ -76,8 +90,14 @@ export function cancelResponse(state: SessionState, event: ClientEventOf<'respon
       'response_cancel_not_active',
       'Cancellation failed: there is no such active response',
     )
-  return breakOff(state, 'client_cancelled', nowMs)
+  // What the client has silenced does not go on when somebody coughs.
+  const silenced = (last: SessionState) => step({ ...last, playing: null, interrupted: null })
+  return steps(state, (live) => breakOff(live, 'client_cancelled', nowMs), silenced, answerDue)
 }
+
+/** What was said while another response was live waits for its end. */
+const answerDue = (state: SessionState): Step =>
+  state.isDue && !state.response && !state.utterance ? beginResponse(state, {}) : step(state)
 
 /** Ends the live response where it is: nothing more of it is sent, and its work stops. */
 export function breakOff(state: SessionState, reason: 'turn_detected' | 'client_cancelled', nowMs: number): Step {
@@ -120,10 +140,8 @@ export function takeNews(state: SessionState, responseId: string, news: TurnNews
 function takeTranscript(state: SessionState, response: LiveResponse, transcript: string): Step {
   if (response.isTold) return step(state)
   if (transcript !== '') return announce(state)
-  const silent = { ...state, response: null }
   const stopped: Effect = { type: 'stop', responseId: response.id }
-  const resumed = resume(silent)
-  return step(resumed.state, stopped, ...resumed.effects)
+  return steps({ ...state, response: null }, (silent) => step(silent, stopped), resume, answerDue)
 }
 
 function announce(state: SessionState): Step {
@@ -143,7 +161,8 @@ export function resume(state: SessionState): Step {
     const rest = restOf(item.written, item.text)
     return rest === '' ? step({ ...state, interrupted: null }) : beginResponse(state, { recite: rest })
   }
-  return conversationOf(items).user === '' ? step(state) : beginResponse(state, {})
+  const { user, results } = conversationOf(items)
+  return user === '' && results.length === 0 ? step(state) : beginResponse(state, {})
 }
 
 /** What is said may leave out a few characters of what is written. */
@@ -165,16 +184,17 @@ function finish(state: SessionState, outcome: Outcome, usage: Usage | undefined,
     state,
     (last) => closeMessage(last, isBroken, nowMs),
     (last) => close(last, outcome, usage, nowMs),
-    (last) => (last.isDue && !last.utterance ? beginResponse(last, {}) : step(last)),
+    answerDue,
   )
 }
 
 function close(state: SessionState, outcome: Outcome, usage: Usage | undefined, nowMs: number): Step {
   const { response, playing } = state
   if (!response) return step(state)
-  const leftMs = playing ? Math.max(0, playing.sentMs - playedMs(playing, nowMs)) : 0
-  const unsettled = response.isApart ? state.unsettled : (response.outputs.at(-1)?.id ?? state.unsettled)
   const done = send({ type: 'response.done', response: responseView(response, outcome, usage) })
+  if (response.isApart) return step({ ...state, response: null }, done)
+  const leftMs = playing ? Math.max(0, playing.sentMs - playedMs(playing, nowMs)) : 0
+  const unsettled = response.outputs.at(-1)?.id ?? state.unsettled
   const { id: responseId } = response
   const alarms: Effect[] = [{ type: 'alarm', kind: 'played', responseId, afterMs: leftMs + LATE_MS }]
   const { turnDetection } = state.config
@@ -185,12 +205,15 @@ function close(state: SessionState, outcome: Outcome, usage: Usage | undefined, 
 
 /** What the last exchange came to goes into the session of Hearth: as much of the reply as was heard. */
 export function settle(state: SessionState): Step {
-  const at = state.items.findIndex(({ id }) => id === state.unsettled)
-  const exchange = at === -1 ? undefined : conversationOf(state.items.slice(0, at + 1)).history.at(-1)
-  const item = state.items[at]
+  const { items, unsettled, settled } = state
+  const at = items.findIndex(({ id }) => id === unsettled)
+  // A second reply to one question is not to bring the first along.
+  const from = items.findIndex(({ id }) => id === settled) + 1
+  const exchange = conversationOf(items.slice(from, at + 1)).history.at(-1)
+  const item = items[at]
   const isNothing = item?.type === 'message' && item.text === ''
-  const next = { ...state, unsettled: null }
-  return exchange && !isNothing ? step(next, { type: 'settle', exchange }) : step(next)
+  if (!exchange || isNothing) return step({ ...state, unsettled: null })
+  return step({ ...state, unsettled: null, settled: unsettled }, { type: 'settle', exchange })
 }
 
 const outcomeOf = ({ isFull }: { isFull?: true }): Outcome =>

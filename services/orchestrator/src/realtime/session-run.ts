@@ -4,6 +4,7 @@ import type { AppError } from '@hearth/shared/errors'
 import { systemTimer } from '@hearth/shared/waits'
 import type { SetTimer } from '@hearth/shared/waits'
 import { requireVoice } from '../require-voice.ts'
+import { newId } from '../session-table.ts'
 import type { ClientEvent } from './client-events.ts'
 import type { Captions } from './captions.ts'
 import { faultOf } from './fault.ts'
@@ -36,9 +37,11 @@ export type SessionOf = {
   readonly room: (signal: AbortSignal) => Promise<void>
 }
 
-/** Beyond that a client is to wait: milliseconds of sound to be heard, events behind a voice. */
-const MOST_BEHIND = { ms: 10_000, events: 100 }
+/** Beyond that a client is to wait: milliseconds of sound to be heard, events behind a voice, sounds without their words. */
+const MOST_BEHIND = { ms: 10_000, events: 100, hearings: 16 }
 const LONGEST_UTTERANCE_MS = 60_000
+/** Clients bound the length of ids. */
+const CONNECTION_CHARS = 16
 
 export class SessionRun {
   #state: SessionState
@@ -55,11 +58,11 @@ export class SessionRun {
   constructor(of: SessionOf, options: SessionRunOptions) {
     this.#of = of
     this.#options = options
-    this.#state = beginSession(of.session, of.config)
+    this.#state = beginSession(of.session, newId().slice(0, CONNECTION_CHARS), of.config)
     const { signal } = this.#life
     const onTrouble = (error: AppError) => this.#warn(error)
     const tell = (event: SessionEvent) => this.#take(event)
-    this.#book = new SessionBook({ ...of, sessions: options.sessions, onTrouble })
+    this.#book = new SessionBook({ ...of, sessions: options.sessions, turnLimitMs: options.turnLimitMs, onTrouble })
     const { before } = this.#book
     const place = {
       ...of,
@@ -75,7 +78,9 @@ export class SessionRun {
 
   /** More waits than is to be kept: the client is to wait too. */
   get isBehind(): boolean {
-    return this.#listener.unheardMs > MOST_BEHIND.ms || (this.#waiting?.length ?? 0) > MOST_BEHIND.events
+    const { unheardMs, hearings } = this.#listener
+    const { ms, events } = MOST_BEHIND
+    return unheardMs > ms || hearings.size > MOST_BEHIND.hearings || (this.#waiting?.length ?? 0) > events
   }
 
   begin(): void {

@@ -35,6 +35,8 @@ export type LiveResponse = {
 
 export type SessionState = {
   readonly id: string
+  /** Part of every id that is given: a client that comes back to the session still has those of before. */
+  readonly connection: string
   readonly config: SessionConfig
   /** Ids given so far. */
   readonly issued: number
@@ -51,6 +53,8 @@ export type SessionState = {
   readonly interrupted: { readonly itemId: string | null } | null
   /** The last item of an exchange that the session of Hearth does not have yet. */
   readonly unsettled: string | null
+  /** The last item that it has. */
+  readonly settled: string | null
   /** Whose alarms still count. */
   readonly lastResponse: string | null
   readonly isClosed: boolean
@@ -126,8 +130,9 @@ export type Effect =
 
 export type Step = { readonly state: SessionState; readonly effects: readonly Effect[] }
 
-export const beginSession = (id: string, config: SessionConfig): SessionState => ({
+export const beginSession = (id: string, connection: string, config: SessionConfig): SessionState => ({
   id,
+  connection,
   config,
   issued: 0,
   items: [],
@@ -138,6 +143,7 @@ export const beginSession = (id: string, config: SessionConfig): SessionState =>
   playing: null,
   interrupted: null,
   unsettled: null,
+  settled: null,
   lastResponse: null,
   isClosed: false,
 })
@@ -161,10 +167,10 @@ export function steps(state: SessionState, ...moves: readonly ((state: SessionSt
   }, step(state))
 }
 
-/** A new id, unique among all sessions because the session's own id is. */
+/** A new id, unique among all sessions because the connection's own is. */
 export function newId(state: SessionState, kind: 'item' | 'resp' | 'call'): [string, SessionState] {
   const issued = state.issued + 1
-  return [`${kind}_${state.id.slice(-16)}${issued.toString(36)}`, { ...state, issued }]
+  return [`${kind}_${state.connection}${issued.toString(36)}`, { ...state, issued }]
 }
 
 export function refuse(state: SessionState, eventId: string | null | undefined, code: string, message: string): Step {

@@ -1,47 +1,11 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ServerEvent } from './server-events.ts'
-import { defaultConfig } from './session-config.ts'
 import { next } from './session.ts'
-import { beginSession, phaseOf } from './session-state.ts'
+import { phaseOf } from './session-state.ts'
 import type { Effect, SessionEvent, SessionState, TurnNews } from './session-state.ts'
-
-const begin = () => beginSession('sess_of_a_test_1234', defaultConfig('realtime', 'm', 'Be kind.', 'whisper-1'))
-
-const TOLD = { turn: 't', timings: {}, waterfall: [], memories: [], degraded: [] }
-const done: TurnNews = {
-  type: 'done',
-  ending: {},
-  told: { ...TOLD, models: { stt: null, embeddings: null, llm: 'm', tts: null } },
-}
-type ClientTold = Extract<SessionEvent, { type: 'client' }>
-const client = (event: ClientTold['event']): ClientTold => ({ type: 'client', event })
-const speech = (what: 'started' | 'paused' | 'resumed' | 'stopped', atMs: number): SessionEvent => ({
-  type: 'speech',
-  what,
-  atMs,
-  speechMs: 1000,
-})
-
-/** Runs events one after another, each a second later; a function is given the state before it. */
-function run(...events: (SessionEvent | ((state: SessionState) => SessionEvent))[]) {
-  let state = begin()
-  const effects: Effect[] = []
-  for (const [at, given] of events.entries()) {
-    const event = typeof given === 'function' ? given(state) : given
-    const step = next(state, event, at * 1000)
-    state = step.state
-    effects.push(...step.effects)
-  }
-  return { state, effects, told: sentBy(effects).map(({ type }) => type) }
-}
-
-const sentBy = (effects: readonly Effect[]): ServerEvent[] =>
-  effects.flatMap((effect) => (effect.type === 'send' ? [effect.event] : []))
-
-const turn =
-  (news: TurnNews) =>
-  (state: SessionState): SessionEvent => ({ type: 'turn', responseId: state.response?.id ?? '', news })
+import { begin, client, done, run, sentBy, speech, turn } from '../testing/play-session.ts'
+import type { ClientTold } from '../testing/play-session.ts'
 
 const HEARD_TURN = [
   { type: 'received', totalMs: 3000 },

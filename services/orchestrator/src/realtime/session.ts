@@ -2,7 +2,7 @@
  * A realtime session as a pure function: its state and an event in, the next state out, and what is to be done. It is listening, hearing,
  * thinking, speaking or closed (`phaseOf`). No clock, no socket, no model: session-run.ts has those.
  */
-import { sessionView, patchConfig } from './session-config.ts'
+import { hearAlike, patchConfig, sessionView } from './session-config.ts'
 import {
   clearSound,
   commitSound,
@@ -80,9 +80,8 @@ function takeClient(state: SessionState, event: ClientEvent, nowMs: number): Ste
 function update(state: SessionState, { session }: Extract<ClientEvent, { type: 'session.update' }>): Step {
   const config = patchConfig(state.config, session)
   const told = send({ type: 'session.updated', session: sessionView(state.id, config) })
-  const isSame =
-    config.turnDetection === state.config.turnDetection && config.inputFormat.type === state.config.inputFormat.type
-  if (isSame) return step({ ...state, config }, told)
+  // Clients send all their settings again to change one, also while somebody speaks.
+  if (hearAlike(config, state.config)) return step({ ...state, config }, told)
   const { receivedMs } = state.sound
   const anew = { ...state, config, utterance: null, sound: { receivedMs, fromMs: receivedMs } }
   return step(anew, told, { type: 'forget-guess' }, { type: 'listen-anew' })

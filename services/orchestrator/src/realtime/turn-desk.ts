@@ -1,4 +1,5 @@
 /** The turns of one conversation: the one that was ordered, and the one that was begun on trust before anybody asked for it. */
+import { isDeepStrictEqual } from 'node:util'
 import type { Heard } from '../stages/stt.ts'
 import type { Order, SessionState } from './session-state.ts'
 import type { Hearings } from './turn-order.ts'
@@ -79,8 +80,10 @@ export class TurnDesk {
 }
 
 /** Nothing has changed since, but that the item is there. */
-const isAnswer = ({ itemId, before }: Guess, { soundOf, items }: Order, { config }: SessionState): boolean =>
-  itemId === soundOf &&
+const isAnswer = ({ itemId, before }: Guess, order: Order, { config }: SessionState): boolean =>
+  itemId === order.soundOf &&
+  !order.isApart &&
   before.config === config &&
-  items.length === before.items.length + 1 &&
-  before.items.every((item, at) => item === items[at])
+  isDeepStrictEqual(order.config, config.reply) &&
+  order.items.length === before.items.length + 1 &&
+  before.items.every((item, at) => item === order.items[at])

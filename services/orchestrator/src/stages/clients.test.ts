@@ -1,8 +1,9 @@
 /** The HTTP clients of the other services, against a stub that misbehaves. */
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createEmbeddingsClient } from './embeddings.ts'
 import { sendJson, startStub } from '../testing/http-stub.ts'
 import type { Answer, HttpStub } from '../testing/http-stub.ts'
+import type { Send } from '../replica-send.ts'
 import { createSttClient } from './stt.ts'
 import { createTtsClient } from './tts.ts'
 
@@ -60,6 +61,23 @@ describe('stt', () => {
     await gone.close()
     const stt = createSttClient({ stage: 'stt', url: gone.url, limitMs: GENEROUS_MS })
     await expect(stt.transcribe(WAV, live())).rejects.toMatchObject({ code: 'stage_failed', message: /^stt: / })
+  })
+
+  test('what is given up before it is sent harms nothing', async () => {
+    const escaped = vi.fn<(reason: unknown) => void>()
+    process.on('unhandledRejection', escaped)
+    const stop = new AbortController()
+    const send: Send = (address, attempt) => {
+      stop.abort()
+      return fetch(address, attempt() ?? {})
+    }
+    const stt = createSttClient({ stage: 'stt', url: 'http://127.0.0.1:1', limitMs: GENEROUS_MS, send })
+    await expect(stt.transcribe(new Uint8Array(90_000), stop.signal)).rejects.toThrow('aborted')
+    // A rejection is told once all that was ready has run.
+    await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    process.off('unhandledRejection', escaped)
+    expect(escaped).not.toHaveBeenCalled()
   })
 
   test('no answer within the limit is a failed stage', async () => {

@@ -1,6 +1,7 @@
 /** The ear: a WAV file in, its words out. */
 import { Transcription } from '@hearth/shared/api'
 import type { AppError } from '@hearth/shared/errors'
+import { formBody } from '@hearth/shared/form-body'
 import { callService } from './service.ts'
 import type { Service } from './service.ts'
 
@@ -21,8 +22,8 @@ export interface SpeechToText {
 /** Hearth's stt service, or any server of OpenAI's `POST /v1/audio/transcriptions`. */
 export function createSttClient(service: Service): SpeechToText {
   return {
-    transcribe(wav, signal, language) {
-      const request = { method: 'POST', body: transcriptionForm(wav, language) }
+    async transcribe(wav, signal, language) {
+      const request = { method: 'POST', ...(await formBody(transcriptionForm(wav, language))) }
       return callService(service, '/v1/audio/transcriptions', request, readHeard, signal)
     },
   }

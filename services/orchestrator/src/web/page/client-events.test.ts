@@ -10,8 +10,9 @@ test('with the button the server waits for its end; without it listens for one',
   expect(detection({ isHandsFree: true, turnEnd: 'meaning' })).toMatchObject({ type: 'semantic_vad' })
 })
 
-test('voice and language are named only when they are chosen', () => {
-  expect(JSON.stringify(sessionUpdate(CHOICES))).not.toMatch(/"voice"|"language"/)
+test('voice and language are named only when they are chosen, and taken back when they are not', () => {
+  expect(JSON.stringify(sessionUpdate(CHOICES))).not.toContain('"language"')
+  expect(sessionUpdate(CHOICES).session.audio.output).toMatchObject({ voice: null })
   const { audio } = sessionUpdate({ ...CHOICES, voice: 'af_demo', language: 'de' }).session
   expect([audio.output, audio.input.transcription]).toMatchObject([{ voice: 'af_demo' }, { language: 'de' }])
 })

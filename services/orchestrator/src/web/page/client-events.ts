@@ -29,7 +29,8 @@ export function sessionUpdate({ voice, language, isHandsFree, turnEnd }: Choices
       output_modalities: ['audio'],
       audio: {
         input: { format: FORMAT, transcription, turn_detection: isHandsFree ? detection : null },
-        output: { format: FORMAT, ...(voice !== '' && { voice }) },
+        // Null takes an earlier choice back.
+        output: { format: FORMAT, voice: voice === '' ? null : voice },
       },
     },
   }
