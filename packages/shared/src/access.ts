@@ -1,6 +1,7 @@
 /**
  * Who may use a service: an API key for everything but the probes, and pages of other origins only where they are named. Without settings
- * everybody who reaches the port may, and no page of another origin can read an answer.
+ * everybody who reaches the port may, and no page of another origin can read an answer; only a key stops pages whose own name was made to lead to
+ * this machine (DNS rebinding).
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
