@@ -11,6 +11,7 @@ import { modelChecks } from './doctor-model.ts'
 import { EngineThread } from './engine-thread.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
+import { leave } from './leave.ts'
 import type { ModelAppOptions } from './model-app.ts'
 import type { ModelChoice, ModelChoices } from './model-choice.ts'
 import { ModelSlot } from './model-slot.ts'
@@ -211,6 +212,6 @@ export function runService(name: string, main: () => Promise<void>): void {
   main().catch((error: unknown) => {
     const told = error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)
     process.stderr.write(`${name}: ${told}\n`)
-    process.exit(1)
+    leave(1)
   })
 }
