@@ -7,6 +7,7 @@ import { BootHistory } from './boot-history.ts'
 import { describeConfig } from './config.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
+import { leave } from './leave.ts'
 import type { ModelAppOptions } from './model-app.ts'
 import { stillWarming } from './model-status.ts'
 import { type Served, serve, type ServeOptions } from './serve.ts'
@@ -99,6 +100,6 @@ export function runService(name: string, main: () => Promise<void>): void {
   main().catch((error: unknown) => {
     const told = error instanceof AppError ? error.message : error instanceof Error ? error.stack : String(error)
     process.stderr.write(`${name}: ${told}\n`)
-    process.exit(1)
+    leave(1)
   })
 }

@@ -197,6 +197,18 @@ describe('draining', () => {
     hold.resolve()
   })
 
+  test('a signal that comes with the end of the parent is no second one', async () => {
+    const hold = gate()
+    const { events, exits, close } = await start(() => undefined, [() => hold.promise])
+    events.emit('disconnect')
+    events.emit('SIGTERM')
+    expect(exits).toEqual([])
+    hold.resolve()
+    await close()
+    await settle()
+    expect(exits).toEqual([0])
+  })
+
   test('an error that nobody caught drains and exits with 1', async () => {
     const { events, exits } = await start(() => undefined)
     events.emit('uncaughtException', new Error('nobody caught this'))

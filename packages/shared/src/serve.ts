@@ -10,6 +10,7 @@ import { Connections } from './drain.ts'
 import { errorResponse } from './error-response.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
+import { leave } from './leave.ts'
 import type { Log } from './telemetry.ts'
 
 export type ServeOptions = {
@@ -137,16 +138,30 @@ const within = (part: () => Promise<void>, limitMs: number) => async (): Promise
   }
 }
 
-/** SIGTERM and SIGINT drain, a second one forces; an error nobody caught drains too, because the state is unknown. */
-function watchProcess({ log, host = process }: ServeOptions, close: () => Promise<void>): () => void {
+const thisProcess: ProcessHost = {
+  on: (event, listener) => process.on(event, listener),
+  off: (event, listener) => process.off(event, listener),
+  exit: leave,
+}
+
+/**
+ * SIGTERM and SIGINT drain, a second one forces; an error nobody caught drains too, because the state is unknown. Only a signal after a signal
+ * forces: a parent that dies often closes its channel and sends one, and means the same by both.
+ */
+function watchProcess({ log, host = thisProcess }: ServeOptions, close: () => Promise<void>): () => void {
   let exitCode = 0
   let isStopping = false
+  let isSignalled = false
   const stop = () => {
     if (isStopping) return
     isStopping = true
     void close().finally(() => host.exit(exitCode))
   }
-  const signalled = () => (isStopping ? host.exit(1) : stop())
+  const signalled = () => {
+    if (isSignalled) return host.exit(1)
+    isSignalled = true
+    stop()
+  }
   const failed = (err: unknown) => {
     log.fatal({ err }, 'unexpected error')
     exitCode = 1
