@@ -11,6 +11,7 @@ import type { ModelFolders } from './boot-models.ts'
 import { costOf, spawnNode } from './processes.ts'
 
 export type Service = keyof ModelFolders
+export const SERVICES = ['stt', 'tts', 'embeddings'] as const
 export type Started = {
   readonly url: string
   readonly listenMs: number
@@ -45,9 +46,10 @@ export async function startService(service: Service, dir: string, preload: strin
   return startProcess([join(ROOT, 'services', service, 'src/main.ts')], port, settings, preload !== 'lazy')
 }
 
-export const startSerial = ({ stt, tts, embeddings }: ModelFolders): Promise<Started> => {
+export const startSerial = ({ stt, tts, embeddings }: ModelFolders, warm: 'warm' | 'cold'): Promise<Started> => {
   const port = PORTS.stt + PORT_OFFSET - 1
-  return startProcess([join(import.meta.dirname, 'boot-serial.ts'), `${port}`, stt, tts, embeddings], port, {}, false)
+  const program = [join(import.meta.dirname, 'boot-serial.ts'), `${port}`, stt, tts, embeddings, warm]
+  return startProcess(program, port, {}, false)
 }
 
 async function startProcess(

@@ -1,14 +1,14 @@
 /**
  * The peer of boot.ts: one process that loads Whisper, Kokoro and MiniLM one after another with transformers.js, as the designs that this one grew
- * from did, then listens, and runs a model when it is asked. Nothing is warmed.
+ * from did, then listens, and runs a model when it is asked. With `warm` each model runs once before that, as theirs did.
  *
- *   node boot-serial.ts <port> <whisper> <kokoro> <minilm>
+ *   node boot-serial.ts <port> <whisper> <kokoro> <minilm> [warm]
  */
 import { createServer } from 'node:http'
 import { basename, dirname } from 'node:path'
-import { AutoTokenizer, env, LogLevel, pipeline, StyleTextToSpeech2Model } from '@huggingface/transformers'
+import { AutoTokenizer, env, LogLevel, pipeline, StyleTextToSpeech2Model, Tensor } from '@huggingface/transformers'
 
-const [port, whisper = '', kokoro = '', minilm = ''] = process.argv.slice(2)
+const [port, whisper = '', kokoro = '', minilm = '', warm] = process.argv.slice(2)
 env.allowRemoteModels = false
 env.logLevel = LogLevel.NONE
 const session_options = { intraOpNumThreads: 2, interOpNumThreads: 1 }
@@ -26,8 +26,20 @@ const tokenizer = await AutoTokenizer.from_pretrained(kokoro, { local_files_only
 const extract = await load('feature-extraction', minilm)
 
 const SAMPLES = Float32Array.from({ length: 16_000 }, (_, n) => 0.1 * Math.sin(n / 9))
+const hear = () => recognise(SAMPLES, { language: 'en', task: 'transcribe', max_new_tokens: 20 })
+/** The phonemes of "Good morning". */
+const speak = () =>
+  voice({
+    ...tokenizer('ɡˈʊd mˈɔːɹnɪŋ.'),
+    style: new Tensor('float32', new Float32Array(256), [1, 256]),
+    speed: new Tensor('float32', [1], [1]),
+  })
+
+if (warm === 'warm') {
+  await hear()
+  await speak()
+  await extract('Good morning.')
+}
 createServer((_request, response) => {
-  void recognise(SAMPLES, { language: 'en', task: 'transcribe', max_new_tokens: 20 }).then((answer) =>
-    response.end(JSON.stringify({ answer, parts: [voice, tokenizer, extract].length })),
-  )
+  void hear().then((answer) => response.end(JSON.stringify({ answer })))
 }).listen(Number(port), '127.0.0.1')

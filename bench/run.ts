@@ -17,8 +17,11 @@ const NOT_BENCHES = new Set([
   'hearing-sounds.ts',
   'boot-models.ts',
   'boot-process.ts',
+  'boot-asks.ts',
+  'boot-memory.ts',
   'boot-requests.ts',
   'boot-serial.ts',
+  'boot-starts.ts',
 ])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))

@@ -26,7 +26,7 @@ export type EngineFailure<In> = {
 }
 
 /** What `new Worker(engine-worker.ts)` is given. */
-export type WorkerStart = { readonly module: string; readonly options: unknown }
+export type WorkerStart = { readonly module: string; readonly options: unknown; readonly slowMs: number }
 
 /**
  * The ArrayBuffers in plain data that can be transferred: those of typed arrays that cover their whole buffer. A view into a larger buffer

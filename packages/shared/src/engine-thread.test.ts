@@ -45,9 +45,15 @@ describe('the work', () => {
   })
 
   test('warms with every input alone, the first one twice, and with every input as a full batch', async () => {
-    const { thread, control } = await start()
+    const { thread, control } = await start({}, { slowMs: Infinity })
     await thread.warm(never)
     expect([control.get('runs'), control.get('rows')]).toEqual([2 + 1 + 2, 2 + 1 + 2 * 4])
+  })
+
+  test('warms a slow engine with the first input only', async () => {
+    const { thread, control } = await start({}, { slowMs: 0 })
+    await thread.warm(never)
+    expect([control.get('runs'), control.get('rows')]).toEqual([2, 2])
   })
 
   test('pieces come in order and before the result', async () => {

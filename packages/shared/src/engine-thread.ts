@@ -23,11 +23,16 @@ export type EngineThreadOptions = {
   readonly closeMs?: number
   /** How long a run may go on after its abort before the thread counts as stuck and is ended. 60 s unless told. */
   readonly stuckMs?: number
+  /** From which time for its short input on an engine is slow, and warmed with that input only. 250 ms unless told. */
+  readonly slowMs?: number
   readonly resourceLimits?: ResourceLimits
 }
 
 /** How long a load or warm-up that nobody wants any more may take to end by itself. */
 const STAGE_END_MS = 15_000
+
+/** What is cold around an inference costs tens of milliseconds: below a tenth of so long a one nobody feels it (docs/decisions/0020). */
+export const SLOW_INFERENCE_MS = 250
 
 export type Loaded = { maxBatchSize: number; loadMs: number }
 export type Warmed = { firstInferenceMs: number; secondInferenceMs: number }
@@ -63,8 +68,8 @@ export class EngineThread<In, Out, Piece = never> {
   constructor(options: EngineThreadOptions) {
     this.#options = options
     this.crashed = this.#crashed.promise
-    const workerData: WorkerStart = { module: options.module.href, options: options.options }
-    const { name, resourceLimits = {} } = options
+    const { name, resourceLimits = {}, slowMs = SLOW_INFERENCE_MS } = options
+    const workerData: WorkerStart = { module: options.module.href, options: options.options, slowMs }
     this.#worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData, name, resourceLimits })
     this.#worker.on('message', (message: FromWorker<In, Out, Piece>) => this.#receive(message))
     this.#worker.on('error', (error) => (this.#deathCause = error))
@@ -79,7 +84,7 @@ export class EngineThread<In, Out, Piece = never> {
     return { maxBatchSize: answer.maxBatchSize, loadMs: answer.loadMs }
   }
 
-  /** Runs the engine's warm-up inputs; gives milliseconds of the first and second inference. Rejects as `load` does. */
+  /** Runs the engine's warm-up inputs, all of them in all shapes if it is quick; gives milliseconds of the first and second inference. Rejects as `load` does. */
   async warm(signal: AbortSignal): Promise<Warmed> {
     const answer = await this.#ask({ type: 'warm' }, signal)
     if (answer.type !== 'warmed') throw new Error(`this is a bug: ${answer.type} answered warm`)

@@ -15,7 +15,7 @@ export interface EngineRun<Piece = never> {
 export interface Engine<In, Out, Piece = never> {
   /** Rows that one `run` takes at most; 1 makes the batcher a fair mutex. */
   readonly maxBatchSize: number
-  /** Inputs of the shapes real requests have (short, long); each is run at batch 1 and at `maxBatchSize` before "ready". */
+  /** Inputs of the shapes real requests have (short, long), short first: the first one is run before "ready", and of a quick engine each at batch 1 and at `maxBatchSize`. */
   readonly warmupInputs: readonly In[]
   /** Reads the weights and builds the sessions. Called once. */
   load(): Promise<void>

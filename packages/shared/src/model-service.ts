@@ -10,9 +10,10 @@ import type { AppEnv } from './http.ts'
 import { leave } from './leave.ts'
 import type { ModelAppOptions } from './model-app.ts'
 import { stillWarming } from './model-status.ts'
-import { type Served, serve, type ServeOptions } from './serve.ts'
+import { rehearse, type SendRehearsal } from './rehearsal.ts'
+import { serve, type ServeOptions } from './serve.ts'
 import { createSlot, type ServiceModel, slotChecks } from './service-slot.ts'
-import { createLogger, createMetrics, type Log } from './telemetry.ts'
+import { createLogger, createMetrics } from './telemetry.ts'
 
 export type ModelService<In, Out, Prepared> = ServiceModel<In, Prepared> & {
   createApp: (options: ModelAppOptions<In, Out, Prepared>) => Hono<AppEnv>
@@ -22,17 +23,11 @@ export type ModelService<In, Out, Prepared> = ServiceModel<In, Prepared> & {
   /** What to close after the model. */
   close?: readonly (() => Promise<void>)[]
   /** Sends one request of the usual kind to the service itself. */
-  rehearse: (base: string, signal: AbortSignal) => Promise<Response>
+  rehearse: SendRehearsal
 }
 
-/** The HTTP path is compiled as it is used: its first passes cost several times the tenth. */
-const REHEARSALS = 30
-/** No rehearsal begins after that: real models are slow, and lose little by a cold path around them. */
-const REHEARSAL_MS = 2000
-const REHEARSAL_LIMIT_MS = 20_000
-
 /**
- * Starts the service. The port answers at once; with the policy `eager`, `/ready` says 200 once the model is warm and the service has answered a
+ * Starts the service. The port answers at once; with the policy `eager`, `/ready` says 200 once the model is warm and a quick one's service has answered a
  * few requests of its own, so that nobody's request is the first.
  */
 export async function startModelService<In, Out, Prepared>(service: ModelService<In, Out, Prepared>): Promise<void> {
@@ -68,31 +63,10 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   const { upgrade } = service
   const server = await serve({ app, port, hostname, log, onDrain, close, ...(upgrade && { upgrade }) })
   await firstReady.promise
-  await rehearse(service, server, log)
+  await rehearse({ send: service.rehearse, base: `http://127.0.0.1:${server.port}`, status: slot.status, log })
   isRehearsed = true
   // Of the model that sits there now: it need not be the one that was ready first.
   await history.record(slot.status)
-}
-
-/** A rehearsal that fails is told, and the service opens all the same. */
-async function rehearse<In, Out, Prepared>(
-  { rehearse: send }: ModelService<In, Out, Prepared>,
-  { port }: Served,
-  log: Log,
-): Promise<void> {
-  const signal = AbortSignal.timeout(REHEARSAL_LIMIT_MS)
-  try {
-    const until = performance.now() + REHEARSAL_MS
-    for (let count = 0; count < REHEARSALS && performance.now() < until; count++)
-      await wholeAnswer(await send(`http://127.0.0.1:${port}`, signal))
-  } catch (err) {
-    log.warn({ err }, 'rehearsal failed')
-  }
-}
-
-async function wholeAnswer(answer: Response): Promise<void> {
-  await answer.arrayBuffer()
-  if (!answer.ok) throw new Error(`the rehearsal was answered ${answer.status}`)
 }
 
 /** Runs a service's `main`; a start that fails (bad settings, port in use) is told in plain words and ends the process. */
