@@ -42,6 +42,17 @@ const keptOf = (effects: readonly Effect[]) =>
   effects.flatMap((effect) => (effect.type === 'settle' ? [effect.exchange] : []))
 const replyOf = ({ items }: SessionState) => items.find((item) => item.type === 'message' && item.role === 'assistant')
 
+/** As it is unless a client asks for another. */
+const SERVER_VAD = {
+  type: 'server_vad',
+  threshold: 0.5,
+  prefix_padding_ms: 300,
+  silence_duration_ms: 500,
+  idle_timeout_ms: null,
+  create_response: true,
+  interrupt_response: true,
+} as const
+
 test('the oldest of very long items go', () => {
   const long = 'x'.repeat(1_000_000)
   const { state } = run(...Array.from({ length: 9 }, (_one, at) => write(`q${at}`, long)))
@@ -54,17 +65,7 @@ test('settings that are sent again while somebody speaks do not lose what is sai
     session: {
       instructions: 'Be brief.',
       audio: {
-        input: {
-          turn_detection: {
-            type: 'server_vad',
-            threshold: 0.5,
-            prefix_padding_ms: 300,
-            silence_duration_ms: 500,
-            idle_timeout_ms: null,
-            create_response: true,
-            interrupt_response: true,
-          },
-        },
+        input: { turn_detection: SERVER_VAD },
       },
     },
   })
@@ -180,17 +181,7 @@ test.each<[string, Given]>([
     type: 'session.update',
     session: {
       audio: {
-        input: {
-          turn_detection: {
-            type: 'server_vad',
-            threshold: 0.5,
-            prefix_padding_ms: 300,
-            silence_duration_ms: 500,
-            idle_timeout_ms: null,
-            create_response: true,
-            interrupt_response: false,
-          },
-        },
+        input: { turn_detection: { ...SERVER_VAD, interrupt_response: false } },
       },
     },
   })
