@@ -1,9 +1,11 @@
 import { defineConfig } from 'vitest/config'
+import { FailureReporter } from './scripts/test-report.ts'
 
 const node = { environment: 'node' as const, restoreMocks: true, unstubEnvs: true }
 
 export default defineConfig({
   test: {
+    reporters: ['default', new FailureReporter()],
     projects: [
       {
         test: {

@@ -4,15 +4,14 @@
  */
 import { ROOT } from './compose-file.ts'
 import { labBeside, provideEngine } from './docker-engine.ts'
-import { show, summary } from './run.ts'
+import { conclude, runVitest } from './vitest.ts'
 
 const engine = await provideEngine(labBeside(ROOT))
 if (engine.kind === 'ready') {
   console.log(`compose: with ${engine.told}`)
-  const outcome = await show('compose', ['vitest', 'run', '--project', 'compose', ...process.argv.slice(2)])
+  const outcome = await runVitest('compose', ['--project', 'compose', ...process.argv.slice(2)])
   await engine.close()
-  console.log(`\n${summary([outcome])}`)
-  process.exitCode = outcome.isGood ? 0 : 1
+  conclude([outcome])
 } else {
   console.log(`compose: ${engine.kind === 'none' ? 'SKIPPED' : 'FAILED'}, ${engine.told}`)
   process.exitCode = engine.kind === 'none' ? 0 : 1
