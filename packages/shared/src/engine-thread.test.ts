@@ -318,9 +318,13 @@ describe('closing', () => {
   })
 
   test('is bounded even when the engine hangs while it closes', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
     const { thread, control } = await start({ closeHangs: true }, { closeMs: 20 })
-    await thread.close()
-    expect(control.get('closes')).toBe(1)
+    const closed = thread.close()
+    await control.reached('closes', 1)
+    vi.advanceTimersByTime(20)
+    await expect(closed).resolves.toBeUndefined()
   })
 
   test.skipIf(process.platform === 'win32')('is bounded even while native code hangs', async () => {

@@ -111,9 +111,9 @@ export class SessionRedis {
     return { now, deleted }
   }
 
-  /** True for the one replica that may write the session's summary within `limitMs`. */
-  async claimSummary(name: SessionName, limitMs: number, signal: AbortSignal): Promise<boolean> {
-    return (await this.#run('claim', name, [limitMs], Flag, signal)) === 1
+  /** True for the one replica that may write what goes in the place of `summary` within `limitMs`. */
+  async claimSummary(name: SessionName, summary: string, limitMs: number, signal: AbortSignal): Promise<boolean> {
+    return (await this.#run('claim', name, [limitMs, summary], Flag, signal)) === 1
   }
 
   /** Puts the summary in the place of everything up to `last`. False when that isn't there any more. */

@@ -156,8 +156,11 @@ const DELETIONS = `
 return { tostring(now), ARGV[4] == '' and {} or redis.call('ZRANGEBYSCORE', deleted, ARGV[4], '+inf') }
 `
 
-/** -> 1 | 0 */
-const CLAIM = `return redis.call('SET', key('condensing'), '1', 'NX', 'PX', ARGV[4]) and 1 or 0`
+/** For who knows the summary as it stands, ARGV[5]: who doesn't would write another one in its place. -> 1 | 0 */
+const CLAIM = `
+if redis.call('HGET', key('data'), 'summary') ~= ARGV[5] then return 0 end
+return redis.call('SET', key('condensing'), '1', 'NX', 'PX', ARGV[4]) and 1 or 0
+`
 
 /** Everything up to the exchange ARGV[5] is in the summary ARGV[6] now. -> 1 | 0 */
 const CONDENSE = `

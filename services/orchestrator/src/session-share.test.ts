@@ -370,9 +370,12 @@ describe('limits over all replicas', () => {
   })
 
   test('a session unused for too long is gone, with all its keys', async () => {
-    const one = await replica({ idleMs: 200 })
+    let nowMs = 0
+    const one = await replica({ idleMs: 200, now: () => nowMs })
     await one.say('a', 1)
     await until(async () => (await looking.keys(`${PREFIX}*`)).length === 0, inTime())
+    // Its own clock, which began to count when it had left the session.
+    nowMs = 200
     expect(await one.history('a')).toBeUndefined()
     expect((await one.sessions.list(ANYBODY)).sessions).toEqual([])
     expect((await one.say('a', 2)).before).toEqual([])
@@ -426,6 +429,18 @@ describe('a long session', () => {
     session.leave()
     await until(() => asked.length === 2, inTime())
     expect(asked[1]).toMatchObject({ summary: 'One and two.', said: ['3', '4'] })
+  })
+
+  test('is not shortened by who has not seen yet that another one did', async () => {
+    const { connection } = await replica()
+    const redis = new SessionRedis(connection, { ...LIMITS, leaseMs: LEASE_MS })
+    const name = { owner: 'o', id: 'a' }
+    const kept = [1, 2, 3].map((n) => ({ id: `${n}`, ...exchange(n) }))
+    await redis.append(name, { born: 'b', summary: '', history: [] }, kept, true, inTime())
+    const claim = (summary: string) => redis.claimSummary(name, summary, 20_000, inTime())
+    expect([await claim(''), await claim('')]).toEqual([true, false])
+    expect(await redis.condense(name, 'b', kept[0] ?? expect.unreachable(), 'One.', inTime())).toBe(true)
+    expect([await claim(''), await claim('One.')]).toEqual([false, true])
   })
 
   test('stays as it was when nobody can shorten it, and goes on losing its oldest turns', async () => {

@@ -50,7 +50,7 @@ export class Shortener {
   async #shorten(session: KnownSession, old: readonly Kept[], last: Kept, signal: AbortSignal): Promise<void> {
     const { summariser, limitMs, share } = this.#options
     const { summary, born } = session
-    const mayWrite = await share?.ask(({ redis, signal: life }) => redis.claimSummary(session, limitMs, life))
+    const mayWrite = await share?.ask(({ redis, signal: life }) => redis.claimSummary(session, summary, limitMs, life))
     if (mayWrite === false) return
     const text = await within(limitMs, signal, (stop) => summariser.shorten({ summary, exchanges: old }, stop))
     const isIn = await share?.ask(({ redis, signal: life }) => redis.condense(session, born, last, text, life))

@@ -20,8 +20,12 @@ export class FakeControl {
   }
 
   /** Waits until the engine has begun work on `rows` rows. */
-  async entered(rows = 1): Promise<void> {
-    while (this.get('entered') < rows) await changed(this.shared, 'entered', this.get('entered'))
+  entered(rows = 1): Promise<void> {
+    return this.reached('entered', rows)
+  }
+
+  async reached(slot: Slot, count: number): Promise<void> {
+    for (let seen = this.get(slot); seen < count; seen = this.get(slot)) await changed(this.shared, slot, seen)
   }
 }
 

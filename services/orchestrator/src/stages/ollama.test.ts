@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { holdTime, releaseTime, takesExactly } from '../testing/held-time.ts'
 import { sendJson, startStub } from '../testing/http-stub.ts'
 import type { Answer, HttpStub } from '../testing/http-stub.ts'
 import { OllamaModel } from './ollama.ts'
@@ -228,9 +229,16 @@ describe('a reply', () => {
   })
 
   test('that does not begin in time is given up, and the connection closed', async () => {
-    const closed = Promise.withResolvers<void>()
-    const { model: ollama } = await setUp((response) => response.on('close', closed.resolve), { stallMs: 20 })
-    await expect(say(ollama)).rejects.toMatchObject({ code: 'deadline_exceeded' })
+    await holdTime()
+    onTestFinished(releaseTime)
+    const [asked, closed] = [vi.fn<() => void>(), Promise.withResolvers<void>()]
+    const chat = (response: ServerResponse) => {
+      asked()
+      response.on('close', closed.resolve)
+    }
+    const { model: ollama } = await setUp(chat, { stallMs: 10_000 })
+    const said = takesExactly(10_000, say(ollama), () => asked.mock.calls.length === 1)
+    await expect(said).rejects.toMatchObject({ code: 'deadline_exceeded' })
     await closed.promise
   })
 

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Secret } from '@hearth/shared/config'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { holdTime, releaseTime, takesExactly } from '../testing/held-time.ts'
 import { sendJson, startStub } from '../testing/http-stub.ts'
 import type { HttpStub } from '../testing/http-stub.ts'
 import type { Prompt, ReplyPiece } from './llm.ts'
@@ -385,11 +386,13 @@ describe('a failure', () => {
   })
 
   test('a reply that does not begin in time is given up, and the connection closed', async () => {
+    await holdTime()
+    onTestFinished(releaseTime)
     const closed = Promise.withResolvers<void>()
-    const { model, stub: server } = await setUp((response) => response.on('close', closed.resolve), { stallMs: 20 })
-    await expect(say(model)).rejects.toMatchObject({ code: 'deadline_exceeded' })
-    // On a busy machine the time may be over before the server has seen the request.
-    if (server.asked.length > 0) await closed.promise
+    const { model, stub: server } = await setUp((response) => response.on('close', closed.resolve), { stallMs: 10_000 })
+    const said = takesExactly(10_000, say(model), () => server.asked.length === 1)
+    await expect(said).rejects.toMatchObject({ code: 'deadline_exceeded' })
+    await closed.promise
   })
 
   test.each([{ stallMs: 50 }, { totalMs: 50 }])('one that begins and then stalls is given up by %j', async (limits) => {
