@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { eventually } from '@hearth/shared/testing/eventually'
 import { expect, test, vi } from 'vitest'
 import { onStopRequest } from './stop-request.ts'
 
@@ -21,7 +22,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'disconnect'])(
     expect(stop).toHaveBeenCalledTimes(1)
     expect(source.exit).not.toHaveBeenCalled()
     ended.resolve()
-    await vi.waitFor(() => expect(source.exit).toHaveBeenCalledWith(0))
+    await eventually(() => expect(source.exit).toHaveBeenCalledWith(0))
     expect(kill).not.toHaveBeenCalled()
   },
 )
@@ -49,5 +50,5 @@ test('a stop that fails still ends', async () => {
   const { source, ended } = arrange()
   source.emit('SIGTERM')
   ended.reject(new Error('stuck'))
-  await vi.waitFor(() => expect(source.exit).toHaveBeenCalledWith(1))
+  await eventually(() => expect(source.exit).toHaveBeenCalledWith(1))
 })

@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import { eventually } from './testing/eventually.ts'
 import { examineFiles } from './doctor-files.ts'
 import { fetchModel } from './model-store.ts'
 import { gate, never } from './testing/signals.ts'
@@ -24,7 +25,7 @@ test('a file that is still being read is not read once more', async () => {
   const { promise, resolve } = gate()
   read.mayBegin = promise
   const looks = [1, 2, 3].map(() => examineFiles(spec, options, never))
-  await vi.waitUntil(() => read.paths.length > 0)
+  await eventually(() => expect(read.paths).not.toEqual([]))
   resolve()
   expect((await Promise.all(looks)).map(({ state }) => state)).toEqual(Array(3).fill('complete'))
   expect(read.paths).toHaveLength(new Set(read.paths).size)

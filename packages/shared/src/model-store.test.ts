@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { eventually } from './testing/eventually.ts'
 import type { FetchProgress } from './model-status.ts'
 import { discardModel, fetchModel, verifyCached, type ModelFiles, type StoreOptions } from './model-store.ts'
 import { gitBlobSha1, sha256 } from './testing/hub-server.ts'
@@ -250,8 +251,8 @@ describe('hub', () => {
     const spec = { ...fixture.spec, optionalFiles: small }
     const fetching = fetchModel(spec, fixture.options, (progress) => seen.push(progress), never)
     const begun = () => new Set(fixture.hub.requests.filter(({ method }) => method === 'GET').map(({ path }) => path))
-    await vi.waitFor(() => expect(fixture.hub.requestsFor('GET', FILE)).toHaveLength(2), 10_000)
-    await vi.waitFor(() => expect(begun().size).toBe(4 + 1), 10_000)
+    await eventually(() => expect(fixture.hub.requestsFor('GET', FILE)).toHaveLength(2))
+    await eventually(() => expect(begun().size).toBe(4 + 1))
     for (let file = 0; file < 8; file++) fixture.hub.release()
     await fetching
     expect(begun().size).toBe(8 + 1)

@@ -1,3 +1,4 @@
+import { subscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import type { Hono } from 'hono'
@@ -37,6 +38,9 @@ function slowRoute() {
     })
   return { entered, hold, routes }
 }
+
+/** Where Node tells of what its servers are asked. */
+const REQUESTS = 'http.server.request.start'
 
 describe('draining', () => {
   test('what is in flight finishes, then the parts close in order, even after one that throws', async () => {
@@ -126,9 +130,10 @@ describe('draining', () => {
   test('what comes on a busy connection is answered 503 draining', async () => {
     const { hold, close, socket, closed } = await startStream()
     const closing = close()
-    // Once written it lies in the server's own queue: the next turn of the loop reads it.
-    await new Promise((done) => socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n', done))
-    await settle()
+    const seen = gate()
+    subscribe(REQUESTS, () => seen.resolve())
+    socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n')
+    await seen.promise
     hold.resolve()
     const answer = await closed
     expect(answer).toContain('last')
@@ -314,7 +319,8 @@ test('a reader that stops reading is cut off; a reply that is long in the making
       })
     },
     [],
-    { limits: { stallTimeout: 50 } },
+    // It counts from the connection on: longer than this machine stands still before it has read the request.
+    { limits: { stallTimeout: 1000 } },
   )
   const slow = fetch(`${base}/slow`)
   const { socket } = openSocket(port, 'GET /large HTTP/1.1\r\nhost: x\r\n\r\n')

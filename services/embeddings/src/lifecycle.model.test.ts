@@ -60,7 +60,8 @@ describe('an unused model', () => {
     const { call, times, inState } = await start({ EMBEDDINGS_KEEP_ALIVE: '250ms' })
     await inState('ready')
     await inState('stopped')
-    expect(await call('/api/ps')).toMatchObject({ body: { models: [] } })
+    // On a busy machine one of its rehearsals may come later than that, and bring it back once more.
+    while ((await call('/api/ps')).body.models.length > 0) await settle()
     expect((await call('/v1/embeddings', embed())).status).toBe(200)
     expect(times('loading')).toBeGreaterThan(1)
   })

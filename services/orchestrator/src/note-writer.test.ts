@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { eventually } from '@hearth/shared/testing/eventually'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { noteOf } from './testing/note-store-suite.ts'
 import type { LanguageModel, Prompt } from './stages/llm.ts'
@@ -113,7 +114,7 @@ test('a turn stops it at once, and it begins again after a time of quiet', async
   })
   enrichment.add([{ user: 'anna', id: 'vet' }])
   await vi.advanceTimersByTimeAsync(1000)
-  await vi.waitFor(() => expect(signals).toHaveLength(1))
+  await eventually(() => expect(signals).toHaveLength(1))
   enrichment.pause()
   await enrichment.settled()
   expect([signals[0]?.aborted, (await noteAt('vet'))?.keywords]).toEqual([true, ['vet', 'monday']])

@@ -316,11 +316,13 @@ describe('while Redis is away', () => {
   test('one that hangs holds up one turn, not the next, and what it does late is not done twice', async () => {
     const one = await replica()
     await one.say('a', 1)
-    await looking.client('PAUSE', 2500)
+    // Scripts hang until the pause is ended below.
+    await looking.client('PAUSE', 60_000, 'WRITE')
     expect((await one.say('a', 2)).trouble).toBe('dependency_unavailable')
     const asked = vi.spyOn(one.connection, 'evalsha')
     expect(await one.say('a', 3)).toEqual({ before: ['1', '2'], trouble: 'dependency_unavailable' })
     expect(asked.mock.calls.filter((call) => call.includes('a'))).toEqual([])
+    await looking.client('UNPAUSE')
     await until(async () => (await looking.llen(`${PREFIX}turns:${ANYBODY}:a`)) === 3, inTime())
     expect((await one.say('a', 4)).before).toEqual(['1', '2', '3'])
   })
@@ -435,11 +437,12 @@ describe('a long session', () => {
     const { connection } = await replica()
     const redis = new SessionRedis(connection, { ...LIMITS, leaseMs: LEASE_MS })
     const name = { owner: 'o', id: 'a' }
-    const kept = [1, 2, 3].map((n) => ({ id: `${n}`, ...exchange(n) }))
+    const first = { id: '1', ...exchange(1) }
+    const kept = [first, { id: '2', ...exchange(2) }]
     await redis.append(name, { born: 'b', summary: '', history: [] }, kept, true, inTime())
     const claim = (summary: string) => redis.claimSummary(name, summary, 20_000, inTime())
     expect([await claim(''), await claim('')]).toEqual([true, false])
-    expect(await redis.condense(name, 'b', kept[0] ?? expect.unreachable(), 'One.', inTime())).toBe(true)
+    expect(await redis.condense(name, 'b', first, 'One.', inTime())).toBe(true)
     expect([await claim(''), await claim('One.')]).toEqual([false, true])
   })
 

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { encodeWav } from '@hearth/shared/wav'
 import { ErrorBody, HearingProgress, Transcription } from '@hearth/shared/api'
 import { AppError } from '@hearth/shared/errors'
-import { describe, expect, test, vi } from 'vitest'
+import { eventually } from '@hearth/shared/testing/eventually'
+import { describe, expect, test } from 'vitest'
 import type { Abilities } from './abilities.ts'
 import { ABLE, form, heard, setUp, STATUS, turns, UNABLE, wav } from './testing/stt-app.ts'
 import type { Submit } from './transcribe.ts'
@@ -318,7 +319,7 @@ describe('a stream', () => {
     const reader = response.body?.getReader()
     await reader?.read()
     await reader?.cancel()
-    await vi.waitFor(() => expect(signals.slice(1).every(({ aborted }) => aborted)).toBe(true))
+    await eventually(() => expect(signals.slice(1).every(({ aborted }) => aborted)).toBe(true))
   })
 })
 
@@ -338,9 +339,9 @@ describe('the progress of a request that has a name for it', () => {
     })
     const body = form(turns(20, 3, 20, 3, 20), { language: 'en' })
     const reply = app.request('/v1/audio/transcriptions', { method: 'POST', body, headers: NAMED })
-    await vi.waitFor(async () => expect(await progressOf(app)).toEqual({ seconds: 0, total_seconds: 66 }))
+    await eventually(async () => expect(await progressOf(app)).toEqual({ seconds: 0, total_seconds: 66 }))
     held[0]?.resolve()
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const { seconds } = HearingProgress.parse(await progressOf(app))
       expect(seconds).toBeGreaterThan(19)
       expect(seconds).toBeLessThan(30)
@@ -359,7 +360,7 @@ describe('the progress of a request that has a name for it', () => {
     const leaving = new AbortController()
     const call = { method: 'POST', body: form(turns(20, 3, 20)), headers: NAMED, signal: leaving.signal }
     const reply = app.request('/v1/audio/transcriptions', call)
-    await vi.waitFor(async () => expect(await progressOf(app)).toMatchObject({ seconds: 0 }))
+    await eventually(async () => expect(await progressOf(app)).toMatchObject({ seconds: 0 }))
     leaving.abort()
     await reply
     expect(await progressOf(app)).toBe(404)

@@ -24,8 +24,8 @@ export class FakeControl {
     return this.reached('entered', rows)
   }
 
-  async reached(slot: Slot, count: number): Promise<void> {
-    for (let seen = this.get(slot); seen < count; seen = this.get(slot)) await changed(this.shared, slot, seen)
+  async reached(slot: Slot, wanted: number): Promise<void> {
+    for (let seen = this.get(slot); seen < wanted; seen = this.get(slot)) await changed(this.shared, slot, seen)
   }
 }
 

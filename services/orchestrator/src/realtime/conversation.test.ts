@@ -1,5 +1,6 @@
 /** Turns as people take them: spoken, interrupted, guessed at. */
 import type { SetTimer } from '@hearth/shared/waits'
+import { eventually } from '@hearth/shared/testing/eventually'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { loudPcm, silentPcm, startRealtime } from '../testing/realtime-stack.ts'
 import type { Client } from '../testing/realtime-stack.ts'
@@ -117,7 +118,7 @@ describe('what begins before the end of an utterance', () => {
     const client = await connect()
     speak(client, 400)
     pause(client, 300)
-    await vi.waitFor(() => expect(prompts).toHaveLength(1))
+    await eventually(() => expect(prompts).toHaveLength(1))
     expect(client.types()).not.toContain('response.created')
     expect(remembered).toEqual([])
     pause(client, 300)
@@ -143,7 +144,7 @@ describe('what begins before the end of an utterance', () => {
     const client = await connect()
     speak(client, 400)
     pause(client, 300)
-    await vi.waitFor(() => expect(prompts).toEqual(['Buy']))
+    await eventually(() => expect(prompts).toEqual(['Buy']))
     speak(client, 400)
     await stopped.promise
     pause(client, 600)
@@ -158,7 +159,7 @@ describe('what begins before the end of an utterance', () => {
     const client = await connect()
     speak(client, 400)
     pause(client, 300)
-    await vi.waitFor(() => expect(prompts).toHaveLength(1))
+    await eventually(() => expect(prompts).toHaveLength(1))
     client.send({ type: 'input_audio_buffer.commit' })
     await client.respond({ instructions: 'Be brief.' })
     expect(prompts.at(-1)).toMatchObject({ user: 'Good morning.', instructions: 'Be brief.' })
@@ -207,7 +208,7 @@ describe('an interruption', () => {
     speak(client, 400)
     pause(client, 600)
     await client.until('response.output_audio.delta')
-    await vi.waitFor(() => expect(countOf(client, 'response.output_audio.delta')).toBe(19))
+    await eventually(() => expect(countOf(client, 'response.output_audio.delta')).toBe(19))
     nowMs = 850
     const before = client.events.length
     speak(client, 400)
@@ -233,7 +234,7 @@ describe('an interruption', () => {
     nowMs = 1300
     await say(client)
     expect(prompts[1]?.history).toMatchObject([{ user: 'Good morning.', reply: 'Hello there,' }])
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect((await sessions.read('default', 'tea'))?.history).toMatchObject([{ reply: 'Hello there,' }]),
     )
   })

@@ -1,5 +1,6 @@
 /** Clients that are slow, gone, or many. */
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { eventually } from '@hearth/shared/testing/eventually'
+import { afterEach, describe, expect, test } from 'vitest'
 import { loudPcm, silentPcm, startRealtime } from '../testing/realtime-stack.ts'
 import { endlessMind } from '../testing/turn-app.ts'
 import type { Stages } from '../turn-events.ts'
@@ -26,7 +27,7 @@ describe('a client that does not read', () => {
     await client.until('response.created')
     client.socket.pause()
     await stopped
-    await vi.waitFor(() => expect(stack.admission.running).toBe(0))
+    await eventually(() => expect(stack.admission.running).toBe(0))
     client.socket.resume()
     // Whether its buffers held the farewell is the system's matter.
     expect([1013, 1006]).toContain(await closed)
@@ -69,7 +70,7 @@ describe('a client that sends faster than it is heard', () => {
     )
     gate.resolve()
     await pong
-    await vi.waitFor(() => expect(heard).toHaveLength(40))
+    await eventually(() => expect(heard).toHaveLength(40))
   })
 })
 
@@ -89,11 +90,11 @@ describe('a client that brings more sounds than are heard', () => {
       client.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content } })
     const pong = new Promise((resolve) => client.socket.once('pong', resolve))
     client.socket.ping()
-    await vi.waitFor(() => expect(under).toBeGreaterThan(16))
+    await eventually(() => expect(under).toBeGreaterThan(16))
     expect(under).toBeLessThan(30)
     gate.resolve()
     await pong
-    await vi.waitFor(() => expect(under).toBe(60))
+    await eventually(() => expect(under).toBe(60))
   })
 })
 
@@ -112,10 +113,10 @@ describe('what goes on without its client', () => {
     client.send({ type: 'input_audio_buffer.append', audio: loudPcm(400) })
     client.send({ type: 'input_audio_buffer.append', audio: silentPcm(600) })
     await client.until('input_audio_buffer.committed')
-    await vi.waitFor(() => expect(stack.admission.running).toBe(1))
+    await eventually(() => expect(stack.admission.running).toBe(1))
     client.socket.terminate()
     await givenUp.promise
-    await vi.waitFor(() => expect(stack.admission.running).toBe(0))
+    await eventually(() => expect(stack.admission.running).toBe(0))
   })
 
   test('leaves what was heard in the session', async () => {

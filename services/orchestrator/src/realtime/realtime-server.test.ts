@@ -1,4 +1,5 @@
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { eventually } from '@hearth/shared/testing/eventually'
+import { afterEach, describe, expect, test } from 'vitest'
 import { Secret } from '@hearth/shared/config'
 import { AppError } from '@hearth/shared/errors'
 import { silentPcm, startRealtime } from '../testing/realtime-stack.ts'
@@ -123,7 +124,7 @@ describe('a turn that the client commits', () => {
     first.say('One.')
     await first.respond()
     first.socket.close()
-    await vi.waitFor(async () => expect((await sessions.read('anna', 'tea'))?.history).toHaveLength(1))
+    await eventually(async () => expect((await sessions.read('anna', 'tea'))?.history).toHaveLength(1))
     for (const query of ['?session=tea&user=anna', '?session=tea&user=ben']) {
       const client = await connect(query)
       client.say('Two.')
@@ -260,7 +261,7 @@ describe('a turn that the client commits', () => {
     await client.until('response.output_audio.delta')
     client.socket.terminate()
     await stopped
-    await vi.waitFor(() => expect(admission.running).toBe(0))
+    await eventually(() => expect(admission.running).toBe(0))
   })
 })
 

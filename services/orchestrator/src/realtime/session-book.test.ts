@@ -1,3 +1,4 @@
+import { eventually } from '@hearth/shared/testing/eventually'
 import { afterEach, expect, test, vi } from 'vitest'
 import { Sessions } from '../sessions.ts'
 import { SessionBook } from './session-book.ts'
@@ -21,7 +22,7 @@ test('an exchange waits for as long as the turn before it may be in the session'
     onTrouble: (error) => expect.unreachable(error.message),
   })
   book.settle({ user: 'One?', reply: 'Yes.' })
-  await vi.waitFor(() => expect(limits).toHaveLength(1))
+  await eventually(() => expect(limits).toHaveLength(1))
   turn.leave()
   await book.settled
   expect(limits[0]).toBeGreaterThan(60_000)

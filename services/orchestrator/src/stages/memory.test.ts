@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AppError } from '@hearth/shared/errors'
+import { eventually } from '@hearth/shared/testing/eventually'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Embedder } from './embeddings.ts'
 import { openMemory } from './memory-sqlite.ts'
@@ -204,7 +205,7 @@ describe('while the model or the store is away', () => {
     isAway = false
     await vi.advanceTimersByTimeAsync(5000)
     vi.useRealTimers()
-    await vi.waitFor(async () => expect(await all()).toHaveLength(2))
+    await eventually(async () => expect(await all()).toHaveLength(2))
     expect(await texts(memory, 'name')).toEqual(['My name is Ann.'])
   })
 })

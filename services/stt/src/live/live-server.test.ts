@@ -3,7 +3,8 @@ import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
 import { AppError } from '@hearth/shared/errors'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { eventually } from '@hearth/shared/testing/eventually'
+import { afterEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { ABLE, heard, loudIsSpeech, tone, UNABLE } from '../testing/stt-app.ts'
 import type { Submit } from '../transcribe.ts'
@@ -118,7 +119,7 @@ describe("WhisperLive's clients", () => {
   test('are greeted by the name they look for, and get the last utterance finished after the end of audio', async () => {
     const { url } = await setUp()
     const client = await new Client(url).greet()
-    await vi.waitFor(() => expect(client.messages).toHaveLength(1))
+    await eventually(() => expect(client.messages).toHaveLength(1))
     expect(client.messages[0]).toEqual({ uid: 'u1', message: 'SERVER_READY', backend: 'faster_whisper' })
     client.say(tone(1))
     client.end()
@@ -133,11 +134,11 @@ describe("WhisperLive's clients", () => {
     const { url, metrics } = await setUp()
     const client = await new Client(url).greet()
     client.say(tone(2.5))
-    await vi.waitFor(() => expect(client.segments.length).toBeGreaterThan(0))
+    await eventually(() => expect(client.segments.length).toBeGreaterThan(0))
     expect(client.segments[0]?.[0]).toMatchObject({ completed: false, source: 'stream' })
     client.say(tone(1))
     client.say(silence(1))
-    await vi.waitFor(() => expect(client.segments.at(-1)?.at(-1)?.completed).toBe(true))
+    await eventually(() => expect(client.segments.at(-1)?.at(-1)?.completed).toBe(true))
     expect(client.segments.at(-1)?.[0]?.text).toBe(' 3.8 s')
     expect(await metrics.registry.metrics()).toMatch(/hearth_live_utterances\{text="changed"[^}]*\} 1/)
   })
@@ -239,14 +240,14 @@ describe("WhisperLive's clients", () => {
   test('wait when all places are taken', async () => {
     const { url } = await setUp(counting, { maxClients: 1 })
     const first = await new Client(url).greet()
-    await vi.waitFor(() => expect(first.messages).toHaveLength(1))
+    await eventually(() => expect(first.messages).toHaveLength(1))
     const second = await new Client(url).greet({ ...HELLO, uid: 'u2' })
     expect(await second.closed).toBe(1013)
     expect(second.messages).toEqual([{ uid: 'u2', status: 'WAIT', message: 1 }])
     first.end()
     await first.closed
     const third = await new Client(url).greet()
-    await vi.waitFor(() => expect(third.messages[0]).toHaveProperty('message', 'SERVER_READY'))
+    await eventually(() => expect(third.messages[0]).toHaveProperty('message', 'SERVER_READY'))
   })
 
   test('do not hear each other', async () => {
@@ -270,7 +271,7 @@ describe("WhisperLive's clients", () => {
     const client = await new Client(url).greet()
     client.say(tone(3))
     client.end()
-    await vi.waitFor(() => expect(client.messages).toHaveLength(1))
+    await eventually(() => expect(client.messages).toHaveLength(1))
     loaded.resolve()
     expect(await client.closed).toBe(1000)
     expect(client.segments.at(-1)?.at(-1)).toMatchObject({ text: ' 3.0 s', completed: true })
@@ -332,7 +333,7 @@ describe('a client is let go', () => {
   test('when the service stops', async () => {
     const { url, live } = await setUp()
     const client = await new Client(url).greet()
-    await vi.waitFor(() => expect(client.messages).toHaveLength(1))
+    await eventually(() => expect(client.messages).toHaveLength(1))
     live.close()
     expect(await client.closed).toBe(1001)
   })
@@ -342,7 +343,7 @@ test('half a sample is an error, and the connection goes on', async () => {
   const { url } = await setUp()
   const client = await new Client(url).greet()
   client.socket.send(Buffer.alloc(7))
-  await vi.waitFor(() => expect(client.messages.at(-1)).toMatchObject({ status: 'ERROR' }))
+  await eventually(() => expect(client.messages.at(-1)).toMatchObject({ status: 'ERROR' }))
   client.say(tone(1))
   client.end()
   expect(await client.closed).toBe(1000)
@@ -367,9 +368,9 @@ test('what is under way ends with its client', async () => {
   const client = await new Client(url).greet()
   client.say(tone(1))
   client.say(silence(1))
-  await vi.waitFor(() => expect(signals).toHaveLength(1))
+  await eventually(() => expect(signals).toHaveLength(1))
   client.socket.terminate()
-  await vi.waitFor(() => expect(signals[0]?.aborted).toBe(true))
+  await eventually(() => expect(signals[0]?.aborted).toBe(true))
 })
 
 test('who sends faster than it is heard is held back, and heard whole all the same', async () => {
