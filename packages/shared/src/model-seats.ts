@@ -1,12 +1,14 @@
 /**
  * The places of a service's models: the one where requests look, the one of the model that is to take it, and those that a model leaves once the
  * last request that leased it is through. The idea: a `Model` has one life, so loading again, unloading and changing the model are all the same
- * step, a new one in the seat.
+ * step, a new one in the seat; and what comes again waits for the end of what was there before, so that no model is in memory twice.
  */
-import type { Preload } from './api.ts'
+import type { ModelStatus, Preload } from './api.ts'
 import { Arrival } from './model-arrival.ts'
 import { keyOf, type ModelChoice } from './model-choice.ts'
 import { ModelSeat, type SeatHooks, type SeatModel } from './model-seat.ts'
+import { idleStatus } from './model-status.ts'
+import { isLoadedAlready } from './slot-refusals.ts'
 import type { SetTimer } from './waits.ts'
 
 export type CreateModel<In, Out, Prepared> = (
@@ -67,15 +69,31 @@ export class ModelSeats<In, Out, Prepared> {
     return this.#incoming !== undefined && keyOf(this.#incoming.seat.choice) === keyOf(choice)
   }
 
+  /** How far `choice` is, wherever it is; `idle` when nowhere. */
+  statusOf(choice: ModelChoice): ModelStatus {
+    if (this.#incoming && this.isIncoming(choice)) return this.#incoming.seat.status
+    return this.isCurrent(choice) ? this.#current.status : idleStatus(choice.id)
+  }
+
   /** Lets `choice` come beside the current one and take its place; unless another one is coming, which is given then. */
   bring(choice: ModelChoice): Arrival<In, Out, Prepared> {
     this.#incoming ??= this.#arrivalOf(this.#seat(choice, 'background', true))
     return this.#incoming
   }
 
-  /** Ends the current model after the requests that hold it; the same one comes again with the next request. */
+  /** Ends the current model after the requests that hold it; the same one comes again with the next request. A demo stays while what it stands in for is coming. */
   vacate(): void {
-    if (this.#current.status.state !== 'idle') this.#replace(this.#seat(this.#current.choice, 'lazy'))
+    const { choice, status } = this.#current
+    if (status.state !== 'idle' && !this.isIncoming(choice)) this.#replace(this.#seat(choice, 'lazy'))
+  }
+
+  /** Gives up the model that is coming, and whoever waits for it is told so. */
+  sendAway(): void {
+    const arrival = this.#incoming
+    this.#incoming = undefined
+    if (!arrival) return
+    arrival.giveUp()
+    this.#leave(arrival.seat)
   }
 
   /** Waits for the end of every copy of `choice` that leaves. */
@@ -86,13 +104,26 @@ export class ModelSeats<In, Out, Prepared> {
 
   #seat(choice: ModelChoice, preload: Preload, isReplacement = false): ModelSeat<In, Out, Prepared> {
     const { create, ...options } = this.#options
-    return new ModelSeat({ ...options, choice, create: (hooks) => create(choice, hooks, { preload, isReplacement }) })
+    return new ModelSeat({
+      ...options,
+      choice,
+      create: (hooks) => create(choice, hooks, { preload, isReplacement }),
+      endOfOther: (copyOf) => this.#endOf(copyOf),
+    })
+  }
+
+  #endOf(copyOf: string): Promise<void> | null {
+    const seat = this.all.find((one) => one.copyOf === copyOf)
+    if (!seat) return null
+    const gone = this.#leaving.get(seat)
+    if (!gone) throw isLoadedAlready(seat.status)
+    return gone
   }
 
   #arrivalOf(seat: ModelSeat<In, Out, Prepared>): Arrival<In, Out, Prepared> {
     const { closing, setTimer, now } = this.#options
     const onEnd = (hasCome: boolean) => {
-      this.#incoming = undefined
+      if (this.#incoming?.seat === seat) this.#incoming = undefined
       if (!hasCome) return
       this.#replace(seat)
       this.#changedAtMs = now()
@@ -101,14 +132,18 @@ export class ModelSeats<In, Out, Prepared> {
   }
 
   #replace(seat: ModelSeat<In, Out, Prepared>): void {
-    const { onChange } = this.#options
     const old = this.#current
     this.#current = seat
-    const gone = old.retire().finally(() => {
-      this.#leaving.delete(old)
+    this.#leave(old)
+  }
+
+  #leave(seat: ModelSeat<In, Out, Prepared>): void {
+    const { onChange } = this.#options
+    const gone = seat.retire().finally(() => {
+      this.#leaving.delete(seat)
       onChange()
     })
-    this.#leaving.set(old, gone)
+    this.#leaving.set(seat, gone)
     onChange()
   }
 }

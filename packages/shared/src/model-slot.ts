@@ -2,14 +2,14 @@
  * The one place of a service where its model sits, as requests and those who run the service see it: who may have which model, how long they wait
  * for it, and when it goes. Where the models are meanwhile is a matter of the seats (model-seats.ts).
  */
-import type { BatchResult } from './batcher.ts'
+import { type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
 import type { ModelStatus } from './api.ts'
 import { AppError } from './errors.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { type ModelChoice, type ModelChoices } from './model-choice.ts'
 import type { ModelLease } from './model-seat.ts'
 import { ModelSeats, type SeatsOptions } from './model-seats.ts'
-import { type FetchProgress, idleStatus } from './model-status.ts'
+import type { FetchProgress } from './model-status.ts'
 import { SlotTurns } from './slot-turns.ts'
 import { type SetTimer, systemTimer } from './waits.ts'
 
@@ -22,6 +22,8 @@ export type SlotOptions<In, Out, Prepared> = Pick<SeatsOptions<In, Out, Prepared
   keepAliveMs?: number
   /** How long a request waits for its model; 120 s unless told. */
   coldHoldMs?: number
+  /** How many requests may wait for another model; as many as for one that sits here, 256 unless told. */
+  maxQueueSize?: number
   now?: () => number
   setTimer?: SetTimer
 }
@@ -45,7 +47,8 @@ export class ModelSlot<In, Out, Prepared> {
   readonly #expiry: IdleTimer
 
   constructor(options: SlotOptions<In, Out, Prepared>) {
-    const { choices, keepAliveMs = Infinity, now = () => performance.now(), setTimer = systemTimer } = options
+    const { choices, keepAliveMs = Infinity, maxQueueSize = MAX_QUEUE_SIZE } = options
+    const { now = () => performance.now(), setTimer = systemTimer } = options
     this.#options = options
     this.choices = choices
     this.#now = now
@@ -54,7 +57,7 @@ export class ModelSlot<In, Out, Prepared> {
     const onChange = () => this.#changed()
     const configured = choices.configured
     this.#seats = new ModelSeats({ configured, preload, create, keepAliveMs, now, setTimer, closing, onChange })
-    this.#turns = new SlotTurns(this.#seats, { closing, setTimer })
+    this.#turns = new SlotTurns(this.#seats, { closing, setTimer, maxQueueSize })
     const leftMs = () => (closing.aborted ? null : this.#seats.current.expiresInMs)
     this.#expiry = new IdleTimer({ leftMs, onIdle: () => this.#seats.vacate(), setTimer })
   }
@@ -112,9 +115,10 @@ export class ModelSlot<In, Out, Prepared> {
     else await this.#turns.bring(choice, leftMs, signal)
   }
 
-  /** Ends `choice` where it is loaded or coming, after the requests that hold it; it comes again with the next request. */
+  /** Ends `choice` where it is loaded or coming, after the requests that hold it; it comes again with the next request. Rejects with `draining`. */
   async unload(choice: ModelChoice): Promise<void> {
-    if (this.#seats.isIncoming(choice)) await this.#seats.incoming?.seat.retire()
+    this.#closing.signal.throwIfAborted()
+    if (this.#seats.isIncoming(choice)) this.#seats.sendAway()
     if (this.#seats.isCurrent(choice)) this.#seats.vacate()
     await this.#seats.gone(choice)
   }
@@ -139,8 +143,7 @@ export class ModelSlot<In, Out, Prepared> {
 
   /** How far `choice` is, wherever it is; `idle` when nowhere. */
   statusOf(choice: ModelChoice): ModelStatus {
-    if (this.#seats.incoming && this.#seats.isIncoming(choice)) return this.#seats.incoming.seat.status
-    return this.#seats.isCurrent(choice) ? this.status : idleStatus(choice.id)
+    return this.#seats.statusOf(choice)
   }
 
   /** Calls `listener` at each change of any model's status, until the returned function is called. */
