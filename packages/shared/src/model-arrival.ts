@@ -2,7 +2,7 @@
  * Another model on its way to the place where one sits: it comes beside that one, and those who want it wait here. It goes on coming behind
  * who stops waiting.
  */
-import { toAppError } from './errors.ts'
+import { AppError, toAppError } from './errors.ts'
 import type { ModelSeat } from './model-seat.ts'
 import { stillLoading } from './model-status.ts'
 import { couldNotCome } from './slot-refusals.ts'
@@ -22,6 +22,7 @@ export class Arrival<In, Out, Prepared> {
   readonly seat: ModelSeat<In, Out, Prepared>
   readonly #options: ArrivalOptions
   readonly #done: Promise<void>
+  readonly #givenUp = new AbortController()
 
   constructor(seat: ModelSeat<In, Out, Prepared>, options: ArrivalOptions) {
     this.seat = seat
@@ -38,11 +39,18 @@ export class Arrival<In, Out, Prepared> {
     await orAborted(Promise.race([this.#done, late.promise]), signal).finally(cancel)
   }
 
+  /** It does not come: its seat is for the caller to clear. */
+  giveUp(): void {
+    this.#givenUp.abort(new AppError('model_loading', 'it was unloaded'))
+  }
+
   async #come(): Promise<void> {
     const { closing, onEnd } = this.#options
+    const signal = AbortSignal.any([closing, this.#givenUp.signal])
     let hasCome = false
     try {
-      await this.seat.model.ready(closing, LIMIT_MS)
+      await this.seat.model.ready(signal, LIMIT_MS)
+      signal.throwIfAborted()
       hasCome = true
     } catch (error) {
       const { error: reason } = this.seat.status

@@ -4,9 +4,10 @@
  */
 import type { ModelStatus } from './api.ts'
 import { AppError } from './errors.ts'
-import type { ModelChoice } from './model-choice.ts'
+import { keyOf, type ModelChoice } from './model-choice.ts'
 import type { Model } from './model.ts'
-import { type SetTimer, within } from './waits.ts'
+import type { ModelFiles } from './model-store.ts'
+import { orAborted, type SetTimer, within } from './waits.ts'
 
 export type SeatModel<In, Out> = Pick<Model<In, Out>, 'status' | 'ready' | 'submit' | 'preload' | 'close'>
 
@@ -17,12 +18,22 @@ export type ModelLease<In, Out, Prepared> = Pick<Model<In, Out>, 'ready' | 'subm
   readonly release: () => void
 }
 
-/** What a model tells its seat. */
-export type SeatHooks<Prepared> = { onPrepared(prepared: Prepared): void; onStatus(): void }
+/** What its files turned out to be: of a demo that stands in, the demo's. */
+export type FoundFiles = Pick<ModelFiles, 'id' | 'source'>
+
+/** What a model tells its seat, and asks of it. */
+export type SeatHooks<Prepared> = {
+  onPrepared(prepared: Prepared): void
+  onStatus(): void
+  /** To be awaited before an engine is made of the files: until no other copy of the model is left. */
+  alone(files: FoundFiles, signal: AbortSignal): Promise<void>
+}
 
 export type SeatOptions<In, Out, Prepared> = {
   choice: ModelChoice
   create: (hooks: SeatHooks<Prepared>) => SeatModel<In, Out>
+  /** The end of another copy of that model; null when there is none. Throws when that one stays. */
+  endOfOther: (copyOf: string) => Promise<void> | null
   keepAliveMs: number
   /** Called when the status changes, and when the last lease ends. */
   onChange: () => void
@@ -39,6 +50,7 @@ export class ModelSeat<In, Out, Prepared> {
   keepAliveMs: number
   readonly #options: SeatOptions<In, Out, Prepared>
   #prepared: Prepared | null = null
+  #copyOf: string | null = null
   #leases = 0
   #freeSinceMs: number
   #onFree: (() => void) | undefined
@@ -51,6 +63,7 @@ export class ModelSeat<In, Out, Prepared> {
     this.model = options.create({
       onPrepared: (prepared) => (this.#prepared = prepared),
       onStatus: () => this.#changed(),
+      alone: (files, signal) => this.#claim(files, signal),
     })
   }
 
@@ -60,6 +73,11 @@ export class ModelSeat<In, Out, Prepared> {
 
   get prepared(): Prepared | null {
     return this.#prepared
+  }
+
+  /** Of which model an engine lives here, or is being made or ended; null when none does. */
+  get copyOf(): string | null {
+    return this.#copyOf
   }
 
   /** Until it has been unused for its time, from now; null while it is used or has nothing to unload, `Infinity` when it stays. */
@@ -101,7 +119,17 @@ export class ModelSeat<In, Out, Prepared> {
     )
   }
 
+  /** Nothing is awaited between the last look at the others and the claim: of two that wait for the same end only one goes on. */
+  async #claim({ id, source }: FoundFiles, signal: AbortSignal): Promise<void> {
+    const { endOfOther } = this.#options
+    const copyOf = source === 'demo' ? id : keyOf(this.choice)
+    for (let end = endOfOther(copyOf); end; end = endOfOther(copyOf)) await orAborted(end, signal)
+    signal.throwIfAborted()
+    this.#copyOf = copyOf
+  }
+
   #changed(): void {
+    if (this.model.status.state === 'failed' || this.model.status.state === 'stopped') this.#copyOf = null
     if (this.model.status.state === 'ready') this.#freeSinceMs = this.#options.now()
     this.#options.onChange()
   }

@@ -45,7 +45,11 @@ function setUp(
         preload,
         maxBatchSize: 4,
         coldHoldMs: options.coldHoldMs ?? 120_000,
-        fetch: async () => files(),
+        fetch: async (_onProgress, signal) => {
+          const found = files()
+          await hooks.alone(found, signal)
+          return found
+        },
         prepare: async () => hooks.onPrepared(id),
         onStatus: () => hooks.onStatus(),
         createThread: () => {
@@ -300,7 +304,27 @@ describe('another model', () => {
     clock.advance(10_000)
     await settle()
     expect(clock.pending.filter((ms) => ms <= 40_000)).toEqual([])
-    await expect(held).rejects.toMatchObject({ code: 'model_loading', message: /org\/third/ })
+    await expect(held).rejects.toMatchObject({ code: 'model_loading', message: expect.stringMatching(/org\/third/) })
+  })
+
+  test('is waited for by no more than the queue may hold, their turn included; the others are refused at once', async () => {
+    const { slot, clock, seen } = setUp({ maxQueueSize: 3 })
+    await slot.ready(never)
+    ;(await lease(slot, SECOND)).release()
+    const turns = [lease(slot, FIRST), lease(slot, THIRD), slot.load(THIRD, never)]
+    await expect(lease(slot, FIRST)).rejects.toMatchObject({
+      code: 'model_loading',
+      message: expect.stringMatching(/org\/first is not ready/),
+    })
+    await expect(slot.load(FIRST, never)).rejects.toMatchObject({ code: 'model_loading', status: 503 })
+    // Whoever wants what is here waits for nothing.
+    expect((await lease(slot, SECOND)).prepared).toBe('org/second')
+    await settle()
+    clock.advance(60_000)
+    await Promise.allSettled(turns)
+    expect(seen.created).toContain('org/third')
+    clock.advance(60_000)
+    expect((await lease(slot, FIRST)).prepared).toBe('org/first')
   })
 
   test('that is not on the list is brought by no request', async () => {
@@ -311,6 +335,69 @@ describe('another model', () => {
     await slot.load(DEMO, never)
     expect(slot.status.id).toBe('demo/tiny')
   })
+})
+
+test('what is unloaded while it loads, and asked for again, is there once', async () => {
+  const loading = gate()
+  const { slot, seen } = setUp({}, { 'org/first': { load: () => loading.promise } })
+  const first = await lease(slot)
+  const answered = first.submit(1, never).finally(first.release)
+  await settle()
+  const unloaded = slot.unload(FIRST)
+  const again = lease(slot).then((next) => next.submit(2, never).finally(next.release))
+  await settle()
+  expect(seen.created).toEqual(['org/first'])
+  loading.resolve()
+  expect([(await answered).output, (await again).output]).toEqual([2.1, 4.1])
+  await unloaded
+  expect([seen.created, seen.closed]).toEqual([['org/first', 'org/first'], ['org/first']])
+})
+
+test('a model that is sent away in the moment it is ready does not take the place', async () => {
+  const { slot, seen } = setUp()
+  await slot.ready(never)
+  const stop = slot.watch(() => {
+    if (slot.statusOf(SECOND).state !== 'ready') return
+    stop()
+    queueMicrotask(() => void slot.unload(SECOND))
+  })
+  await expect(slot.load(SECOND, never)).rejects.toMatchObject({ code: 'model_failed' })
+  await settle()
+  expect([slot.choice.id, slot.status.state, seen.closed]).toEqual(['org/first', 'ready', ['org/second']])
+})
+
+test('a demo goes on answering while what it stands in for is coming', async () => {
+  const sources: ModelFiles['source'][] = ['demo', 'cache']
+  const [demo, itself] = [gate(), gate()]
+  const gates = [demo, itself]
+  const load = () => (gates.shift() ?? gate()).promise
+  const { slot, seen, ask } = setUp({}, { 'org/first': { load } }, () => sources.shift() ?? 'cache')
+  demo.resolve()
+  await slot.ready(never)
+  const loaded = slot.load(FIRST, never)
+  await settle()
+  await slot.unload(DEMO)
+  expect([await ask(1), slot.status.source]).toEqual([2.1, 'demo'])
+  itself.resolve()
+  await loaded
+  expect([slot.status.source, seen.created.length]).toEqual(['cache', 2])
+})
+
+test('a model that was sent away and is asked for again comes, once the other copy is gone', async () => {
+  const ended = gate()
+  const { slot, seen } = setUp({}, { 'org/second': { load: () => ended.promise } })
+  await slot.ready(never)
+  const first = slot.load(SECOND, never)
+  first.catch(() => undefined)
+  await settle()
+  const unloaded = slot.unload(SECOND)
+  const second = slot.load(SECOND, never)
+  second.catch(() => undefined)
+  await expect(first).rejects.toMatchObject({ code: 'model_failed', message: expect.stringMatching(/unloaded/) })
+  await expect(slot.load(THIRD, never)).rejects.toMatchObject({ code: 'model_loading' })
+  ended.resolve()
+  await Promise.all([unloaded, second])
+  expect([slot.status.id, seen.created.length, seen.closed]).toEqual(['org/second', 3, ['org/second', 'org/first']])
 })
 
 test('a demo that stands in goes and stays under its own name', async () => {
@@ -352,6 +439,8 @@ test('closing ends every model, the one that is coming too', async () => {
   await expect(swapped).rejects.toMatchObject({ code: 'draining' })
   expect(seen.closed.toSorted()).toEqual(['org/first', 'org/second'])
   await expect(slot.load(THIRD, never)).rejects.toMatchObject({ code: 'draining' })
+  // Nor does a new one get a seat, in which nobody would end it.
+  await expect(slot.unload(FIRST)).rejects.toMatchObject({ code: 'draining' })
 })
 
 test('who watches hears of the model that sits here and of the one that comes', async () => {

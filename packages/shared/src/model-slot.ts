@@ -1,32 +1,29 @@
 /**
- * The one place of a service where its model sits, and how another takes it. The idea: a `Model` has one life, so loading again, unloading and
- * changing the model are all the same step, a new one in its seat; the old one ends when the last request that leased it is through.
+ * The one place of a service where its model sits, as requests and those who run the service see it: who may have which model, how long they wait
+ * for it, and when it goes. Where the models are meanwhile is a matter of the seats (model-seats.ts).
  */
-import type { BatchResult } from './batcher.ts'
-import type { ModelStatus, Preload } from './api.ts'
+import { type BatchResult, MAX_QUEUE_SIZE } from './batcher.ts'
+import type { ModelStatus } from './api.ts'
 import { AppError } from './errors.ts'
-import { Arrival } from './model-arrival.ts'
-import { keyOf, type ModelChoice, type ModelChoices } from './model-choice.ts'
-import { type ModelLease, ModelSeat, type SeatHooks, type SeatModel } from './model-seat.ts'
-import { type FetchProgress, idleStatus } from './model-status.ts'
-import { hasToStay, isBusy } from './slot-refusals.ts'
-import { orAborted, type SetTimer, systemTimer, within } from './waits.ts'
+import { IdleTimer } from './idle-timer.ts'
+import { type ModelChoice, type ModelChoices } from './model-choice.ts'
+import type { ModelLease } from './model-seat.ts'
+import { ModelSeats, type SeatsOptions } from './model-seats.ts'
+import type { FetchProgress } from './model-status.ts'
+import { SlotTurns } from './slot-turns.ts'
+import { type SetTimer, systemTimer } from './waits.ts'
 
-export type SlotOptions<In, Out, Prepared> = {
+/** `create` makes a model that is not started yet. A `replacement` has no stand-in: it comes as what it is asked for, or fails. */
+export type SlotOptions<In, Out, Prepared> = Pick<SeatsOptions<In, Out, Prepared>, 'create' | 'preload'> & {
   choices: ModelChoices
-  /** Makes a model that is not started yet. A `replacement` has no stand-in: it comes as what it is asked for, or fails. */
-  create: (
-    choice: ModelChoice,
-    hooks: SeatHooks<Prepared>,
-    how: { preload: Preload; isReplacement: boolean },
-  ) => SeatModel<In, Out>
   /** Brings a model's files into the cache. */
   pull: (choice: ModelChoice, onProgress: (progress: FetchProgress) => void, signal: AbortSignal) => Promise<unknown>
-  preload: Preload
   /** How long an unused model stays; for ever unless told. */
   keepAliveMs?: number
   /** How long a request waits for its model; 120 s unless told. */
   coldHoldMs?: number
+  /** How many requests may wait for another model; as many as for one that sits here, 256 unless told. */
+  maxQueueSize?: number
   now?: () => number
   setTimer?: SetTimer
 }
@@ -39,54 +36,58 @@ export type Loaded<Prepared> = {
   readonly expiresInMs: number | null
 }
 
-/** A model that was brought by a request stays that long before another request may replace it: two callers can't make it change all the time. */
-const LEAST_STAY_MS = 30_000
-/** A timer that is to wait longer fires at once. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
-
 export class ModelSlot<In, Out, Prepared> {
   readonly choices: ModelChoices
   readonly #options: SlotOptions<In, Out, Prepared>
   readonly #now: () => number
-  readonly #setTimer: SetTimer
   readonly #closing = new AbortController()
   readonly #watchers = new Set<() => void>()
-  readonly #leaving = new Map<ModelSeat<In, Out, Prepared>, Promise<void>>()
-  #current: ModelSeat<In, Out, Prepared>
-  #incoming: Arrival<In, Out, Prepared> | undefined
-  #changedAtMs = -Infinity
-  #cancelExpiry: (() => void) | undefined
+  readonly #seats: ModelSeats<In, Out, Prepared>
+  readonly #turns: SlotTurns<In, Out, Prepared>
+  readonly #expiry: IdleTimer
 
   constructor(options: SlotOptions<In, Out, Prepared>) {
+    const { choices, keepAliveMs = Infinity, maxQueueSize = MAX_QUEUE_SIZE } = options
+    const { now = () => performance.now(), setTimer = systemTimer } = options
     this.#options = options
-    this.choices = options.choices
-    this.#now = options.now ?? (() => performance.now())
-    this.#setTimer = options.setTimer ?? systemTimer
-    this.#current = this.#seat(options.choices.configured, options.preload)
+    this.choices = choices
+    this.#now = now
+    const { signal: closing } = this.#closing
+    const { create, preload } = options
+    const onChange = () => this.#changed()
+    const configured = choices.configured
+    this.#seats = new ModelSeats({ configured, preload, create, keepAliveMs, now, setTimer, closing, onChange })
+    this.#turns = new SlotTurns(this.#seats, { closing, setTimer, maxQueueSize })
+    const leftMs = () => (closing.aborted ? null : this.#seats.current.expiresInMs)
+    this.#expiry = new IdleTimer({ leftMs, onIdle: () => this.#seats.vacate(), setTimer })
   }
 
   get status(): ModelStatus {
-    return this.#current.status
+    return this.#seats.current.status
   }
 
   get prepared(): Prepared | null {
-    return this.#current.prepared
+    return this.#seats.current.prepared
+  }
+
+  /** Which one sits here. */
+  get choice(): ModelChoice {
+    return this.#seats.current.choice
   }
 
   /** Begins loading, unless the policy leaves that to the first request. */
   preload(): void {
-    this.#current.model.preload()
+    this.#seats.current.model.preload()
   }
 
   /** Waits for the model that sits here; as `Model.ready`. */
   ready(signal: AbortSignal): Promise<void> {
-    return this.#current.model.ready(signal)
+    return this.#seats.current.model.ready(signal)
   }
 
   /** One input through the model that sits here now; as `Model.submit`. */
   async submit(input: In, signal: AbortSignal): Promise<BatchResult<Out> & { model: string }> {
-    const lease = this.#current.lease()
-    this.#expireLater()
+    const lease = this.#lease()
     return lease.submit(input, signal).finally(lease.release)
   }
 
@@ -98,15 +99,9 @@ export class ModelSlot<In, Out, Prepared> {
     { choice, holdMs }: { choice?: ModelChoice | undefined; holdMs?: number | undefined },
     signal: AbortSignal,
   ): Promise<ModelLease<In, Out, Prepared>> {
-    const untilMs = this.#now() + this.#holdMs(holdMs)
-    const leftMs = () => Math.max(0, untilMs - this.#now())
-    if (choice?.mayTakeTurns && !this.#sitsHere(choice)) {
-      await this.#untilItsTurn(choice, leftMs(), signal)
-      if (!this.#sitsHere(choice)) await this.load(choice, signal, leftMs())
-    }
-    const lease = this.#current.lease(leftMs())
-    this.#expireLater()
-    return lease
+    const leftMs = this.#countdown(holdMs)
+    if (choice?.mayTakeTurns && !this.#seats.isCurrent(choice)) await this.#turns.take(choice, leftMs, signal)
+    return this.#lease(leftMs())
   }
 
   /**
@@ -115,20 +110,17 @@ export class ModelSlot<In, Out, Prepared> {
    */
   async load(choice: ModelChoice, signal: AbortSignal, holdMs?: number): Promise<void> {
     const isStoodInFor = !choice.isDemo && this.status.source === 'demo'
-    if (this.#sitsHere(choice) && !isStoodInFor) return this.#current.model.ready(signal, this.#holdMs(holdMs))
-    this.#closing.signal.throwIfAborted()
-    const incoming = (this.#incoming ??= this.#bring(choice))
-    if (keyOf(incoming.seat.choice) !== keyOf(choice)) throw isBusy(incoming.seat.status, LEAST_STAY_MS)
-    await incoming.wait(this.#holdMs(holdMs), signal)
+    const leftMs = this.#countdown(holdMs)
+    if (this.#seats.isCurrent(choice) && !isStoodInFor) await this.#seats.current.model.ready(signal, leftMs())
+    else await this.#turns.bring(choice, leftMs, signal)
   }
 
-  /** Ends `choice` where it is loaded or coming, after the requests that hold it; it comes again with the next request. */
+  /** Ends `choice` where it is loaded or coming, after the requests that hold it; it comes again with the next request. Rejects with `draining`. */
   async unload(choice: ModelChoice): Promise<void> {
-    const incoming = this.#incoming
-    if (incoming && keyOf(incoming.seat.choice) === keyOf(choice)) await incoming.seat.retire()
-    if (this.#sitsHere(choice)) this.#vacate()
-    const leaving = [...this.#leaving].filter(([seat]) => isIn(seat, choice))
-    await Promise.all(leaving.map(([, gone]) => gone))
+    this.#closing.signal.throwIfAborted()
+    if (this.#seats.isIncoming(choice)) this.#seats.sendAway()
+    if (this.#seats.isCurrent(choice)) this.#seats.vacate()
+    await this.#seats.gone(choice)
   }
 
   /** Brings the files of `choice` into the cache, without loading it. Rejects as `fetchModel` does, or with `draining`. */
@@ -138,27 +130,20 @@ export class ModelSlot<In, Out, Prepared> {
 
   /** How long the model that sits here stays unused; until it goes. */
   keepAlive(ms: number): void {
-    this.#current.keepAliveMs = ms
-    this.#expireLater()
+    this.#seats.current.keepAliveMs = ms
+    this.#expiry.restart()
   }
 
   /** Every model that takes memory: the one that sits here first. */
   get loaded(): readonly Loaded<Prepared>[] {
-    return this.#seats
+    return this.#seats.all
       .filter(({ status }) => status.state !== 'idle' && status.state !== 'stopped')
       .map(({ choice, status, prepared, expiresInMs }) => ({ choice, status, prepared, expiresInMs }))
   }
 
-  /** Which one sits here. */
-  get choice(): ModelChoice {
-    return this.#current.choice
-  }
-
   /** How far `choice` is, wherever it is; `idle` when nowhere. */
   statusOf(choice: ModelChoice): ModelStatus {
-    const key = keyOf(choice)
-    if (this.#incoming && keyOf(this.#incoming.seat.choice) === key) return this.#incoming.seat.status
-    return this.#sitsHere(choice) ? this.status : idleStatus(choice.id)
+    return this.#seats.statusOf(choice)
   }
 
   /** Calls `listener` at each change of any model's status, until the returned function is called. */
@@ -170,96 +155,30 @@ export class ModelSlot<In, Out, Prepared> {
   /** The service stops: what still comes is given up at once, and who waits for it told so. What is ready serves those it has. */
   drain(): void {
     this.#closing.abort(new AppError('draining', 'the service is shutting down', { retryAfterMs: 1000 }))
-    this.#cancelExpiry?.()
-    for (const { model, status } of this.#seats) if (status.state !== 'ready') void model.close()
+    this.#expiry.stop()
+    for (const { model, status } of this.#seats.all) if (status.state !== 'ready') void model.close()
   }
 
   /** Ends every model. Within limits; never rejects. */
   async close(): Promise<void> {
     this.drain()
-    await Promise.all(this.#seats.map(({ model }) => model.close()))
+    await Promise.all(this.#seats.all.map(({ model }) => model.close()))
   }
 
-  get #seats(): ModelSeat<In, Out, Prepared>[] {
-    return [this.#current, ...(this.#incoming ? [this.#incoming.seat] : []), ...this.#leaving.keys()]
+  /** What is left of the time that a request is held: of what it wishes, never more than the usual time. */
+  #countdown(wantedMs = Infinity): () => number {
+    const untilMs = this.#now() + Math.min(wantedMs, this.#options.coldHoldMs ?? 120_000)
+    return () => Math.max(0, untilMs - this.#now())
   }
 
-  #holdMs(wanted = Infinity): number {
-    return Math.min(wanted, this.#options.coldHoldMs ?? 120_000)
-  }
-
-  #sitsHere(choice: ModelChoice): boolean {
-    return isIn(this.#current, choice)
-  }
-
-  #seat(choice: ModelChoice, preload: Preload, isReplacement = false): ModelSeat<In, Out, Prepared> {
-    const { keepAliveMs = Infinity, create } = this.#options
-    return new ModelSeat({
-      choice,
-      create: (hooks) => create(choice, hooks, { preload, isReplacement }),
-      keepAliveMs,
-      onChange: () => this.#changed(),
-      now: this.#now,
-      setTimer: this.#setTimer,
-    })
-  }
-
-  #bring(choice: ModelChoice): Arrival<In, Out, Prepared> {
-    const seat = this.#seat(choice, 'background', true)
-    const onEnd = (hasCome: boolean) => {
-      this.#incoming = undefined
-      if (!hasCome) return
-      this.#replace(seat)
-      this.#changedAtMs = this.#now()
-    }
-    return new Arrival(seat, { closing: this.#closing.signal, setTimer: this.#setTimer, onEnd })
-  }
-
-  /** The same model, to come again with the next request. */
-  #vacate(): void {
-    if (this.status.state !== 'idle') this.#replace(this.#seat(this.#current.choice, 'lazy'))
-  }
-
-  #replace(seat: ModelSeat<In, Out, Prepared>): void {
-    const old = this.#current
-    this.#current = seat
-    const gone = old.retire().finally(() => {
-      this.#leaving.delete(old)
-      this.#changed()
-    })
-    this.#leaving.set(old, gone)
-    this.#changed()
-  }
-
-  /** A request's turn to bring its model comes once nobody else's is coming and the one here has had its time. */
-  async #untilItsTurn(choice: ModelChoice, holdMs: number, signal: AbortSignal): Promise<void> {
-    const waitMs = this.#incoming ? 0 : this.#changedAtMs + LEAST_STAY_MS - this.#now()
-    if (waitMs <= 0) return
-    if (waitMs > holdMs) throw hasToStay(this.status, choice, waitMs)
-    const over = within(waitMs, new Promise(() => undefined), this.#setTimer)
-    await orAborted(over, AbortSignal.any([signal, this.#closing.signal]))
+  #lease(holdMs?: number): ModelLease<In, Out, Prepared> {
+    const lease = this.#seats.current.lease(holdMs)
+    this.#expiry.restart()
+    return lease
   }
 
   #changed(): void {
-    this.#expireLater()
+    this.#expiry.restart()
     for (const listener of this.#watchers) listener()
   }
-
-  /** Unloads the model that sits here when its time without a request is over. */
-  #expireLater(): void {
-    this.#cancelExpiry?.()
-    this.#cancelExpiry = undefined
-    const inMs = this.#current.expiresInMs
-    if (inMs === null || inMs === Infinity || this.#closing.signal.aborted) return
-    this.#cancelExpiry = this.#setTimer(() => this.#expire(), Math.min(inMs, LONGEST_TIMER_MS))
-  }
-
-  #expire(): void {
-    if (this.#current.expiresInMs === 0) this.#vacate()
-    else this.#expireLater()
-  }
 }
-
-/** Also a demo that stands in for the model that was to be there. */
-const isIn = ({ choice, status }: Pick<ModelSeat<never, unknown, unknown>, 'choice' | 'status'>, wanted: ModelChoice) =>
-  keyOf(choice) === keyOf(wanted) || (wanted.isDemo && status.source === 'demo')

@@ -23,6 +23,8 @@ import type { Log, Metrics } from './telemetry.ts'
 import { orAborted, type SetTimer, systemTimer, WaitingRoom, within } from './waits.ts'
 
 const BACK_OFF_MS = { first: 100, longest: 30_000 } as const
+/** Longer than a thread takes to end, which is not cut short while it loads: whoever waits for this end may load the same model then. */
+const CYCLE_END_MS = 30_000
 /** Failures in a row after which requests are refused at once instead of being held. */
 const PATIENCE = 3
 
@@ -141,7 +143,8 @@ export class Model<In, Out, Piece = never> {
     for (;;) {
       await this.ready(signal, holdMs)
       const live = this.#live
-      if (!live) throw new AppError('internal_error', 'this is a bug: ready without an engine')
+      // It has crashed since: the next one is waited for.
+      if (!live) continue
       const heldMs = this.#now() - arrivedAt
       try {
         const result = await live.batcher.submit(input, signal, onPiece)
@@ -166,7 +169,7 @@ export class Model<In, Out, Piece = never> {
     const { drainMs = 10_000 } = this.#options
     if (this.#live) await within(drainMs, this.#live.batcher.close(draining), this.#setTimer)
     await this.#live?.thread.close()
-    if (this.#cycle) await within(drainMs, this.#cycle, this.#setTimer)
+    if (this.#cycle) await within(CYCLE_END_MS, this.#cycle, this.#setTimer)
     this.#to('stopped')
   }
 

@@ -66,6 +66,7 @@ export function createSlot<In, Out, Prepared>(
     preload: settings.preload,
     keepAliveMs: settings.keepAlive,
     coldHoldMs: settings.coldHoldMs,
+    maxQueueSize: settings.maxQueueSize,
     pull: (choice, onProgress, signal) => fetch(choice, false, onProgress, signal),
     create: (choice, hooks, { preload, isReplacement }) =>
       new Model<In, Out>({
@@ -75,7 +76,11 @@ export function createSlot<In, Out, Prepared>(
         ...batchOptions(service),
         maxQueueSize: settings.maxQueueSize,
         coldHoldMs: settings.coldHoldMs,
-        fetch: (onProgress, signal) => fetch(choice, !isReplacement, onProgress, signal),
+        fetch: async (onProgress, signal) => {
+          const files = await fetch(choice, !isReplacement, onProgress, signal)
+          await hooks.alone(files, signal)
+          return files
+        },
         prepare: async (files) => hooks.onPrepared(await service.prepare(files)),
         createThread: (files) => new EngineThread({ module: engine, options: service.engineOptions(files), name }),
         onDamaged: (files) => discardModel(files, storeOf(service, choice, choices, parts.log).cacheDir),

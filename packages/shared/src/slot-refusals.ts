@@ -19,6 +19,10 @@ export const hasToStay = ({ id }: ModelStatus, { id: wanted }: ModelChoice, wait
     retryAfterMs: waitMs,
   })
 
+/** Under another name, or because a demo no longer stands in for it. */
+export const isLoadedAlready = ({ id }: ModelStatus): AppError =>
+  new AppError('model_failed', `${id} is loaded already`, { param: 'model' })
+
 export const couldNotCome = ({ id }: ModelChoice, reason: string): AppError =>
   new AppError('model_failed', `${id} could not be loaded (${reason}); what was loaded before stays`, {
     param: 'model',
