@@ -92,7 +92,8 @@ export function cancelResponse(state: SessionState, event: ClientEventOf<'respon
     )
   // What the client has silenced does not go on when somebody coughs.
   const silenced = (last: SessionState) => step({ ...last, playing: null, interrupted: null })
-  return steps(state, (live) => breakOff(live, 'client_cancelled', nowMs), silenced, answerDue)
+  // One that waits for its words is announced, so that its end can be told: OpenAI's is, at the commit.
+  return steps(state, announce, (live) => breakOff(live, 'client_cancelled', nowMs), silenced, answerDue)
 }
 
 /** What was said while another response was live waits for its end. */

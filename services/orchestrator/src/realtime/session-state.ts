@@ -113,8 +113,10 @@ export type Effect =
   | { readonly type: 'hear-given'; readonly itemId: string; readonly base64: string }
   /** All sound before that is over. */
   | { readonly type: 'forget-sound'; readonly beforeMs: number }
-  /** The settings of hearing have changed, or what was begun to be heard is void. */
+  /** What was begun to be heard is void. */
   | { readonly type: 'listen-anew' }
+  /** The settings of hearing have changed; what came since then is not part of an item yet. */
+  | { readonly type: 'listen-on'; readonly fromMs: number }
   /** Answer what was said so far, but tell nobody before it is ordered. */
   | { readonly type: 'guess'; readonly itemId: string; readonly fromMs: number; readonly toMs: number }
   | { readonly type: 'forget-guess' }
