@@ -277,6 +277,49 @@ function waitingMind(text = 'One two three four. ') {
   return { llm, prompts, stopped: stopped.promise }
 }
 
+describe('a turn that is cut off', () => {
+  test.each([
+    ['cancelled', (client: Client) => client.send({ type: 'response.cancel' })],
+    ['cancelled', (client: Client) => speak(client, 400)],
+  ])('is on record as %s, and told, with where its time went until then', async (status, cut) => {
+    const { connect, turns } = await started({ llm: waitingMind().llm })
+    const client = await connect('?hearth=true')
+    await within(client)
+    cut(client)
+    const { response } = await client.until('response.done')
+    const told = await client.until('hearth.turn')
+    expect(told).toMatchObject({ status, response_id: (response as { id: string }).id, models: null })
+    const record = turns.get(String(told['turn']))
+    expect(record).toMatchObject({ status, error: 'cancelled', transcript: 'Good morning.' })
+    expect(record?.waterfall).toEqual(told['waterfall'])
+    expect(record?.waterfall).toContainEqual(expect.objectContaining({ stage: 'llm', unfinished: true }))
+    expect(record?.timings).toHaveProperty('sttMs')
+    expect(client.types().indexOf('hearth.turn')).toBeGreaterThan(client.types().indexOf('response.done'))
+  })
+
+  test('for another reason is told as well', async () => {
+    const llm: Stages['llm'] = {
+      name: 'fake/mind',
+      async *reply() {
+        yield* []
+        throw new Error('no mind')
+      },
+    }
+    const { connect } = await started({ llm })
+    const client = await connect('?hearth=true')
+    client.say('Hello.')
+    await client.respond()
+    expect(await client.until('hearth.turn')).toMatchObject({ status: 'failed' })
+  })
+
+  /** A reply that has begun to sound and does not end. */
+  async function within(client: Client): Promise<void> {
+    speak(client, 400)
+    pause(client, 600)
+    await client.until('response.output_audio.delta')
+  }
+})
+
 describe('an interruption', () => {
   test('ends the reply and its work at once, and the history keeps what was heard', async () => {
     let nowMs = 0
