@@ -22,7 +22,7 @@ export const launch = (wavPath: string, { isEndless = false } = {}): Promise<Bro
       `--use-file-for-fake-audio-capture=${wavPath}${isEndless ? '' : '%noloop'}`,
       '--autoplay-policy=no-user-gesture-required',
       // An address that is not this machine's own, to the browser's mind.
-      '--host-resolver-rules=MAP hearth.test 127.0.0.1',
+      '--host-resolver-rules=MAP hearth.lan 127.0.0.1',
     ],
   })
 

@@ -156,6 +156,7 @@ describe.skipIf(chromiumPath === null)('the page', () => {
         type: 'hearth.turn',
         response_id: 'r1',
         turn: 't1',
+        status: 'completed',
         timings: { firstAudioMs: 120, totalMs: 200 },
         waterfall: [
           { stage: 'llm', startMs: 0, durationMs: 100 },
@@ -309,6 +310,29 @@ describe.skipIf(chromiumPath === null)('the page', () => {
       await page.locator('.entry.assistant.cut').waitFor()
       await page.locator('#talk[data-phase="hearing"]').waitFor()
       expect(realtime.sent.some(({ type: kind }) => kind === 'response.cancel')).toBe(false)
+    })
+
+    test('the time of what was cut off is drawn, up to the cut', async () => {
+      const { page, realtime } = await withFake()
+      await type(page, 'Tell me a story.')
+      realtime.say(...replyEvents('Once upon a time.', 8), replyDone('r1', 'cancelled'), {
+        type: 'hearth.turn',
+        response_id: 'r1',
+        turn: 't1',
+        status: 'cancelled',
+        timings: { firstAudioMs: 120, totalMs: 900 },
+        waterfall: [
+          { stage: 'llm', startMs: 0, durationMs: 900, unfinished: true },
+          { stage: 'tts', startMs: 100, durationMs: 300 },
+        ],
+        memories: [],
+        models: null,
+        degraded: [],
+      })
+      await page.getByText('cut off after 900 ms').waitFor()
+      expect(await page.locator('#waterfall .row').allInnerTexts()).toEqual(['Thinking\n900 ms', 'Speaking\n300 ms'])
+      expect(await page.locator('#waterfall .bar.cut').count()).toBe(1)
+      await page.getByText('This turn was cut off').waitFor()
     })
 
     test('a press of the button, Escape and the stop button cancel it', async () => {
@@ -482,7 +506,7 @@ describe.skipIf(chromiumPath === null)('the page', () => {
 
   test('tells why there is no microphone on plain http; typing works, and is answered aloud', async () => {
     const address = new URL(url)
-    address.hostname = 'hearth.test'
+    address.hostname = 'hearth.lan'
     let realtime: FakeRealtime | undefined
     const page = await openPage(browser, address.href, DESKTOP, async (fresh) => {
       realtime = await fakeRealtime(fresh)
@@ -490,7 +514,7 @@ describe.skipIf(chromiumPath === null)('the page', () => {
     expect(await page.evaluate('isSecureContext')).toBe(false)
     await page.locator('#talk').click()
     const note = page.getByRole('note')
-    expect(await note.innerText()).toContain(`ssh -L 8080:localhost:${address.port} hearth.test`)
+    expect(await note.innerText()).toContain(`ssh -L 8080:localhost:${address.port} hearth.lan`)
     await note.getByRole('button').click()
     await type(page, 'Hello.')
     realtime?.say(...replyEvents('Hello to you.', 8))

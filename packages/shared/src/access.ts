@@ -1,7 +1,7 @@
 /**
  * Who may use a service: an API key for everything but the probes, and pages of other origins only where they are named. Without settings
- * everybody who reaches the port may, and no page of another origin can read an answer; only a key stops pages whose own name was made to lead to
- * this machine (DNS rebinding).
+ * everybody who reaches the port may, under an address or a local name (local-names.ts), and no page of another origin can read an answer or
+ * change anything.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
@@ -9,6 +9,7 @@ import { cors } from 'hono/cors'
 import type { HttpBindings } from '@hono/node-server'
 import type { Secret } from './config.ts'
 import { AppError } from './errors.ts'
+import { hostnameOf, isKnownName } from './local-names.ts'
 
 export type AccessOptions = {
   /** Sent by clients as `Authorization: Bearer <key>`. */
@@ -17,6 +18,8 @@ export type AccessOptions = {
   openPaths?: readonly string[]
   /** Origins whose pages may call, such as `https://home.example`; `*` is every page there is. */
   allowedOrigins?: readonly string[]
+  /** Names under which a service without a key may be called, beside addresses and local names. */
+  allowedHosts?: readonly string[]
 }
 
 const PROBES = ['/health', '/ready']
@@ -32,6 +35,38 @@ export function requireKey({ apiKey, openPaths = [] }: AccessOptions): Middlewar
       throw new AppError('unauthorized', 'expected the API key as `Authorization: Bearer <key>`')
     await next()
   }
+}
+
+/**
+ * Without a key, keeps pages of other sites from reaching a service on the user's machine or network, also by a name that was made to lead to it
+ * (DNS rebinding). Throws `host_not_allowed`, and `origin_not_allowed` for what more than reads.
+ */
+export function requireKnownCaller(access: AccessOptions): MiddlewareHandler {
+  return async function requireKnownNames(c, next) {
+    const refusal = unknownHost(c.req.url, access)
+    if (refusal) throw refusal
+    if (!READS.has(c.req.method) && !mayWrite(c, access))
+      throw new AppError('origin_not_allowed', 'pages of this origin may not use this service')
+    await next()
+  }
+}
+
+/** What is wrong with the name in that address. */
+export function unknownHost(address: string, { apiKey, allowedHosts }: AccessOptions): AppError | null {
+  if (apiKey || isKnownName(hostnameOf(address), allowedHosts)) return null
+  const expected = 'an IP address, localhost, or a local name such as *.local, *.lan or *.internal'
+  return new AppError('host_not_allowed', `expected as Host ${expected}; HEARTH_ALLOWED_HOSTS allows others`)
+}
+
+const READS = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+/** Programs and extensions of browsers are no pages. */
+function mayWrite(c: Context, { apiKey, allowedOrigins = [], allowedHosts }: AccessOptions): boolean {
+  const origin = c.req.header('origin')
+  const isPage = origin === 'null' || origin?.startsWith('http')
+  if (apiKey || origin === undefined || !isPage) return true
+  if (allowedOrigins.includes('*') || allowedOrigins.includes(origin)) return true
+  return isKnownName(hostnameOf(origin), allowedHosts)
 }
 
 /** Answers preflights of the named origins; for all others there are no headers, and the browser refuses. */

@@ -261,6 +261,10 @@ export type TurnModels = z.infer<typeof TurnModels>
 
 /** From the request's arrival. */
 export const Span = z.object({ startMs: z.number(), durationMs: z.number() })
+/** Of a stage, which its name is added to. */
+export const StageSpan = Span.extend({
+  unfinished: z.literal(true).exactOptional().describe('The stage still works, or did when the turn was cut off.'),
+})
 
 /** A memory that a turn used, and why. */
 export const RecalledMemory = z.object({
@@ -295,7 +299,7 @@ export const GenerateReply = z.object({
       'Milliseconds spent in each stage: `requestMs` (reading what was sent), `voiceMs`, `sessionMs` (waiting for the session), `sttMs`, `memoryMs`, `llmMs`, `ttsMs`, `rememberMs`. `llmFirstTokenMs` and `ttsFirstByteMs` count from the question to that stage, `firstAudioMs` and `totalMs` from the request’s arrival.',
     ),
   waterfall: z
-    .readonly(z.array(z.union([Span.extend({ stage: z.string() }), Span.extend({ gap: z.string() })])))
+    .readonly(z.array(z.union([StageSpan.extend({ stage: z.string() }), Span.extend({ gap: z.string() })])))
     .describe('When each stage worked, and the gaps in which none did (`stt>memory`): together the whole time.'),
   models: TurnModels,
   degraded: z

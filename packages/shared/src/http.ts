@@ -5,7 +5,7 @@
 import type { HttpBindings } from '@hono/node-server'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { matchedRoutes } from 'hono/route'
-import { type AccessOptions, allowOrigins, requireKey } from './access.ts'
+import { type AccessOptions, allowOrigins, requireKey, requireKnownCaller } from './access.ts'
 import type { ModelStatus, StackReport } from './api.ts'
 import { HEADERS } from './api.ts'
 import { errorResponse } from './error-response.ts'
@@ -37,8 +37,10 @@ export type AppOptions = GuardOptions & {
 export function createApp(options: AppOptions): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.use(observe(options))
-  app.use(allowOrigins(options.access ?? {}))
-  app.use(requireKey(options.access ?? {}))
+  const { access = {} } = options
+  app.use(allowOrigins(access))
+  app.use(requireKnownCaller(access))
+  app.use(requireKey(access))
   app.use(guard(options))
   app.onError((error, c) => answerError(c, error, options.log))
   app.notFound((c) => answerUnmatched(app, c, options.log))

@@ -31,6 +31,8 @@ export type ModelAppOptions<In, Out, Prepared> = {
   readonly draining?: AbortSignal
   /** Asked of whoever loads and unloads models, once it is set. */
   readonly apiKey?: Secret | undefined
+  /** Names under which it may be called, beside addresses and local names. */
+  readonly allowedHosts?: readonly string[]
   readonly log: Log
   readonly metrics: Metrics
   readonly now?: () => number
@@ -57,6 +59,7 @@ export function createModelApp<In, Out, Prepared>(
     metrics,
     now,
     apiKey,
+    allowedHosts = [],
     details,
     checks,
     status = () => slot.status,
@@ -68,6 +71,8 @@ export function createModelApp<In, Out, Prepared>(
     log,
     metrics,
     maxBodyBytes,
+    // The key is asked only of who manages models: whoever reaches the port may use them.
+    access: { allowedHosts },
     isDraining: () => draining.aborted,
     ...(details && { details }),
     ...(now && { now }),

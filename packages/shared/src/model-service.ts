@@ -50,6 +50,7 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
     checks: () => slotChecks(service, slot, history, log),
     draining: drain.signal,
     apiKey: config.hearth.apiKey,
+    allowedHosts: config.hearth.allowedHosts,
     log,
     metrics,
   })

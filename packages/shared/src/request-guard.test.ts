@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as z from 'zod'
 import { ErrorBody } from './api.ts'
+import { Secret } from './config.ts'
 import { readForm, readJson } from './request-body.ts'
 import { openSocket, sendRaw, startServer, type TestServer } from './testing/http-server.ts'
 
@@ -133,11 +134,11 @@ test('a request id that is too long or not plain is replaced (C38)', async () =>
     expect(await idFor(bad)).toMatch(/^[0-9a-f-]{36}$/)
 })
 
-describe('with a list of allowed hosts', () => {
+describe('a service without a key', () => {
   let own: TestServer
   beforeAll(async () => {
     own = await startServer((app) => app.post('/v1/x', (c) => c.text('x')), {
-      allowedHosts: ['localhost', '127.0.0.1', '[::1]'],
+      access: { allowedHosts: ['home.example'], allowedOrigins: ['https://friend.example'] },
     })
   })
   afterAll(() => own.close())
@@ -152,9 +153,14 @@ describe('with a list of allowed hosts', () => {
     ['POST', 'localhost:8080', undefined, 200],
     ['POST', 'LOCALHOST', undefined, 200],
     ['POST', '[::1]:8080', undefined, 200],
+    ['GET', '192.168.1.20:8080', undefined, 200],
+    ['POST', 'home.example', 'https://home.example', 200],
     ['POST', 'localhost:8080', 'http://localhost:3000', 200],
+    ['POST', 'localhost', 'https://friend.example', 200],
+    ['POST', 'localhost', 'chrome-extension://abc', 200],
     ['GET', 'localhost', 'http://evil.example', 200],
     ['GET', 'evil.example', undefined, 'host_not_allowed'],
+    ['POST', 'evil.example', 'http://evil.example', 'host_not_allowed'],
     ['POST', 'localhost.evil.example', undefined, 'host_not_allowed'],
     ['POST', 'localhost', 'http://evil.example', 'origin_not_allowed'],
     ['POST', 'localhost', 'http://localhost.evil.example', 'origin_not_allowed'],
@@ -162,6 +168,21 @@ describe('with a list of allowed hosts', () => {
   ] as const)('%s to %s from %s: %s (C10, C11)', async (method, host, origin, expected) => {
     expect(await statusFor(method, host, origin)).toBe(expected)
   })
+
+  test('says what to set, in the one error body', async () => {
+    const answer = await sendRaw(own.port, get('/health', 'host: evil.example\r\nconnection: close\r\n'))
+    expect(answer.status).toBe(403)
+    expect(JSON.parse(answer.body).error).toMatchObject({
+      code: 'host_not_allowed',
+      message: expect.stringContaining('HEARTH_ALLOWED_HOSTS'),
+    })
+  })
+})
+
+test('a service with a key is found under any name: no page has the key', async () => {
+  const own = await startServer(() => undefined, { access: { apiKey: new Secret('a-long-enough-key') } })
+  expect((await sendRaw(own.port, get('/health', 'host: a.example\r\nconnection: close\r\n'))).status).toBe(200)
+  await own.close()
 })
 
 test('clients that are slow or silent are answered 408 and closed, others are served meanwhile (C31, C32, C33)', async () => {

@@ -6,23 +6,15 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context, MiddlewareHandler } from 'hono'
 import { AppError } from './errors.ts'
 
-export type GuardOptions = {
-  maxBodyBytes: number
-  /**
-   * Names under which this service may be called, without ports (`localhost`, `stt`); undefined allows all. Keeps a page of another site from
-   * reaching a service on the user's machine, also by a name that resolves to it (DNS rebinding).
-   */
-  allowedHosts?: readonly string[]
-}
+export type GuardOptions = { maxBodyBytes: number }
 
 /** Node's own request and reply; absent under `app.request()`. */
 export const nodeOf = (c: Context): Partial<HttpBindings> => c.env ?? {}
 
 /** Throws the AppError for the first thing that is wrong. */
-export function guard({ maxBodyBytes, allowedHosts }: GuardOptions): MiddlewareHandler {
+export function guard({ maxBodyBytes }: GuardOptions): MiddlewareHandler {
   return async function guardRequest(c, next) {
     checkAddress(c)
-    if (allowedHosts) checkCaller(c, allowedHosts)
     checkCoding(c)
     if (Number(c.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge(maxBodyBytes)
     if (c.req.header('transfer-encoding') && c.req.raw.body) c.req.raw = countBody(c.req.raw, maxBodyBytes)
@@ -41,19 +33,6 @@ function checkAddress(c: Context): void {
   const hosts = incoming.rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
   if (hosts.length > 1) throw new AppError('invalid_request', `expected one Host header, got ${hosts.length}`)
 }
-
-function checkCaller(c: Context, allowed: readonly string[]): void {
-  if (!allowed.includes(hostnameOf(c.req.url)))
-    throw new AppError('host_not_allowed', 'this service is not known under this host name')
-  const origin = c.req.header('origin')
-  if (origin === undefined || READS.has(c.req.method)) return
-  if (!allowed.includes(hostnameOf(origin)))
-    throw new AppError('origin_not_allowed', 'pages of this origin may not use this service')
-}
-
-const READS = new Set(['GET', 'HEAD', 'OPTIONS'])
-
-const hostnameOf = (address: string): string => (URL.canParse(address) ? new URL(address).hostname : '')
 
 /** Compressed bodies are refused, not inflated: a few kilobytes could become gigabytes. */
 function checkCoding(c: Context): void {

@@ -23,6 +23,8 @@ export const COMMON_SECTIONS = {
   hearth: z.object({
     /** Asked of every caller of the orchestrator, and of whoever loads and unloads models, once it is set. */
     apiKey: secret({ minLength: 16 }).optional(),
+    /** Names under which services without a key may be called, beside addresses and local names; `.home.example` is all under it, `*` any. */
+    allowedHosts: list().default([]),
     /** The data folder: history of starts, memory, Redis. */
     home: text().default(fileURLToPath(new URL('../../../volumes', import.meta.url))),
   }),

@@ -23,6 +23,27 @@ test('stages are timed, also when they fail, and add up when they come twice', a
   ])
 })
 
+test('what is still at work is told as far as it is', async () => {
+  const { now, advance } = clockOf()
+  const stages = new StageClock(['stt', 'llm', 'tts'], now)
+  await stages.time('stt', async () => advance(20))
+  const over = Promise.withResolvers<void>()
+  await stages.time('llm', async () => advance(30))
+  const thinking = stages.time('llm', () => over.promise)
+  advance(40)
+  const [stt, llm] = [
+    { stage: 'stt', startMs: 0, durationMs: 20 },
+    { stage: 'llm', startMs: 20, durationMs: 70 },
+  ]
+  expect(stages.report()).toEqual({
+    timings: { sttMs: 20, llmMs: 70, totalMs: 90 },
+    waterfall: [stt, { ...llm, unfinished: true }],
+  })
+  over.resolve()
+  await thinking
+  expect(stages.report()).toEqual({ timings: { sttMs: 20, llmMs: 70, totalMs: 90 }, waterfall: [stt, llm] })
+})
+
 test('a mark is the time since the start or since a moment, and only the first counts', () => {
   const { now, advance } = clockOf()
   const stages = new StageClock(['first_audio', 'tts.first_byte'], now)

@@ -4,9 +4,10 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type AccessOptions, bearerKey, keyCheck } from './access.ts'
+import { type AccessOptions, bearerKey, keyCheck, unknownHost } from './access.ts'
 import { refuseByHand } from './broken-http.ts'
 import { AppError } from './errors.ts'
+import { hostnameOf } from './local-names.ts'
 
 export type UpgradeOptions = AccessOptions & {
   /** The one path that takes WebSockets. */
@@ -42,6 +43,8 @@ function refusalOf(
 ): AppError | null {
   const { url = '', headers } = request
   if (url.split('?', 1)[0] !== options.path) return new AppError('not_found', 'no such path')
+  const unknown = unknownHost(`http://${headers.host ?? ''}`, options)
+  if (unknown) return unknown
   if (!isKnownOrigin(headers, options))
     return new AppError('origin_not_allowed', 'pages of this origin may not use this service')
   const key = bearerKey(headers.authorization) ?? protocolKey(request)
@@ -60,6 +63,6 @@ function isKnownOrigin(
 ): boolean {
   if (origin === undefined || allowedOrigins.includes('*') || allowedOrigins.includes(origin)) return true
   if (extensions && /^(?:chrome|moz|safari-web)-extension:/.test(origin)) return true
-  const from = URL.canParse(origin) ? new URL(origin).hostname : ''
-  return LOOPBACK.has(from) || (URL.canParse(`http://${host}`) && new URL(`http://${host}`).hostname === from)
+  const from = hostnameOf(origin)
+  return LOOPBACK.has(from) || (from !== '' && from === hostnameOf(`http://${host}`))
 }

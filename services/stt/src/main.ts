@@ -50,6 +50,7 @@ runService('stt', async () => {
         abilities: () => parts.slot.prepared,
         maxClients,
         maxSeconds,
+        allowedHosts: config.hearth.allowedHosts,
         log: parts.log,
         metrics: parts.metrics,
       })

@@ -2,7 +2,15 @@
  * Schemas of replies that the code knows as plain types. The one idea: each is made for its type, so that a field that is added there and
  * not here doesn't compile; the tests hold real replies against them.
  */
-import { EmbeddingsReply, ErrorBody, FunctionCall, GenerateReply, Span, TurnModels } from '@hearth/shared/api'
+import {
+  EmbeddingsReply,
+  ErrorBody,
+  FunctionCall,
+  GenerateReply,
+  Span,
+  StageSpan,
+  TurnModels,
+} from '@hearth/shared/api'
 import { ERROR_CODES } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
 import * as z from 'zod'
@@ -92,7 +100,7 @@ export const Turn = bodyOf<TurnRecord>()({
   session: z.string(),
   status: z
     .enum(['running', 'completed', 'failed', 'cancelled'])
-    .describe('`cancelled`: nobody read the turn to its end.'),
+    .describe('`cancelled`: nobody read the turn to its end. What it came to by then is here, as of a failed one.'),
   createdAt: z.iso.datetime(),
   transcript: z.string().nullable().describe('Null until it is known.'),
   memories,
@@ -100,7 +108,7 @@ export const Turn = bodyOf<TurnRecord>()({
   language,
   timings,
   waterfall: z
-    .readonly(z.array(z.union([Span.extend({ stage: z.enum(TURN_STAGES) }), Span.extend({ gap: z.string() })])))
+    .readonly(z.array(z.union([StageSpan.extend({ stage: z.enum(TURN_STAGES) }), Span.extend({ gap: z.string() })])))
     .describe('As in the reply of `POST /generate`.'),
   models: TurnModels.nullable().describe('Null until the turn has ended well.'),
   degraded,

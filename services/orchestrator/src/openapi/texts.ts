@@ -7,7 +7,8 @@ A request that comes while a model still loads is held for up to two minutes, or
 
 export const ACCESS = `With \`HEARTH_API_KEY\` set (16 characters at least, or \`HEARTH_API_KEY_FILE\`), every route but those marked open asks for \`Authorization: Bearer <key>\`, else 401 \`unauthorized\`; give curl
 \`-H "Authorization: Bearer $HEARTH_API_KEY"\`. Pages of other origins can't read answers unless \`HEARTH_ALLOWED_ORIGINS\` names them, separated by commas. The model services have no key: they listen on
-loopback, or inside the compose network.`
+loopback, or inside the compose network. What has no key is found under addresses, \`localhost\` and local names (one label, \`*.local\`, \`*.lan\`, \`*.internal\`, \`*.svc\`), and under those in
+\`HEARTH_ALLOWED_HOSTS\`; under others it answers 403 \`host_not_allowed\`.`
 
 /** In every reply. */
 export const HEADERS = {

@@ -100,10 +100,11 @@ function betaSession(type: string, session: Fields): Fields {
     id: session['id'],
     input_audio_format: betaFormat(input['format']),
     input_audio_transcription: input['transcription'],
+    input_audio_noise_reduction: input['noise_reduction'],
     turn_detection: input['turn_detection'],
   }
   if (session['type'] === 'transcription') return { type: `transcription_${type}`, session: given(hears) }
-  const { model, instructions, tools, tool_choice, temperature } = session
+  const { model, instructions, tools, tool_choice, temperature, tracing } = session
   const told = {
     object: 'realtime.session',
     model,
@@ -117,6 +118,7 @@ function betaSession(type: string, session: Fields): Fields {
     tool_choice,
     temperature,
     max_response_output_tokens: session['max_output_tokens'],
+    tracing,
   }
   return { type, session: given(told) }
 }

@@ -110,6 +110,85 @@ describe('a spoken turn', () => {
   })
 })
 
+describe('settings that change while somebody speaks', () => {
+  /** What was sent to be heard, in milliseconds of sound. */
+  async function listening() {
+    const heardMs: number[] = []
+    const transcribe: Stages['stt']['transcribe'] = async (wav) => {
+      const rateHz = Buffer.from(wav).readUInt32LE(24)
+      heardMs.push(Math.round(((wav.length - 44) / 2 / rateHz) * 1000))
+      return { text: 'Hello.', language: 'en', model: 'fake/ear' }
+    }
+    const { connect } = await started({ stt: { transcribe } }, { mayGuess: () => false })
+    const client = await connect()
+    const hear = (input: object) =>
+      client.send({ type: 'session.update', session: { type: 'realtime', audio: { input } } })
+    speak(client, 400)
+    const { item_id: item } = await client.until('input_audio_buffer.speech_started')
+    return { client, heardMs, hear, item }
+  }
+  test('keep what was said: another patience holds for its end', async () => {
+    const { client, heardMs, hear, item } = await listening()
+    hear({ turn_detection: { type: 'server_vad', silence_duration_ms: 1000 } })
+    speak(client, 200)
+    pause(client, 600)
+    client.send({ type: 'conversation.item.retrieve', item_id: 'none' })
+    await client.until('error')
+    expect(client.types()).not.toContain('input_audio_buffer.speech_stopped')
+    pause(client, 500)
+    await client.until('response.done')
+    expect(await client.until('input_audio_buffer.committed')).toMatchObject({ item_id: item })
+    // 600 ms of speech, and what is heard behind it.
+    expect(heardMs).toEqual([1200])
+  })
+
+  test('keep what was said for the client to commit', async () => {
+    const { client, heardMs, hear, item } = await listening()
+    hear({ turn_detection: null })
+    speak(client, 200)
+    client.send({ type: 'input_audio_buffer.commit' })
+    expect(await client.until('input_audio_buffer.committed')).toMatchObject({ item_id: item })
+    await client.until('conversation.item.input_audio_transcription.completed')
+    expect(heardMs).toEqual([600])
+  })
+
+  test('keep what was said when turns are looked for again', async () => {
+    const { client, heardMs, hear, item } = await listening()
+    hear({ turn_detection: null })
+    speak(client, 200)
+    hear({ turn_detection: { type: 'server_vad' } })
+    pause(client, 600)
+    await client.until('response.done')
+    expect(await client.until('input_audio_buffer.committed')).toMatchObject({ item_id: item })
+    // Up to the end of the turn.
+    expect(heardMs).toEqual([1100])
+    expect(countOf(client, 'input_audio_buffer.speech_started')).toBe(1)
+  })
+
+  test('keep what was said in another format', async () => {
+    const { client, heardMs, hear, item } = await listening()
+    hear({ format: { type: 'audio/pcmu' }, turn_detection: null })
+    client.send({ type: 'input_audio_buffer.append', audio: Buffer.alloc(8 * 200, 1).toString('base64') })
+    client.send({ type: 'input_audio_buffer.commit' })
+    expect(await client.until('input_audio_buffer.committed')).toMatchObject({ item_id: item })
+    await client.until('conversation.item.input_audio_transcription.completed')
+    expect(heardMs).toEqual([600])
+  })
+
+  test('find what was said before turns were looked for', async () => {
+    const { connect } = await started()
+    const client = await connect()
+    const hear = (turn_detection: object | null) =>
+      client.send({ type: 'session.update', session: { type: 'realtime', audio: { input: { turn_detection } } } })
+    hear(null)
+    speak(client, 400)
+    hear({ type: 'server_vad' })
+    pause(client, 600)
+    await client.until('response.done')
+    expect(await client.until('input_audio_buffer.speech_started')).toMatchObject({ audio_start_ms: 0 })
+  })
+})
+
 describe('what begins before the end of an utterance', () => {
   test('is taken when the utterance ends there', async () => {
     const ear = hearing('Good morning.')
@@ -198,6 +277,49 @@ function waitingMind(text = 'One two three four. ') {
   }
   return { llm, prompts, stopped: stopped.promise }
 }
+
+describe('a turn that is cut off', () => {
+  test.each([
+    ['cancelled', (client: Client) => client.send({ type: 'response.cancel' })],
+    ['cancelled', (client: Client) => speak(client, 400)],
+  ])('is on record as %s, and told, with where its time went until then', async (status, cut) => {
+    const { connect, turns } = await started({ llm: waitingMind().llm })
+    const client = await connect('?hearth=true')
+    await within(client)
+    cut(client)
+    const { response } = await client.until('response.done')
+    const told = await client.until('hearth.turn')
+    expect(told).toMatchObject({ status, response_id: (response as { id: string }).id, models: null })
+    const record = turns.get(String(told['turn']))
+    expect(record).toMatchObject({ status, error: 'cancelled', transcript: 'Good morning.' })
+    expect(record?.waterfall).toEqual(told['waterfall'])
+    expect(record?.waterfall).toContainEqual(expect.objectContaining({ stage: 'llm', unfinished: true }))
+    expect(record?.timings).toHaveProperty('sttMs')
+    expect(client.types().indexOf('hearth.turn')).toBeGreaterThan(client.types().indexOf('response.done'))
+  })
+
+  test('for another reason is told as well', async () => {
+    const llm: Stages['llm'] = {
+      name: 'fake/mind',
+      async *reply() {
+        yield* []
+        throw new Error('no mind')
+      },
+    }
+    const { connect } = await started({ llm })
+    const client = await connect('?hearth=true')
+    client.say('Hello.')
+    await client.respond()
+    expect(await client.until('hearth.turn')).toMatchObject({ status: 'failed' })
+  })
+
+  /** A reply that has begun to sound and does not end. */
+  async function within(client: Client): Promise<void> {
+    speak(client, 400)
+    pause(client, 600)
+    await client.until('response.output_audio.delta')
+  }
+})
 
 describe('an interruption', () => {
   test('ends the reply and its work at once, and the history keeps what was heard', async () => {

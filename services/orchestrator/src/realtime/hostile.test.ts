@@ -60,7 +60,7 @@ describe('a client that sends faster than it is heard', () => {
       heard.push(pcm.length)
       return []
     }
-    stack = await startRealtime({}, { createWatch: () => ({ push }) })
+    stack = await startRealtime({}, { createWatch: () => ({ push, configure: () => {} }) })
     const client = await stack.connect()
     for (let count = 0; count < 40; count++) client.send({ type: 'input_audio_buffer.append', audio: silentPcm(500) })
     const pong = new Promise((resolve) => client.socket.once('pong', resolve))

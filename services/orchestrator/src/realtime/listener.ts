@@ -2,7 +2,7 @@
 import { AppError, toAppError } from '@hearth/shared/errors'
 import type { Heard, SpeechToText } from '../stages/stt.ts'
 import { readSound, rateOf, SoundIn, wavOf } from './sound-in.ts'
-import type { SessionConfig } from './session-config.ts'
+import type { SessionConfig, TurnDetection } from './session-config.ts'
 import type { Effect, SessionEvent, Utterance } from './session-state.ts'
 import type { Caption, Captions } from './captions.ts'
 
@@ -12,6 +12,8 @@ export type Speech = Extract<SessionEvent, { type: 'speech' }>
 export type Watch = {
   /** `pcm` is s16le at `rateHz`, the next of the sound; resolves with what shows by then. Positions count from the watch's beginning. */
   push(pcm: Buffer, rateHz: number, signal: AbortSignal): Promise<readonly Speech[]>
+  /** Other settings from here on; an utterance under way goes on. */
+  configure(detection: TurnDetection): void
 }
 /** Null when turns are not to be found. */
 export type CreateWatch = (config: SessionConfig) => Watch | null
@@ -31,8 +33,13 @@ type Looking = { readonly watch: Watch; readonly fromMs: number }
 
 /** Of sound that is not part of an item yet. */
 const MOST_MS = 120_000
+/** Of what came before speech was looked for, so much is looked through. */
+const MOST_AGAIN_MS = 30_000
 /** Padding before speech reaches back that far, at most. */
 const BEFORE_SPEECH_MS = 6000
+
+/** Of s16le bytes. */
+const msOf = (pcm: Uint8Array, rateHz: number): number => (pcm.length / 2 / rateHz) * 1000
 
 export class Listener {
   readonly #options: ListenerOptions
@@ -70,11 +77,24 @@ export class Listener {
 
   /** Speech is looked for from here on, with the settings of now. */
   listenAnew(): void {
-    const config = this.#options.config()
-    const rateHz = rateOf(config.inputFormat)
-    if (rateHz !== this.#sound.rateHz) this.#sound.changeRate(rateHz)
-    const watch = this.#options.createWatch(config)
-    this.#watch = watch && { watch, fromMs: this.#sound.totalMs }
+    this.#sound.changeRate(rateOf(this.#options.config().inputFormat))
+    this.#lookFrom(this.#sound.totalMs)
+  }
+
+  /** The settings of now hold from here on, for an utterance under way too. Who has not looked for speech so far begins at `fromMs`. */
+  listenOn(fromMs: number): void {
+    const { inputFormat, turnDetection } = this.#options.config()
+    this.#sound.changeRate(rateOf(inputFormat))
+    if (this.#watch && turnDetection) this.#watch.watch.configure(turnDetection)
+    else this.#lookFrom(Math.max(fromMs, this.#sound.totalMs - MOST_AGAIN_MS))
+  }
+
+  #lookFrom(fromMs: number): void {
+    const watch = this.#options.createWatch(this.#options.config())
+    const { totalMs, rateHz } = this.#sound
+    const again = this.#sound.between(fromMs, totalMs)
+    this.#watch = watch && { watch, fromMs: totalMs - msOf(again, rateHz) }
+    if (again.length > 0) this.#look(again)
   }
 
   forgetBefore(ms: number): void {
@@ -132,7 +152,7 @@ export class Listener {
     const looking = this.#watch
     if (!looking) return
     const { rateHz } = this.#sound
-    const ms = (pcm.length / 2 / rateHz) * 1000
+    const ms = msOf(pcm, rateHz)
     this.#unheardMs += ms
     const found = looking.watch.push(pcm, rateHz, this.#options.signal)
     found.catch(() => {})

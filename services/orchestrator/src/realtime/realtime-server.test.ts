@@ -106,6 +106,26 @@ describe('a turn that the client commits', () => {
     expect(new Set(speeds)).toEqual(new Set([1.25]))
   })
 
+  test.each([
+    [
+      'GA',
+      {},
+      { audio: { input: { noise_reduction: { type: 'near_field' } } }, tracing: 'auto' },
+      { audio: { input: { noise_reduction: null } }, tracing: null },
+    ],
+    [
+      'beta',
+      { headers: { 'openai-beta': 'realtime=v1' } },
+      { input_audio_noise_reduction: { type: 'near_field' }, tracing: 'auto' },
+      { input_audio_noise_reduction: null, tracing: null },
+    ],
+  ])('what has no effect is told to be off, in the %s form', async (form, settings, asked, told) => {
+    const { connect } = await started()
+    const client = await connect('', settings)
+    client.send({ type: 'session.update', session: { ...(form === 'GA' && { type: 'realtime' }), ...asked } })
+    expect(await client.until('session.updated')).toMatchObject({ session: told })
+  })
+
   test('a second turn knows the first, and so does the session', async () => {
     const { connect, prompts, sessions } = await started()
     const client = await connect('?session=tea&user=anna')

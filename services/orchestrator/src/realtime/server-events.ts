@@ -2,6 +2,7 @@
 import type { ModelStatus, RecalledMemory, TurnModels } from '@hearth/shared/api'
 import type { Waterfall } from '@hearth/shared/stage-clock'
 import type { TurnStage, TurnTimings } from '../turn-events.ts'
+import type { TurnRecord } from '../turns.ts'
 
 /** Where in a response something belongs. */
 type Place = { readonly response_id: string; readonly item_id: string; readonly output_index: number }
@@ -18,10 +19,12 @@ export type Fault = {
 /** Opt-in (`?hearth=true`): what became of a turn's time. */
 export type TurnTold = {
   readonly turn: string
+  readonly status: TurnRecord['status']
   readonly timings: TurnTimings
   readonly waterfall: Waterfall<TurnStage>
   readonly memories: readonly RecalledMemory[]
-  readonly models: TurnModels
+  /** Null of a turn that was cut off. */
+  readonly models: TurnModels | null
   readonly degraded: readonly string[]
 }
 

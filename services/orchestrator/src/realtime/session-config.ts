@@ -196,6 +196,7 @@ export function patchConfig(config: SessionConfig, patch: SessionPatch): Session
 export const hearAlike = (one: SessionConfig, other: SessionConfig): boolean =>
   isDeepStrictEqual(one.turnDetection, other.turnDetection) && one.inputFormat.type === other.inputFormat.type
 
+/** What OpenAI's sessions have and Hearth does not do is told as null, whatever a client asked for. */
 const hearing = ({ inputFormat, transcription, turnDetection }: SessionConfig) => ({
   format: inputFormat,
   transcription,
@@ -217,6 +218,9 @@ export function sessionView(id: string, config: SessionConfig): object {
     tools: reply.tools,
     tool_choice: reply.toolChoice,
     max_output_tokens: reply.maxTokens,
+    tracing: null,
+    // The oldest items go when there is no room for them.
+    truncation: 'auto',
     ...(reply.temperature !== undefined && { temperature: reply.temperature }),
   }
 }

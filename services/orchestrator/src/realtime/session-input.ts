@@ -31,7 +31,7 @@ export function commitSound(state: SessionState, event: ClientEventOf<'input_aud
   }
   const [id, counted] = state.utterance ? [state.utterance.itemId, state] : newId(state, 'item')
   const taken = takeSound(counted, id, receivedMs)
-  const hear = { type: 'hear', itemId: id, fromMs, toMs: receivedMs } as const
+  const hear = { type: 'hear', itemId: id, fromMs: state.utterance?.startMs ?? fromMs, toMs: receivedMs } as const
   return step(taken.state, ...taken.effects, hear, { type: 'listen-anew' })
 }
 
@@ -65,7 +65,8 @@ export function takeSpeech(
   nowMs: number,
 ): Step {
   if (!state.config.turnDetection) return step(state)
-  if (what === 'started') return started(state, atMs, nowMs)
+  // Who listens with other settings may find the beginning of an utterance again.
+  if (what === 'started') return state.utterance ? step(state) : started(state, atMs, nowMs)
   if (!state.utterance) return step(state)
   if (what === 'paused') return paused(state, atMs)
   if (what === 'resumed') return step(state, { type: 'forget-guess' })

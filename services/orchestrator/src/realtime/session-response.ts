@@ -6,6 +6,7 @@ import type { Item } from './items.ts'
 import { closeMessage, playedMs, takeCalls, takeFragment, takePiece, takeText } from './response-output.ts'
 import { responseView, tellCreated } from './response-view.ts'
 import type { Outcome } from './response-view.ts'
+import type { TurnTold } from './server-events.ts'
 import { patchReply } from './session-config.ts'
 import { newId, refuse, send, step, steps } from './session-state.ts'
 import type { Effect, LiveResponse, Order, SessionState, Step, TurnNews } from './session-state.ts'
@@ -92,7 +93,8 @@ export function cancelResponse(state: SessionState, event: ClientEventOf<'respon
     )
   // What the client has silenced does not go on when somebody coughs.
   const silenced = (last: SessionState) => step({ ...last, playing: null, interrupted: null })
-  return steps(state, (live) => breakOff(live, 'client_cancelled', nowMs), silenced, answerDue)
+  // One that waits for its words is announced, so that its end can be told: OpenAI's is, at the commit.
+  return steps(state, announce, (live) => breakOff(live, 'client_cancelled', nowMs), silenced, answerDue)
 }
 
 /** What was said while another response was live waits for its end. */
@@ -112,6 +114,7 @@ export function breakOff(state: SessionState, reason: 'turn_detected' | 'client_
 /** What a turn tells; from any but the live one nothing is heard any more. */
 export function takeNews(state: SessionState, responseId: string, news: TurnNews, nowMs: number): Step {
   const { response } = state
+  if (news.type === 'report') return tellReport(state, responseId, news.told)
   if (response?.id !== responseId) return step(state)
   if (!response.isTold && news.type !== 'transcript')
     return steps(state, announce, (told) => takeNews(told, responseId, news, nowMs))
@@ -128,13 +131,16 @@ export function takeNews(state: SessionState, responseId: string, news: TurnNews
       return takeCalls(state, news.calls)
     case 'done': {
       const end = (last: SessionState) => finish(last, outcomeOf(news.ending), news.ending.usage, nowMs)
-      const told = send({ type: 'hearth.turn', response_id: responseId, ...news.told })
-      return steps(state, end, (ended) => step(ended, told))
+      return steps(state, end, (ended) => tellReport(ended, responseId, news.told))
     }
     default:
       return finish(state, { status: 'failed', error: news.fault }, undefined, nowMs)
   }
 }
+
+/** Of what the client never heard of nothing is told. */
+const tellReport = (state: SessionState, response_id: string, told: TurnTold): Step =>
+  state.doneResponse === response_id ? step(state, send({ type: 'hearth.turn', response_id, ...told })) : step(state)
 
 /** A reply that nobody asked for by name is announced once it is known that something was said. */
 function takeTranscript(state: SessionState, response: LiveResponse, transcript: string): Step {
@@ -192,7 +198,8 @@ function close(state: SessionState, outcome: Outcome, usage: Usage | undefined, 
   const { response, playing } = state
   if (!response) return step(state)
   const done = send({ type: 'response.done', response: responseView(response, outcome, usage) })
-  if (response.isApart) return step({ ...state, response: null }, done)
+  const over = { ...state, response: null, doneResponse: response.id }
+  if (response.isApart) return step(over, done)
   const leftMs = playing ? Math.max(0, playing.sentMs - playedMs(playing, nowMs)) : 0
   const unsettled = response.outputs.at(-1)?.id ?? state.unsettled
   const { id: responseId } = response
@@ -200,7 +207,7 @@ function close(state: SessionState, outcome: Outcome, usage: Usage | undefined, 
   const { turnDetection } = state.config
   if (turnDetection?.type === 'server_vad' && turnDetection.idle_timeout_ms !== null)
     alarms.push({ type: 'alarm', kind: 'idle', responseId, afterMs: leftMs + turnDetection.idle_timeout_ms })
-  return step({ ...state, response: null, unsettled }, done, ...alarms)
+  return step({ ...over, unsettled }, done, ...alarms)
 }
 
 /** What the last exchange came to goes into the session of Hearth: as much of the reply as was heard. */

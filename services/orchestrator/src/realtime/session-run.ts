@@ -167,6 +167,8 @@ export class SessionRun {
         return this.#listener.forgetBefore(effect.beforeMs)
       case 'listen-anew':
         return this.#listener.listenAnew()
+      case 'listen-on':
+        return this.#listener.listenOn(effect.fromMs)
       case 'guess':
         return this.#guess(effect)
       case 'forget-guess':

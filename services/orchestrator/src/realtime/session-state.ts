@@ -55,6 +55,8 @@ export type SessionState = {
   readonly unsettled: string | null
   /** The last item that it has. */
   readonly settled: string | null
+  /** The last that was told to be over. */
+  readonly doneResponse: string | null
   /** Whose alarms still count. */
   readonly lastResponse: string | null
   readonly isClosed: boolean
@@ -83,6 +85,8 @@ export type TurnNews =
   | { readonly type: 'tool_calls'; readonly calls: readonly ToolCall[] }
   | { readonly type: 'done'; readonly ending: TurnEnding; readonly told: TurnTold }
   | { readonly type: 'failed'; readonly fault: Fault }
+  /** Of a turn that was cut off, once that is known. */
+  | { readonly type: 'report'; readonly told: TurnTold }
 
 export type SessionEvent =
   | { readonly type: 'client'; readonly event: Exclude<ClientEvent, { type: 'input_audio_buffer.append' }> }
@@ -113,8 +117,10 @@ export type Effect =
   | { readonly type: 'hear-given'; readonly itemId: string; readonly base64: string }
   /** All sound before that is over. */
   | { readonly type: 'forget-sound'; readonly beforeMs: number }
-  /** The settings of hearing have changed, or what was begun to be heard is void. */
+  /** What was begun to be heard is void. */
   | { readonly type: 'listen-anew' }
+  /** The settings of hearing have changed; what came since then is not part of an item yet. */
+  | { readonly type: 'listen-on'; readonly fromMs: number }
   /** Answer what was said so far, but tell nobody before it is ordered. */
   | { readonly type: 'guess'; readonly itemId: string; readonly fromMs: number; readonly toMs: number }
   | { readonly type: 'forget-guess' }
@@ -144,6 +150,7 @@ export const beginSession = (id: string, connection: string, config: SessionConf
   interrupted: null,
   unsettled: null,
   settled: null,
+  doneResponse: null,
   lastResponse: null,
   isClosed: false,
 })

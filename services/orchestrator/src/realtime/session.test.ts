@@ -13,6 +13,22 @@ const HEARD_TURN = [
   speech('stopped', 2500),
 ] as const satisfies SessionEvent[]
 
+const PATIENT = {
+  type: 'server_vad',
+  threshold: 0.7,
+  prefix_padding_ms: 300,
+  silence_duration_ms: 900,
+  idle_timeout_ms: null,
+  create_response: true,
+  interrupt_response: true,
+} as const
+const hearing = (turn_detection: typeof PATIENT | null) =>
+  client({ type: 'session.update', session: { audio: { input: { turn_detection } } } })
+
+const TELEPHONE = client({ type: 'session.update', session: { audio: { input: { format: { type: 'audio/pcmu' } } } } })
+/** The beginning, as a detector that begins there finds it. */
+const FOUND = speech('started', 520)
+
 describe('the phases of a session', () => {
   test.each<[string, Parameters<typeof run>]>([
     ['listening', []],
@@ -53,6 +69,11 @@ describe('what a session wants done', () => {
       ['forget-guess', 'forget-sound', 'listen-anew', 'send'],
     ],
     [
+      'other settings of hearing hold for an utterance under way',
+      [{ type: 'received', totalMs: 1000 }, speech('started', 500), hearing(PATIENT)],
+      ['send', 'send', 'forget-guess', 'listen-on'],
+    ],
+    [
       'the end of the connection stops the work',
       [client({ type: 'response.create' }), { type: 'closed' }],
       ['send', 'respond', 'stop', 'send', 'alarm', 'forget-guess'],
@@ -60,6 +81,40 @@ describe('what a session wants done', () => {
     ['after the end nothing happens', [{ type: 'closed' }, client({ type: 'response.create' })], ['forget-guess']],
   ])('%s', (_what, events, wanted) => {
     expect(run(...events).effects.map(({ type }) => type)).toEqual(wanted)
+  })
+
+  test.each<[string, Parameters<typeof run>, number]>([
+    ['another patience', [hearing(PATIENT), speech('stopped', 2500)], 2500],
+    ['none, and a commit', [hearing(null), client({ type: 'input_audio_buffer.commit' })], 3000],
+    ['none, then some: it is found again', [hearing(null), hearing(PATIENT), FOUND, speech('stopped', 2500)], 2500],
+    ['a telephone', [TELEPHONE, speech('stopped', 2500)], 2500],
+  ])('an utterance keeps its item and its sound: %s', (_what, events, toMs) => {
+    const { effects } = run({ type: 'received', totalMs: 3000 }, speech('started', 500), ...events)
+    const [begun] = sentBy(effects).flatMap((event) =>
+      event.type === 'input_audio_buffer.speech_started' ? [event.item_id] : [],
+    )
+    const heard = effects.find((effect) => effect.type === 'hear')
+    // Of what the detector ended, only speech and a little more is heard.
+    expect(heard).toMatchObject({ itemId: begun, fromMs: 500, toMs: Math.min(toMs, toMs === 3000 ? 3000 : 1800) })
+    expect(sentBy(effects).filter(({ type }) => type === 'input_audio_buffer.committed')).toMatchObject([
+      { item_id: begun },
+    ])
+  })
+
+  test('a response that waits for its words can be cancelled, and is told to be', () => {
+    const { told, effects } = run(...HEARD_TURN, client({ type: 'response.cancel' }))
+    expect(told.slice(-2)).toEqual(['response.created', 'response.done'])
+    expect(sentBy(effects).at(-1)).toMatchObject({
+      response: { status: 'cancelled', status_details: { type: 'cancelled', reason: 'client_cancelled' } },
+    })
+    expect(effects.map(({ type }) => type)).toContain('stop')
+  })
+
+  test('an answer begun on trust is none yet: there is nothing to cancel', () => {
+    const { told, effects } = run(speech('started', 0), speech('paused', 900), client({ type: 'response.cancel' }))
+    expect(told.at(-1)).toBe('error')
+    expect(sentBy(effects).at(-1)).toMatchObject({ error: { code: 'response_cancel_not_active' } })
+    expect(effects.map(({ type }) => type)).not.toContain('forget-guess')
   })
 
   test('what a turn tells too late is not told', () => {
@@ -109,6 +164,13 @@ describe('what a session wants done', () => {
   })
 })
 
+const SEMANTIC = {
+  type: 'semantic_vad',
+  eagerness: 'low',
+  create_response: true,
+  interrupt_response: true,
+} as const
+
 /** Anything that can happen, in any order; numbers choose among what there is by then. */
 const happening = fc.oneof(
   fc.constantFrom<ClientTold>(
@@ -118,6 +180,9 @@ const happening = fc.oneof(
     client({ type: 'input_audio_buffer.commit' }),
     client({ type: 'input_audio_buffer.clear' }),
     client({ type: 'session.update', session: { audio: { input: { turn_detection: null } } } }),
+    client({ type: 'session.update', session: { audio: { input: { turn_detection: PATIENT } } } }),
+    client({ type: 'session.update', session: { audio: { input: { turn_detection: SEMANTIC } } } }),
+    client({ type: 'session.update', session: { audio: { input: { format: { type: 'audio/pcmu' } } } } }),
     client({ type: 'session.update', session: { output_modalities: ['text'] } }),
     client({
       type: 'conversation.item.create',
@@ -227,6 +292,21 @@ describe('whatever happens', () => {
             : [],
       )
       expect(times).toEqual(times.toSorted((one, other) => one - other))
+    })
+  })
+
+  test('what somebody began to say becomes an item, whatever is set meanwhile, unless the client clears it', () => {
+    always((sent) => {
+      const lost: string[] = []
+      let open: string | null = null
+      for (const event of sent) {
+        const isCommit = event.type === 'input_audio_buffer.committed'
+        const isStart = event.type === 'input_audio_buffer.speech_started'
+        if (open !== null && (isStart || (isCommit && event.item_id !== open))) lost.push(open)
+        if (isStart) open = event.item_id
+        if (isCommit || event.type === 'input_audio_buffer.cleared') open = null
+      }
+      expect(lost).toEqual([])
     })
   })
 

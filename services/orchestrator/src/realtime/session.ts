@@ -82,9 +82,9 @@ function update(state: SessionState, { session }: Extract<ClientEvent, { type: '
   const told = send({ type: 'session.updated', session: sessionView(state.id, config) })
   // Clients send all their settings again to change one, also while somebody speaks.
   if (hearAlike(config, state.config)) return step({ ...state, config }, told)
-  const { receivedMs } = state.sound
-  const anew = { ...state, config, utterance: null, sound: { receivedMs, fromMs: receivedMs } }
-  return step(anew, told, { type: 'forget-guess' }, { type: 'listen-anew' })
+  // What was said so far stays: the utterance goes on under the new settings, or until the client commits it.
+  const fromMs = state.utterance?.startMs ?? state.sound.fromMs
+  return step({ ...state, config }, told, { type: 'forget-guess' }, { type: 'listen-on', fromMs })
 }
 
 /** Alarms of an exchange that is over mean nothing. */

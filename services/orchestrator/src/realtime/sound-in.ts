@@ -1,4 +1,5 @@
 /** The sound that a client sends, kept as long as it may become part of an utterance. Places in it are milliseconds since it began. */
+import { fromPcm16, pcm16, resample } from '@hearth/shared/audio'
 import { AppError } from '@hearth/shared/errors'
 import { wavHeader } from '@hearth/shared/wav'
 import { decodeBase64 } from '../base64.ts'
@@ -22,29 +23,26 @@ export function readSound(base64: string, format: AudioFormat): Buffer<ArrayBuff
 export const wavOf = (pcm: Uint8Array, sampleRateHz: number): Buffer<ArrayBuffer> =>
   Buffer.concat([wavHeader({ sampleRateHz, sampleCount: pcm.length >> 1 }), pcm])
 
-export class SoundIn {
-  #rateHz: number
-  #chunks: Buffer[] = []
+/** Sound of one rate. */
+class Run {
+  readonly rateHz: number
+  readonly #startMs: number
+  readonly #chunks: Buffer[] = []
   /** Bytes before the first chunk that is kept, and after the last. */
   #from = 0
   #to = 0
-  /** Milliseconds that came at other rates. */
-  #earlierMs = 0
 
-  constructor(rateHz: number) {
-    this.#rateHz = rateHz
+  constructor(rateHz: number, startMs: number) {
+    this.rateHz = rateHz
+    this.#startMs = startMs
   }
 
-  get totalMs(): number {
-    return this.#earlierMs + this.#msOf(this.#to)
+  get fromMs(): number {
+    return this.#startMs + this.#msOf(this.#from)
   }
 
-  get keptMs(): number {
-    return this.#msOf(this.#to - this.#from)
-  }
-
-  get rateHz(): number {
-    return this.#rateHz
+  get endMs(): number {
+    return this.#startMs + this.#msOf(this.#to)
   }
 
   append(pcm: Buffer): void {
@@ -52,15 +50,7 @@ export class SoundIn {
     this.#to += pcm.length
   }
 
-  /** What comes next has another rate; what came before is forgotten. */
-  changeRate(rateHz: number): void {
-    this.#earlierMs = this.totalMs
-    this.#rateHz = rateHz
-    this.#chunks = []
-    this.#from = this.#to = 0
-  }
-
-  /** s16le bytes of what is still there of that stretch. */
+  /** What is still there of that stretch. */
   between(fromMs: number, toMs: number): Buffer<ArrayBuffer> {
     const kept = Buffer.concat(this.#chunks)
     return kept.subarray(this.#placeOf(fromMs), this.#placeOf(toMs))
@@ -74,11 +64,63 @@ export class SoundIn {
     }
   }
 
-  #msOf = (bytes: number): number => (bytes / 2 / this.#rateHz) * 1000
+  #msOf = (bytes: number): number => (bytes / 2 / this.rateHz) * 1000
 
   /** In the bytes that are kept. */
   #placeOf(ms: number): number {
-    const samples = Math.round(((ms - this.#earlierMs) / 1000) * this.#rateHz)
+    const samples = Math.round(((ms - this.#startMs) / 1000) * this.rateHz)
     return Math.max(0, Math.min(samples * 2 - this.#from, this.#to - this.#from))
   }
 }
+
+export class SoundIn {
+  /** Only the last grows. */
+  #runs: readonly Run[] = []
+  #last: Run
+
+  constructor(rateHz: number) {
+    this.#last = new Run(rateHz, 0)
+  }
+
+  get totalMs(): number {
+    return this.#last.endMs
+  }
+
+  get keptMs(): number {
+    return this.totalMs - (this.#runs[0] ?? this.#last).fromMs
+  }
+
+  get rateHz(): number {
+    return this.#last.rateHz
+  }
+
+  append(pcm: Buffer): void {
+    this.#last.append(pcm)
+  }
+
+  /** That of what comes next. */
+  changeRate(rateHz: number): void {
+    if (rateHz === this.rateHz) return
+    this.#runs = this.#kept([...this.#runs, this.#last])
+    this.#last = new Run(rateHz, this.totalMs)
+  }
+
+  /** s16le bytes at `rateHz` of what is still there of that stretch. */
+  between(fromMs: number, toMs: number): Buffer<ArrayBuffer> {
+    const last = this.#last.between(fromMs, toMs)
+    if (this.#runs.length === 0) return last
+    // Converted only now: a client may change its format as often as it likes, and pays when something is to be heard.
+    const earlier = this.#runs.map((run) => atRate(run.between(fromMs, toMs), run.rateHz, this.rateHz))
+    return Buffer.concat([...earlier, last])
+  }
+
+  forgetBefore(ms: number): void {
+    for (const run of [...this.#runs, this.#last]) run.forgetBefore(ms)
+    this.#runs = this.#kept(this.#runs)
+  }
+
+  #kept = (runs: readonly Run[]): readonly Run[] => runs.filter(({ fromMs, endMs }) => fromMs < endMs)
+}
+
+const atRate = (pcm: Uint8Array, rateHz: number, wantedHz: number): Uint8Array =>
+  rateHz === wantedHz ? pcm : pcm16(resample(fromPcm16(pcm, rateHz), wantedHz).samples)

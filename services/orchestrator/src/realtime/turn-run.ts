@@ -63,6 +63,7 @@ export class TurnRun {
   readonly #released = Promise.withResolvers<string>()
   /** The name under which the turn is on record. */
   readonly #recorded = Promise.withResolvers<string>()
+  #held: { readonly responseId: string; readonly turn: string } | undefined
   #memories: readonly RecalledMemory[] = []
   readonly #clock: TurnClock = new StageClock(TURN_STAGES)
   readonly #requestId = crypto.randomUUID()
@@ -100,7 +101,17 @@ export class TurnRun {
       await this.#inSession(hearings).finally(leave)
     } catch (thrown) {
       await this.#fail(thrown)
+      this.#report()
     }
+  }
+
+  /** What a turn came to that did not reach its end. */
+  #report(): void {
+    const held = this.#held && this.#options.turns.get(this.#held.turn)
+    if (!this.#held || !held) return
+    const { id: turn, status, timings, waterfall, memories, models, degraded } = held
+    const told = { turn, status, timings, waterfall, memories, models, degraded }
+    this.#place.tell(this.#held.responseId, { type: 'report', told })
   }
 
   async #fail(thrown: unknown): Promise<void> {
@@ -131,6 +142,9 @@ export class TurnRun {
     const responseId = await orAborted(this.#released.promise, signal)
     const record = turns.begin(session, this.#clock)
     this.#recorded.resolve(record.id)
+    this.#held = { responseId, turn: record.id }
+    // At that moment, while the stages are at work.
+    signal.addEventListener('abort', () => record.end(signal.reason), { once: true })
     const about = { requestId: this.#requestId, record, clock: this.#clock, kept: () => session.kept(), log, metrics }
     try {
       for await (const event of observeTurn(held, about)) await this.#tell(responseId, event, record.id, signal)
@@ -213,7 +227,14 @@ async function* newsOf(
     }
     case 'done': {
       const { timings, waterfall, models, ending } = event
-      const told = { ...about, timings, waterfall, models, degraded: [...event.degraded.keys()] }
+      const told = {
+        ...about,
+        status: 'completed' as const,
+        timings,
+        waterfall,
+        models,
+        degraded: [...event.degraded.keys()],
+      }
       yield { type: 'done', ending, told }
       return
     }

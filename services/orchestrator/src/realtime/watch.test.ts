@@ -45,6 +45,15 @@ async function hear(format: AudioFormat, loaded: Promise<void> = Promise.resolve
   return (await Promise.all(found)).flatMap((events) => [...events])
 }
 
+const VAD = {
+  type: 'server_vad',
+  threshold: 0.5,
+  prefix_padding_ms: 300,
+  silence_duration_ms: 500,
+  idle_timeout_ms: null,
+  create_response: true,
+  interrupt_response: true,
+} as const
 const TELEPHONE: AudioFormat = { type: 'audio/pcmu' }
 const STUDIO: AudioFormat = { type: 'audio/pcm', rate: 24_000 }
 
@@ -64,6 +73,21 @@ describe('speech in the sound of a client', () => {
     const events = hear(STUDIO, loaded.promise)
     loaded.resolve()
     expect((await events).map(({ what }) => what)).toEqual(['started', 'paused', 'stopped'])
+  })
+
+  test('goes on when settings and format change in its middle', async () => {
+    const watch = watchWith(earsAfter(Promise.resolve()))(configOf(STUDIO))
+    if (!watch) throw new Error('expected a watch')
+    const { signal } = new AbortController()
+    const before = await watch.push(sound(24_000, [1000, false], [400, true]), 24_000, signal)
+    watch.configure({ ...VAD, silence_duration_ms: 900 })
+    const after = await watch.push(sound(8000, [400, true], [1200, false]), 8000, signal)
+    expect([before, after].map((events) => events.map(({ what }) => what))).toEqual([
+      ['started'],
+      ['paused', 'stopped'],
+    ])
+    // 900 ms behind the end of speech.
+    expect(Math.abs((after.at(-1)?.atMs ?? 0) - 2700)).toBeLessThan(64)
   })
 
   test('is not looked for when the client commits', () => {

@@ -14,10 +14,13 @@ export const watchWith =
   ({ turnDetection, inputFormat }) => {
     if (!turnDetection) return null
     const watch = new SpeechWatch({ ...ears, detection: detectionOf(turnDetection) })
-    const resampler = new StreamResampler(rateOf(inputFormat), EAR_HZ)
+    let inputHz = rateOf(inputFormat)
+    let resampler = new StreamResampler(inputHz, EAR_HZ)
     const speech = speechOf()
     return {
+      configure: (detection) => watch.configure(detectionOf(detection)),
       async push(pcm, rateHz, signal) {
+        if (rateHz !== inputHz) resampler = new StreamResampler((inputHz = rateHz), EAR_HZ)
         const events = await watch.push(resampler.push(fromPcm16(pcm, rateHz).samples), signal)
         return events.map(speech)
       },

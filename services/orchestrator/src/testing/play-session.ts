@@ -8,7 +8,7 @@ import type { Effect, SessionEvent, SessionState, TurnNews } from '../realtime/s
 export const begin = () =>
   beginSession('sess_of_a_test', 'connection1', defaultConfig('realtime', 'm', 'Be kind.', 'whisper-1'))
 
-const TOLD = { turn: 't', timings: {}, waterfall: [], memories: [], degraded: [] }
+const TOLD = { turn: 't', status: 'completed' as const, timings: {}, waterfall: [], memories: [], degraded: [] }
 export const done: TurnNews = {
   type: 'done',
   ending: {},

@@ -135,7 +135,7 @@ const PAUSE_MS = 200
 /** Takes for speech what is not silent, piece by piece: the timing is the test's. */
 export const plainWatch: CreateWatch = ({ turnDetection }) => {
   if (turnDetection?.type !== 'server_vad') return null
-  const { silence_duration_ms: silenceMs } = turnDetection
+  let { silence_duration_ms: silenceMs } = turnDetection
   let [atMs, startMs, endMs, isPaused] = [0, -1, 0, false]
   const speech = (what: Speech['what']): Speech => ({
     type: 'speech',
@@ -165,6 +165,9 @@ export const plainWatch: CreateWatch = ({ turnDetection }) => {
     return [speech('paused')]
   }
   return {
+    configure(detection) {
+      if (detection.type === 'server_vad') silenceMs = detection.silence_duration_ms
+    },
     async push(pcm) {
       const found: Speech[] = []
       for (let at = 0; at < pcm.length; at += 48 * STEP_MS) {

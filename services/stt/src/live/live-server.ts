@@ -2,12 +2,11 @@
  * WhisperLive's protocol on the speech service: live clients on a WebSocket at `/`, each with bounded memory. What a client may do wrong ends
  * its own connection, with a close code that says why.
  */
-import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { toAppError } from '@hearth/shared/errors'
 import type { Log, Metrics } from '@hearth/shared/telemetry'
 import { guardUpgrade } from '@hearth/shared/upgrade'
+import type { UpgradeHandler } from '@hearth/shared/upgrade'
 import type { RawData, WebSocket } from 'ws'
 import { WebSocketServer } from 'ws'
 import type { Abilities } from '../abilities.ts'
@@ -36,6 +35,8 @@ export type LiveServerOptions = {
   readonly maxClients: number
   /** Longest connection. */
   readonly maxSeconds: number
+  /** Names under which it may be called, beside addresses and local names. */
+  readonly allowedHosts?: readonly string[]
   readonly log: Pick<Log, 'info' | 'warn'>
   readonly metrics: Pick<Metrics, 'addDuration' | 'addGauge'>
   readonly limits?: Partial<typeof LIMITS>
@@ -63,9 +64,8 @@ export class LiveServer {
   readonly #options: LiveServerOptions
   readonly #limits: typeof LIMITS
   readonly #server: WebSocketServer
-  readonly #guard = guardUpgrade({ path: '/', extensions: true }, (request, socket, head) =>
-    this.#server.handleUpgrade(request, socket, head, (client) => this.#greet(client)),
-  )
+  /** For the server's `upgrade` event. */
+  readonly upgrade: UpgradeHandler
   readonly #clients = new Set<WebSocket>()
   readonly #observePartial: (labels: Record<'kind', string>, ms: number) => void
   readonly #utterances = { same: 0, changed: 0 }
@@ -79,7 +79,10 @@ export class LiveServer {
       perMessageDeflate: false,
       clientTracking: false,
     })
-    const { metrics } = options
+    const { metrics, allowedHosts = [] } = options
+    this.upgrade = guardUpgrade({ path: '/', extensions: true, allowedHosts }, (request, socket, head) =>
+      this.#server.handleUpgrade(request, socket, head, (client) => this.#greet(client)),
+    )
     this.#observePartial = metrics.addDuration('hearth_live_partial_duration_seconds', 'Partials of live speech', [
       'kind',
     ])
@@ -90,11 +93,6 @@ export class LiveServer {
       ['text'],
       async () => Object.entries(this.#utterances).map(([text, count]) => [{ text }, count] as const),
     )
-  }
-
-  /** For the server's `upgrade` event. */
-  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#guard(request, socket, head)
   }
 
   /** Tells every client that the service goes, and takes no more. */

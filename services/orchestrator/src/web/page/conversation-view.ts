@@ -72,8 +72,10 @@ export function conversationView(onTurn: (turn: TurnReport) => void) {
 
 function metaOf({ note, turn }: Entry, onTurn: (turn: TurnReport) => void): HTMLElement {
   if (note !== '' || turn === null) return make('div', { class: 'meta' }, note)
-  const { timings, memories, degraded } = turn
+  const { timings, memories, degraded, status } = turn
+  const totalMs = timings['totalMs'] ?? 0
   const facts = [
+    status === 'cancelled' ? `cut off after ${duration(totalMs)}` : '',
     timings['firstAudioMs'] !== undefined ? `${duration(timings['firstAudioMs'])} to first sound` : '',
     memories.length > 0 ? `${memories.length} ${memories.length === 1 ? 'memory' : 'memories'}` : '',
     degraded.length > 0 ? `without ${degraded.join(', ')}` : '',

@@ -21,6 +21,7 @@ function follow(...events: Event[]) {
 
 const TURN: TurnReport = {
   turn: 't1',
+  status: 'completed',
   timings: { firstAudioMs: 80 },
   waterfall: [],
   memories: [],

@@ -27,7 +27,7 @@ export async function* asServerEvents(
     if (name === 'error') yield done('failed', body.error.message)
     if (name !== 'done') continue
     yield done('completed')
-    yield { type: 'hearth.turn', response_id: turn, ...body, memories }
+    yield { type: 'hearth.turn', response_id: turn, status: 'completed', ...body, memories }
   }
   if (!isOver) yield done('failed', 'The connection broke off.')
 }

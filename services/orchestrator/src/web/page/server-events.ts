@@ -2,7 +2,11 @@
 import type { GenerateReply, ModelStatus } from '@hearth/shared/api'
 
 /** `hearth.turn`: where the time of a reply went, and what it was made with. */
-export type TurnReport = Pick<GenerateReply, 'turn' | 'timings' | 'waterfall' | 'memories' | 'models' | 'degraded'>
+export type TurnReport = Pick<GenerateReply, 'turn' | 'timings' | 'waterfall' | 'memories' | 'degraded'> & {
+  readonly status: 'running' | 'completed' | 'failed' | 'cancelled'
+  /** Null of a turn that was cut off. */
+  readonly models: GenerateReply['models'] | null
+}
 
 type OfItem = { readonly item_id: string }
 type OfResponse = OfItem & { readonly response_id: string }

@@ -6,7 +6,7 @@ import type { TurnReport } from './server-events.ts'
 import { duration, layOut, titleOf } from './waterfall.ts'
 import type { Layout, Row } from './waterfall.ts'
 
-export function showWaterfall({ waterfall, timings, models, degraded }: TurnReport): void {
+export function showWaterfall({ waterfall, timings, models, degraded, status }: TurnReport): void {
   const layout = layOut(waterfall)
   const chart = make('div', { class: 'chart' }, axisOf(layout), ...layout.rows.map(rowOf))
   const firstAudioMs = timings['firstAudioMs']
@@ -16,13 +16,21 @@ export function showWaterfall({ waterfall, timings, models, degraded }: TurnRepo
     )
   const figures = figuresOf([
     ['First sound', firstAudioMs],
-    ['Whole turn', timings['totalMs'] ?? layout.totalMs],
+    [status === 'completed' ? 'Whole turn' : 'Until the cut', timings['totalMs'] ?? layout.totalMs],
     ['Gaps', layout.idleMs],
   ])
-  const names = Object.values(models).filter((name) => name !== null)
-  const facts = make('div', { class: 'facts' }, make('p', {}, names.join(' · ')))
+  const names = Object.values(models ?? {}).filter((name) => name !== null)
+  const facts = make('div', { class: 'facts' })
+  if (names.length > 0) facts.append(make('p', {}, names.join(' · ')))
+  if (status !== 'completed') facts.append(make('p', {}, CUT_WORDS[status]))
   if (degraded.length > 0) facts.append(make('p', {}, `Went on without: ${degraded.join(', ')}`))
   byId('waterfall', HTMLDivElement).replaceChildren(chart, figures, facts)
+}
+
+const CUT_WORDS = {
+  running: 'Not over yet. Striped: still at work.',
+  cancelled: 'This turn was cut off. Striped: what was still at work then.',
+  failed: 'This turn failed. Striped: what was still at work then.',
 }
 
 const axisOf = ({ ticks }: Layout): HTMLElement =>
@@ -40,7 +48,9 @@ const rowOf = ({ stage, bars, ms }: Row): HTMLElement =>
     make(
       'span',
       { class: 'track', 'aria-hidden': 'true' },
-      ...bars.map(({ startShare, widthShare }) => place(make('span', { class: 'bar' }), startShare, widthShare)),
+      ...bars.map(({ startShare, widthShare, isCut }) =>
+        place(make('span', { class: isCut ? 'bar cut' : 'bar' }), startShare, widthShare),
+      ),
     ),
     make('span', { class: 'ms' }, duration(ms)),
   )

@@ -12,24 +12,32 @@ test('each stage has one row, with a bar for each stretch, and gaps are counted'
   ])
   expect([totalMs, idleMs]).toEqual([400, 20])
   expect(rows).toEqual([
-    { stage: 'stt', ms: 100, bars: [{ startShare: 0, widthShare: 0.25 }] },
+    { stage: 'stt', ms: 100, bars: [{ startShare: 0, widthShare: 0.25, isCut: false }] },
     {
       stage: 'llm',
       ms: 180,
       bars: [
-        { startShare: 0.3, widthShare: 0.2 },
-        { startShare: 0.75, widthShare: 0.25 },
+        { startShare: 0.3, widthShare: 0.2, isCut: false },
+        { startShare: 0.75, widthShare: 0.25, isCut: false },
       ],
     },
     {
       stage: 'tts',
       ms: 75,
       bars: [
-        { startShare: 0.375, widthShare: 0.0625 },
-        { startShare: 0.875, widthShare: 0.125 },
+        { startShare: 0.375, widthShare: 0.0625, isCut: false },
+        { startShare: 0.875, widthShare: 0.125, isCut: false },
       ],
     },
   ])
+})
+
+test('what was still at work when a turn was cut off is marked', () => {
+  const { rows } = layOut([
+    { stage: 'stt', startMs: 0, durationMs: 100 },
+    { stage: 'llm', startMs: 100, durationMs: 50, unfinished: true },
+  ])
+  expect(rows.map(({ bars }) => bars.map(({ isCut }) => isCut))).toEqual([[false], [true]])
 })
 
 test('a turn without a stage is laid out too', () => {

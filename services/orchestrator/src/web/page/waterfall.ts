@@ -2,7 +2,7 @@
 import type { GenerateReply } from '@hearth/shared/api'
 
 export type Waterfall = GenerateReply['waterfall']
-type Bar = { readonly startShare: number; readonly widthShare: number }
+type Bar = { readonly startShare: number; readonly widthShare: number; readonly isCut: boolean }
 export type Row = { readonly stage: string; readonly bars: readonly Bar[]; readonly ms: number }
 export type Layout = {
   readonly rows: readonly Row[]
@@ -37,7 +37,8 @@ export function layOut(waterfall: Waterfall): Layout {
       continue
     }
     const row = rows.get(span.stage) ?? { bars: [], ms: 0 }
-    row.bars.push({ startShare: span.startMs / totalMs, widthShare: span.durationMs / totalMs })
+    const isCut = span.unfinished === true
+    row.bars.push({ startShare: span.startMs / totalMs, widthShare: span.durationMs / totalMs, isCut })
     row.ms += span.durationMs
     rows.set(span.stage, row)
   }
