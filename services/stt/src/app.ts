@@ -10,7 +10,7 @@ import type { AppEnv } from '@hearth/shared/http'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import type { ModelLease } from '@hearth/shared/model-seat'
-import { readForm } from '@hearth/shared/request-body'
+import { readUpload } from '@hearth/shared/request-body'
 import type { Context, Hono } from 'hono'
 import type { Abilities } from './abilities.ts'
 import type { ReadAudio } from './audio-file/decode-threads.ts'
@@ -67,7 +67,7 @@ export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
   const hear = createHearing(options)
   const progress = new ProgressBook()
   const route = (task: Task) => async (c: Context<AppEnv>) => {
-    const request = await readTranscriptionRequest(await readForm(c), task)
+    const request = await readTranscriptionRequest(await readUpload(c, 'file'), task)
     const signal = requestSignal(c)
     const { parts: heard, seconds, isRepeat } = await hear(request, await use(c, request.model), signal)
     const parts = progress.follow(heard, c.req.header(PROGRESS_ID_HEADER), seconds)

@@ -5,11 +5,16 @@ import { never } from '@hearth/shared/testing/signals'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { DecodeThreads } from './decode-threads.ts'
 import type { DecodeOptions } from './decode-threads.ts'
+import type { Pieces } from '../voice/sound-reader.ts'
 import { DecodeWorker } from './decode-worker.ts'
 
 const LIMITS = { minSeconds: 0.1, maxSeconds: 7200 }
 const mp3 = () => Uint8Array.from(readFileSync(join(import.meta.dirname, '../testing/recordings/speech.mp3')))
 const wav = (seconds: number) => encodeWav({ samples: new Float32Array(seconds * 16_000), sampleRateHz: 16_000 })
+
+async function* inTurn(pieces: Pieces) {
+  yield* pieces
+}
 
 let threads: DecodeThreads | undefined
 afterEach(() => threads?.close())
@@ -70,7 +75,7 @@ describe('a long recording', () => {
     const pool = open({ threads: 1 })
     const { seconds, pieces } = await pool.decode(long(), LIMITS, never)
     expect(seconds).toBe(700)
-    const stream = pieces[Symbol.asyncIterator]()
+    const stream = inTurn(pieces)
     let samples = (await stream.next()).value?.length ?? 0
     expect((await pool.decode(wav(1), LIMITS, never)).seconds).toBe(1)
     for (let next = await stream.next(); !next.done; next = await stream.next()) samples += next.value.length
@@ -88,7 +93,7 @@ describe('a long recording', () => {
     }
     expect(end).toHaveBeenCalledTimes(1)
     const leaving = new AbortController()
-    const stream = (await pool.decode(long(), LIMITS, leaving.signal)).pieces[Symbol.asyncIterator]()
+    const stream = inTurn((await pool.decode(long(), LIMITS, leaving.signal)).pieces)
     await stream.next()
     const next = stream.next()
     leaving.abort(new Error('left'))

@@ -37,7 +37,7 @@ export class DecodeWorker {
   }
 
   /**
-   * The bytes of a file move to it. Throws what the file is refused for, after which it is idle again; `undecodable_audio` when a limit of time
+   * The bytes of a file move to it, with all of the memory that they are in. Throws what the file is refused for, after which it is idle again; `undecodable_audio` when a limit of time
    * or memory is reached, and the signal's reason.
    */
   async ask<Type extends 'read' | 'piece'>(
@@ -69,7 +69,7 @@ export class DecodeWorker {
     const onError = (cause: Error) => reject(undecodable('the decoder gave up on the file', cause))
     const onExit = () => reject(undecodable('the decoder ended with the file'))
     worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-    worker.postMessage(task, task.type === 'next' ? [] : movable(task.bytes))
+    worker.postMessage(task, task.type === 'next' ? [] : [task.bytes.buffer])
     try {
       return await orAborted(promise, signal)
     } finally {
@@ -82,6 +82,3 @@ export class DecodeWorker {
 const isOf = <Type extends string>(message: DecodeMessage, type: Type): message is Answer<Type> => message.type === type
 const undecodable = (message: string, cause?: unknown) =>
   new AppError('undecodable_audio', message, { param: 'file', cause })
-/** Bytes that own their buffer move; others are copied. */
-const movable = (bytes: Uint8Array<ArrayBuffer>): ArrayBuffer[] =>
-  bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer] : []
