@@ -3,6 +3,7 @@ import { MIMEType } from 'node:util'
 import type { Context } from 'hono'
 import type * as z from 'zod'
 import { AppError } from './errors.ts'
+import { findUpload } from './multipart.ts'
 import { nodeOf } from './request-guard.ts'
 import { parseStrictJson } from './strict-json.ts'
 
@@ -29,6 +30,27 @@ export const readForm = async (c: Context): Promise<FormData> => (await readForm
 
 /** A form as `readForm` gives it, and the bytes it was read from. */
 export async function readFormBytes(c: Context): Promise<{ form: FormData; bytes: Uint8Array<ArrayBuffer> }> {
+  const { type, body } = await readFormBody(c)
+  return { form: await parseForm(type, body), bytes: body }
+}
+
+/**
+ * A form with a file that may be large: the platform's parser would copy it four times. `file` is a part of the body as it came, and alone
+ * in its memory; in `form` it is empty. Null when there is none to be found: what the form is then decides.
+ */
+export async function readUpload(
+  c: Context,
+  name: string,
+): Promise<{ form: FormData; file: Uint8Array<ArrayBuffer> | null }> {
+  const { type, body } = await readFormBody(c)
+  const found =
+    type.essence === 'multipart/form-data' ? findUpload(body, type.params.get('boundary') ?? '', name) : null
+  if (!found) return { form: await parseForm(type, body), file: null }
+  const rest = joined([body.subarray(0, found.from), body.subarray(found.to)])
+  return { form: await parseForm(type, rest), file: body.subarray(found.from, found.to) }
+}
+
+async function readFormBody(c: Context): Promise<{ type: MIMEType; body: Uint8Array<ArrayBuffer> }> {
   const type = requireContentType(
     c,
     /^(?:multipart\/form-data|application\/x-www-form-urlencoded)$/,
@@ -37,15 +59,18 @@ export async function readFormBytes(c: Context): Promise<{ form: FormData; bytes
   // The limit was checked on the way in; reading the bytes first tells a broken connection from a broken form.
   const body = await readBytes(c)
   checkPartCount(body, type)
+  return { type, body }
+}
+
+async function parseForm(type: MIMEType, body: Uint8Array<ArrayBuffer>): Promise<FormData> {
   const reading = new Response(streamOf(body), { headers: { 'content-type': String(type) } }).formData()
-  const form = await reading.catch((cause: unknown) => {
+  return reading.catch((cause: unknown) => {
     throw new AppError(
       'invalid_multipart',
       'the form can not be read: expected multipart/form-data with its boundary, complete',
       { cause },
     )
   })
-  return { form, bytes: body }
 }
 
 /** A Response copies bytes that it is given, but not those of a stream. */
@@ -72,10 +97,7 @@ export async function readBytes(c: Context): Promise<Uint8Array<ArrayBuffer>> {
   // Only now: a request that is refused by its headers is never asked for its body (see serve.ts).
   if (c.req.header('expect')?.toLowerCase() === '100-continue') nodeOf(c).outgoing?.writeContinue()
   try {
-    const pieces: Uint8Array[] = []
-    for await (const piece of c.req.raw.body ?? []) pieces.push(piece)
-    // `arrayBuffer()` makes two copies of an upload.
-    return joined(pieces)
+    return await readAll(c.req.raw.body ?? [], Number(c.req.header('content-length') ?? 0))
   } catch (error) {
     if (error instanceof AppError) throw error
     if (error instanceof Error && error.cause instanceof AppError) throw error.cause
@@ -139,6 +161,19 @@ function describe(issue: z.core.$ZodIssue | undefined): AppError {
   }
   const param = path.join('.')
   return new AppError('invalid_request', `${param || 'body'}: ${issue?.message ?? 'invalid'}`, param ? { param } : {})
+}
+
+/** Each piece to its place: `arrayBuffer()` makes two copies of an upload. Memory that is only claimed is not used (see calloc). */
+async function readAll(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, claimedBytes: number) {
+  const all = new Uint8Array(claimedBytes)
+  const more: Uint8Array[] = []
+  let at = 0
+  for await (const piece of body) {
+    if (at + piece.length <= all.length && more.length === 0) all.set(piece, at)
+    else more.push(piece)
+    at += piece.length
+  }
+  return at === all.length && more.length === 0 ? all : joined([all.subarray(0, at), ...more])
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

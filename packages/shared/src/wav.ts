@@ -48,11 +48,7 @@ const unsupported = (got: string): AppError =>
  * `unsupported_sample_rate`, `audio_too_short`, `audio_too_long`, `invalid_samples`.
  */
 export function decodeWav(bytes: Uint8Array, { minSeconds = 0.1, maxSeconds = Infinity }: WavLimits = {}): Audio {
-  checkContainer(bytes)
-  const { format, data } = readChunks(bytes)
-  const { channelCount, sampleRateHz } = format
-  const frameBytes = (channelCount * format.bitsPerSample) / 8
-  const frameCount = Math.floor(data.length / frameBytes)
+  const { frameCount, sampleRateHz, read } = openWav(bytes)
   const seconds = frameCount / sampleRateHz
   if (frameCount === 0 || seconds < minSeconds) {
     throw refuse('audio_too_short', `expected at least ${minSeconds} s of audio, got ${seconds.toFixed(3)} s`)
@@ -60,8 +56,30 @@ export function decodeWav(bytes: Uint8Array, { minSeconds = 0.1, maxSeconds = In
   if (seconds > maxSeconds) {
     throw refuse('audio_too_long', `expected at most ${maxSeconds} s of audio, got ${seconds.toFixed(1)} s`)
   }
-  const channels = Array.from({ length: channelCount }, (_, channel) => readChannel(data, format, channel, frameCount))
-  return { samples: mixToMono(channels), sampleRateHz }
+  return { samples: mixToMono(read(0, frameCount)), sampleRateHz }
+}
+
+export type OpenWav = {
+  readonly frameCount: number
+  readonly sampleRateHz: number
+  /** The samples of each channel, from a frame to the one before another. Throws `invalid_samples`. */
+  readonly read: (from: number, to: number) => Float32Array[]
+}
+
+/** A WAV file of which parts are to be read. Throws what `decodeWav` throws of a file, but for its length. */
+export function openWav(bytes: Uint8Array): OpenWav {
+  checkContainer(bytes)
+  const { format, data } = readChunks(bytes)
+  const { channelCount, sampleRateHz } = format
+  const frameBytes = (channelCount * format.bitsPerSample) / 8
+  return {
+    frameCount: Math.floor(data.length / frameBytes),
+    sampleRateHz,
+    read: (from, to) =>
+      Array.from({ length: channelCount }, (_, channel) =>
+        readChannel(data.subarray(from * frameBytes, to * frameBytes), format, channel, to - from),
+      ),
+  }
 }
 
 function checkContainer(bytes: Uint8Array): void {

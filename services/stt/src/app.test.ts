@@ -205,7 +205,7 @@ describe('a reply', () => {
   })
 
   test('tells what was wrong with the file', async () => {
-    const decode = async () => ({ samples: new Int16Array(16_000).fill(9000), seconds: 1, warnings: ['truncated'] })
+    const decode = async () => ({ pieces: [new Int16Array(16_000).fill(9000)], seconds: 1, warnings: ['truncated'] })
     const reply: unknown = await (await post(setUp(undefined, { decode }).app, form())).json()
     expect(reply).toHaveProperty('warnings', ['truncated'])
   })
@@ -408,7 +408,7 @@ describe('a repeat', () => {
 
 test('of recordings that take long, two are heard at once and a third is refused', async () => {
   const gate = Promise.withResolvers<void>()
-  const decode = async () => ({ samples: new Int16Array(16_000).fill(9000), seconds: 3600, warnings: [] })
+  const decode = async () => ({ pieces: [new Int16Array(16_000).fill(9000)], seconds: 3600, warnings: [] })
   const { app } = setUp(async () => gate.promise.then(() => heard()), { decode })
   const first = [post(app, form()), post(app, form())]
   await expectError(await post(app, form()), 429, 'overloaded')
@@ -431,6 +431,34 @@ describe('a recording longer than a window', () => {
     // Nothing of it is lost: the cuts of one long sound touch each other.
     expect(inputs.reduce((sum, { samples }) => sum + samples.length, 0)).toBe(75 * 16_000)
     for (const { samples } of inputs) expect(samples.length).toBeLessThanOrEqual(30 * 16_000)
+  })
+
+  test('is read as it is heard: not more than a few minutes are held before the engine or in it', async () => {
+    const piece = new Int16Array(10 * 16_000).fill(9000)
+    let [read, done, most] = [0, 0, 0]
+    async function* hour() {
+      for (let seconds = 0; seconds < 3600; seconds += 10) {
+        read += 10
+        most = Math.max(most, read - done)
+        yield piece
+      }
+    }
+    const submit: Submit = async ({ samples }) => {
+      const seconds = samples.length / 16_000
+      await new Promise(setImmediate)
+      done += seconds
+      return heard()
+    }
+    for (const fields of [{ vad_filter: 'true' }, { vad_filter: 'false' }, { stream: 'true' }]) {
+      ;[read, done, most] = [0, 0, 0]
+      const decode = async () => ({ pieces: hour(), seconds: 3600, warnings: [] })
+      const reply = await post(setUp(submit, { decode }).app, form(wav(), fields))
+      expect(await reply.text()).toContain('Good morning')
+      expect(read).toBe(3600)
+      expect(done).toBeCloseTo(3600, 3)
+      // Eight chunks of 30 s under way, a minute that is listened to, and what it left over.
+      expect(most).toBeLessThan(8 * 30 + 60 + 45)
+    }
   })
 
   test('fails as a whole, and the pieces that still wait are given up', async () => {

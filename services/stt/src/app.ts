@@ -10,11 +10,12 @@ import type { AppEnv } from '@hearth/shared/http'
 import { createModelApp } from '@hearth/shared/model-app'
 import type { ModelAppOptions } from '@hearth/shared/model-app'
 import type { ModelLease } from '@hearth/shared/model-seat'
-import { readForm } from '@hearth/shared/request-body'
+import { readUpload } from '@hearth/shared/request-body'
 import type { Context, Hono } from 'hono'
 import type { Abilities } from './abilities.ts'
-import type { ReadAudio } from './audio-file/read-audio.ts'
-import type { AudioLimits } from './audio-file/samples-writer.ts'
+import type { ReadAudio } from './audio-file/decode-threads.ts'
+import { HELD_SECONDS } from './audio-file/read-audio.ts'
+import type { AudioLimits } from './audio-file/recording-length.ts'
 import { hearingOptions, voiceOptions } from './hearing-options.ts'
 import { ProgressBook } from './progress.ts'
 import { Repeats } from './repeats.ts'
@@ -47,8 +48,7 @@ export type SttAppOptions = ModelAppOptions<SpeechInput, Transcript, Abilities> 
 }
 
 const MIN_SECONDS = 0.1
-/** Recordings beyond ten minutes hold memory for as long as they take: so many at once. */
-const LONG_SECONDS = 600
+/** Recordings that are decoded while they are heard have a thread of their own for as long: so many at once. */
 const MAX_LONG = 2
 /** A model that always hears 30 s is better given full windows; one that takes less loses nothing by a cut at each longer pause. */
 const GAP_SECONDS = { whole: 5, fitted: 1 }
@@ -67,7 +67,7 @@ export function createSttApp(options: SttAppOptions): Hono<AppEnv> {
   const hear = createHearing(options)
   const progress = new ProgressBook()
   const route = (task: Task) => async (c: Context<AppEnv>) => {
-    const request = await readTranscriptionRequest(await readForm(c), task)
+    const request = await readTranscriptionRequest(await readUpload(c, 'file'), task)
     const signal = requestSignal(c)
     const { parts: heard, seconds, isRepeat } = await hear(request, await use(c, request.model), signal)
     const parts = progress.follow(heard, c.req.header(PROGRESS_ID_HEADER), seconds)
@@ -129,21 +129,21 @@ const NONE: Abilities = {
 type State = { long: number; wholeWindows: string | null }
 
 async function* heardParts(
-  { samples, seconds }: ReadAudio,
+  { pieces, seconds }: ReadAudio,
   request: TranscriptionRequest,
   wishes: HearingOptions,
   { model, detectVoice, state }: SttAppOptions & { model: HearingModel; state: State },
   signal: AbortSignal,
 ): AsyncGenerator<HeardPart, Heard | null> {
-  const isLong = seconds > LONG_SECONDS
+  const isLong = seconds > HELD_SECONDS
   if (isLong && state.long >= MAX_LONG)
     throw new AppError('overloaded', `${MAX_LONG} long recordings are being heard`, { retryAfterMs: 10_000 })
   if (isLong) state.long++
   try {
     const maxGapSeconds = state.wholeWindows === keyOf(model) ? GAP_SECONDS.whole : GAP_SECONDS.fitted
     const chunks = request.vad_filter
-      ? speechChunks(samples, detectVoice, { ...voiceOptions(request), maxGapSeconds }, signal)
-      : fixedChunks(samples)
+      ? speechChunks(pieces, detectVoice, { ...voiceOptions(request), maxGapSeconds }, signal)
+      : fixedChunks(pieces)
     const submit = async (input: SpeechInput, until: AbortSignal) => {
       const isShort = input.samples.length < SHORT_SAMPLES
       const answer = await model.submit(input, until)
@@ -151,7 +151,7 @@ async function* heardParts(
       if (isWhole && isShort) state.wholeWindows = keyOf(model)
       return answer
     }
-    return yield* transcribe(samples, chunks, { options: wishes, submit, signal })
+    return yield* transcribe(chunks, { options: wishes, submit, signal })
   } finally {
     if (isLong) state.long--
   }

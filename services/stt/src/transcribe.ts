@@ -3,8 +3,7 @@
  */
 import type { BatchResult } from '@hearth/shared/batcher'
 import type { Confidence, Segment, SpeechInput, Transcript, Word } from './speech.ts'
-import type { Chunk } from './voice/speech-chunks.ts'
-import { floats } from './voice/speech-chunks.ts'
+import type { Chunk } from './voice/sound-reader.ts'
 import { UNSPACED } from './words.ts'
 
 export type Submit = (input: SpeechInput, signal: AbortSignal) => Promise<BatchResult<Transcript> & { model: string }>
@@ -41,19 +40,20 @@ const SAMPLE_RATE_HZ = 16_000
 const CHUNKS_AT_ONCE = 8
 
 type Answer = Awaited<ReturnType<Submit>>
+/** Where a chunk lies, in samples. */
+type Span = Pick<Chunk, 'from' | 'to'>
 
 /**
  * The first chunk decides the language of the others when `language` is null. When one chunk fails, so does the whole, and the rest is given
- * up. Returns null where no chunk came: nobody speaks.
+ * up. Chunks are asked for as others are done. Returns null where no chunk came: nobody speaks.
  */
 export async function* transcribe(
-  samples: Int16Array,
-  chunks: AsyncIterable<Chunk> | Iterable<Chunk>,
+  chunks: AsyncIterable<Chunk>,
   { options, submit, signal }: { options: HearingOptions; submit: Submit; signal: AbortSignal },
 ): AsyncGenerator<HeardPart, Heard | null> {
   const stop = new AbortController()
   const until = AbortSignal.any([signal, stop.signal])
-  const answers: { chunk: Chunk; answer: Promise<Answer> }[] = []
+  const answers: { chunk: Span; answer: Promise<Answer> }[] = []
   const total = new Total()
   let language = options.language
   const next = async (): Promise<HeardPart> => {
@@ -62,11 +62,10 @@ export async function* transcribe(
     return total.add(await first.answer, first.chunk)
   }
   try {
-    for await (const chunk of chunks) {
-      const input = { ...options, language, samples: floats(samples, chunk.from, chunk.to) }
-      const answer = submit(input, until)
+    for await (const { from, to, samples } of chunks) {
+      const answer = submit({ ...options, language, samples }, until)
       answer.catch(() => undefined) // heard when its turn comes
-      answers.push({ chunk, answer })
+      answers.push({ chunk: { from, to }, answer })
       if (language === null) {
         yield await next()
         language = total.language
@@ -91,7 +90,7 @@ class Total {
     return this.#first?.output.language ?? null
   }
 
-  add(answer: Answer, chunk: Chunk): HeardPart {
+  add(answer: Answer, chunk: Span): HeardPart {
     this.#first ??= answer
     this.#inferenceMs += answer.inferenceMs
     this.#tokens += answer.output.tokens
@@ -119,7 +118,7 @@ class Total {
   }
 }
 
-function partOf(output: Transcript, chunk: Chunk, isFirst: boolean): HeardPart {
+function partOf(output: Transcript, chunk: Span, isFirst: boolean): HeardPart {
   const offset = chunk.from / SAMPLE_RATE_HZ
   const { averageLogProbability, compressionRatio, noSpeechProbability, temperature } = output
   const between = isFirst || output.text === '' || UNSPACED.has(output.language) ? '' : ' '

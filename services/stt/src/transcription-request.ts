@@ -10,8 +10,12 @@ export const MODEL_ALIASES = ['whisper-1', 'whisper', 'gpt-4o-transcribe', 'gpt-
 
 export type TranscriptionRequest = z.infer<typeof TranscriptionFields> & {
   readonly task: Task
+  /** Alone in its memory. */
   readonly file: Uint8Array<ArrayBuffer>
 }
+
+/** `file` when it was taken out of the form. */
+type Upload = { readonly form: FormData; readonly file: Uint8Array<ArrayBuffer> | null }
 
 const LISTS = new Set(['timestamp_granularities', 'include'])
 
@@ -19,7 +23,7 @@ const LISTS = new Set(['timestamp_granularities', 'include'])
  * Throws `missing_file`, `unknown_field`, `duplicate_field`, `invalid_request`. Clients write lists as `name[]`, objects as `name[key]` or as
  * JSON, and some send every field, empty where nothing is meant: those count as absent.
  */
-export async function readTranscriptionRequest(form: FormData, task: Task): Promise<TranscriptionRequest> {
+export async function readTranscriptionRequest({ form, file }: Upload, task: Task): Promise<TranscriptionRequest> {
   // Not an object yet: one would take a field called __proto__ in silence.
   const fields = new Map<string, unknown>()
   const chunking = new Map<string, unknown>()
@@ -38,7 +42,8 @@ export async function readTranscriptionRequest(form: FormData, task: Task): Prom
     throw new AppError('invalid_request', 'response_format: expected json, text or verbose_json for a stream', {
       param: 'response_format',
     })
-  return { ...request, task, file: await fileBytes(form, 'file') }
+  const inForm = await fileBytes(form, 'file')
+  return { ...request, task, file: file ?? inForm }
 }
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])

@@ -29,6 +29,27 @@ export type TrackFormat = {
   readonly description: Uint8Array | null
 }
 
+/** What the engine hears: decoded at this rate from the start, a packet costs a third. */
+const OPUS_RATE_HZ = 16_000
+/** The longest Opus packet, at the rate it is decoded at. */
+const OPUS_PACKET_SECONDS = 0.12
+/** HE-AAC's frame; those of MP3 and AAC are shorter. */
+const FRAME_SAMPLES = 2048
+const FLAC_MAX_BLOCK = 65_536
+/** By the frame header's code, where the code alone tells (RFC 9639, 9.1.1). */
+const FLAC_BLOCKS = new Map([
+  [1, 192],
+  ...[2, 3, 4, 5].map((code) => [code, 576 << (code - 2)] as const),
+  ...[8, 9, 10, 11, 12, 13, 14, 15].map((code) => [code, 256 << (code - 8)] as const),
+])
+
+/** The most samples, of all channels together, that a packet can hold. */
+export function mostValues({ codec, channelCount }: TrackFormat, packet: Uint8Array): number {
+  if (codec === 'opus') return OPUS_PACKET_SECONDS * OPUS_RATE_HZ * channelCount
+  if (codec !== 'flac') return FRAME_SAMPLES * channelCount
+  return (FLAC_BLOCKS.get((packet[2] ?? 0) >> 4) ?? FLAC_MAX_BLOCK) * channelCount
+}
+
 /** Null when there is no decoder for the codec. */
 export async function createDecoder(format: TrackFormat): Promise<PacketDecoder | null> {
   switch (format.codec) {
@@ -61,9 +82,6 @@ async function ready(decoder: FrameDecoder): Promise<PacketDecoder> {
     free: () => decoder.free(),
   }
 }
-
-/** What the engine hears: decoded at this rate from the start, a packet costs a third. */
-const OPUS_RATE_HZ = 16_000
 
 /** RFC 7845: the header tells which of up to 255 channels are coupled; without that (family 0) one or two. */
 async function opus({ channelCount, description }: TrackFormat): Promise<PacketDecoder> {

@@ -2,12 +2,21 @@
  * The decoding threads, from the side that serves: a file goes to a free one, and a thread that takes too long or too much memory is ended
  * with its file. The next file gets a new one.
  */
-import { Worker } from 'node:worker_threads'
 import { AppError } from '@hearth/shared/errors'
 import { orAborted } from '@hearth/shared/waits'
-import type { DecodeMessage, DecodeTask } from './decode-thread.ts'
-import type { ReadAudio } from './read-audio.ts'
-import type { AudioLimits } from './samples-writer.ts'
+import type { DecodeTask } from './decode-thread.ts'
+import { DecodeWorker } from './decode-worker.ts'
+import type { Piece } from './read-audio.ts'
+import type { AudioLimits } from './recording-length.ts'
+import type { Pieces } from '../voice/sound-reader.ts'
+
+export type ReadAudio = {
+  /** Of the recording, at its own rate. */
+  readonly seconds: number
+  readonly warnings: readonly string[]
+  /** Mono at 16 kHz, in order, once. Of a long recording each is decoded when it is asked for. */
+  readonly pieces: Pieces
+}
 
 export type DecodeOptions = {
   /** Files that are decoded at the same time. */
@@ -19,13 +28,12 @@ export type DecodeOptions = {
 }
 
 const LIMIT_MS = 20_000
-const MS_PER_SECOND = 50
-/** Of JavaScript's memory: what files hold is on top, and is bounded by their size and the limits. */
-const MAX_MEMORY_MB = 256
+
+type FileTask = Exclude<DecodeTask, { type: 'next' }>
 
 export class DecodeThreads {
   readonly #options: DecodeOptions
-  readonly #idle: Worker[] = []
+  readonly #idle: DecodeWorker[] = []
   readonly #waiting: (() => void)[] = []
   #busy = 0
 
@@ -35,34 +43,58 @@ export class DecodeThreads {
 
   /** Starts a thread before the first file needs it. */
   warm(): void {
-    this.#idle.push(this.#start())
+    this.#giveBack(this.#take())
   }
 
   /**
-   * The sound of a file, whose bytes move to the thread. Throws what `readAudio` throws, `undecodable_audio` when a limit of time or memory
-   * is reached, `overloaded` when too many wait, and the signal's reason.
+   * The sound of a file, whose bytes move to the thread. It was read to its end, so that what is wrong with it is known. Throws what
+   * `decodeFile` throws, `undecodable_audio` when a limit of time or memory is reached, `overloaded` when too many wait, and the signal's reason.
    */
-  async decode(bytes: Uint8Array<ArrayBuffer>, limits: AudioLimits, signal: AbortSignal): Promise<ReadAudio> {
-    await this.#take(signal)
-    const worker = this.#idle.pop() ?? this.#start()
-    let isHealthy = false
+  async decode(file: Uint8Array<ArrayBuffer>, limits: AudioLimits, signal: AbortSignal): Promise<ReadAudio> {
+    await this.#enter(signal)
+    const worker = this.#take()
     try {
-      const result = await this.#run(worker, { bytes, limits }, signal)
-      isHealthy = true
-      if (result.type === 'done') return result.audio
-      throw new AppError(result.code, result.message, result.param === null ? {} : { param: result.param })
+      const { audio, bytes } = await worker.ask({ type: 'read', bytes: file, limits }, 'read', signal)
+      const { seconds, warnings } = audio
+      const pieces = bytes ? this.#stream({ type: 'open', bytes, limits }, signal) : given(audio.pieces ?? [])
+      return { seconds, warnings, pieces }
     } finally {
-      if (isHealthy) this.#idle.push(worker)
-      else void worker.terminate()
+      this.#giveBack(worker)
       this.#leave()
     }
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.#idle.splice(0).map((worker) => worker.terminate()))
+  /** In a thread beyond those that files wait for, as long as it is heard. Until the first piece is asked for it has none. */
+  async *#stream(file: FileTask, signal: AbortSignal): AsyncGenerator<Piece> {
+    const worker = this.#take()
+    try {
+      for (let task: DecodeTask = file; ; task = { type: 'next' }) {
+        const { piece } = await worker.ask(task, 'piece', signal)
+        if (piece === null) return
+        yield piece
+      }
+    } finally {
+      this.#giveBack(worker)
+    }
   }
 
-  async #take(signal: AbortSignal): Promise<void> {
+  async close(): Promise<void> {
+    await Promise.all(this.#idle.splice(0).map((worker) => worker.end()))
+  }
+
+  /** One that ended by itself is passed over. */
+  #take(): DecodeWorker {
+    const worker = this.#idle.pop() ?? new DecodeWorker(this.#options.limitMs ?? LIMIT_MS)
+    return worker.isIdle ? worker : this.#take()
+  }
+
+  /** One that was left at its work is ended with its file. */
+  #giveBack(worker: DecodeWorker): void {
+    if (worker.isIdle && this.#idle.length < this.#options.threads) this.#idle.push(worker)
+    else void worker.end()
+  }
+
+  async #enter(signal: AbortSignal): Promise<void> {
     const { threads, maxWaiting = 64 } = this.#options
     if (this.#busy < threads) {
       this.#busy++
@@ -86,52 +118,9 @@ export class DecodeThreads {
     if (next) next()
     else this.#busy--
   }
-
-  /** Its output is dropped: libraries write to the console what they find in a file. */
-  #start(): Worker {
-    const worker = new Worker(new URL('./decode-thread.ts', import.meta.url), {
-      name: 'decode',
-      stdout: true,
-      stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MB },
-    })
-    worker.stdout.resume()
-    worker.stderr.resume()
-    worker.on('error', () => undefined) // whoever waits for it hears of it too
-    worker.on('exit', () => {
-      const at = this.#idle.indexOf(worker)
-      if (at !== -1) this.#idle.splice(at, 1)
-    })
-    return worker
-  }
-
-  async #run(worker: Worker, task: DecodeTask, signal: AbortSignal) {
-    const { limitMs = LIMIT_MS } = this.#options
-    const { promise, resolve, reject } = Promise.withResolvers<Exclude<DecodeMessage, { type: 'progress' }>>()
-    const startedAt = performance.now()
-    const tooSlow = () => reject(undecodable('the file takes too long to decode'))
-    let timer = setTimeout(tooSlow, limitMs)
-    const onMessage = (message: DecodeMessage) => {
-      if (message.type !== 'progress') return resolve(message)
-      clearTimeout(timer)
-      const leftMs = startedAt + limitMs + message.seconds * MS_PER_SECOND - performance.now()
-      timer = setTimeout(tooSlow, Math.max(0, leftMs))
-    }
-    const onError = (cause: Error) => reject(undecodable('the decoder gave up on the file', cause))
-    const onExit = () => reject(undecodable('the decoder ended with the file'))
-    worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-    worker.postMessage(task, movable(task.bytes))
-    try {
-      return await orAborted(promise, signal)
-    } finally {
-      clearTimeout(timer)
-      worker.off('message', onMessage).off('error', onError).off('exit', onExit)
-    }
-  }
 }
 
-const undecodable = (message: string, cause?: unknown) =>
-  new AppError('undecodable_audio', message, { param: 'file', cause })
-/** Bytes that own their buffer move; others are copied. */
-const movable = (bytes: Uint8Array<ArrayBuffer>): ArrayBuffer[] =>
-  bytes.byteLength === bytes.buffer.byteLength ? [bytes.buffer] : []
+/** Each is let go of as it is given. */
+async function* given(pieces: Piece[]): AsyncGenerator<Piece> {
+  for (let piece = pieces.shift(); piece; piece = pieces.shift()) yield piece
+}

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { AppError } from '@hearth/shared/errors'
 import { decodeWav, encodeWav } from '@hearth/shared/wav'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
-import { readAudio } from './read-audio.ts'
+import { readAudio, streamAudio } from './read-audio.ts'
 
 const folder = join(import.meta.dirname, '../testing/recordings')
 const recording = (name: string) => Uint8Array.from(readFileSync(join(folder, name)))
@@ -14,6 +14,13 @@ const refusal = async (bytes: Uint8Array<ArrayBuffer>, limits = LIMITS) => {
   const error = await readAudio(bytes, limits).catch((thrown: unknown) => thrown)
   return error instanceof AppError ? error.code : error
 }
+
+const heard = async (bytes: Uint8Array<ArrayBuffer>) => {
+  const { pieces, ...audio } = await readAudio(bytes, LIMITS)
+  return { ...audio, samples: joined(pieces ?? []) }
+}
+
+const joined = (pieces: readonly Int16Array[]) => Int16Array.from(pieces.flatMap((piece) => [...piece]))
 
 /** How alike two sounds are, from -1 to 1, where one may begin up to 0.1 s later than the other. */
 function likeness(a: Float32Array, b: Int16Array): number {
@@ -52,7 +59,7 @@ const NAMES = [
 
 for (const name of NAMES)
   test(`${name} sounds like the recording it was made of`, async () => {
-    const { samples, seconds, warnings } = await readAudio(recording(name), LIMITS)
+    const { samples, seconds, warnings } = await heard(recording(name))
     const length = name === 'film.mp4' ? 3 : original.samples.length / 16_000
     expect(Math.abs(seconds - length)).toBeLessThan(0.15)
     expect(Math.abs(samples.length / 16_000 - seconds)).toBeLessThan(0.001)
@@ -60,13 +67,35 @@ for (const name of NAMES)
     expect(warnings).toEqual([])
   })
 
+test.each([...NAMES, 'speech.wav'])(
+  '%s gives the same samples when it is read and when it is streamed',
+  async (name) => {
+    const file = () => (name === 'speech.wav' ? encodeWav(original) : recording(name))
+    const { samples } = await heard(file())
+    const streamed: Int16Array[] = []
+    for await (const piece of streamAudio(file(), LIMITS)) streamed.push(piece)
+    expect(joined(streamed)).toEqual(samples)
+  },
+)
+
+test('of a recording of more than ten minutes no samples are held while it is read', async () => {
+  const LONG = { minSeconds: 0.1, maxSeconds: 3600 }
+  const wav = (seconds: number) => encodeWav({ samples: new Float32Array(seconds * 4000), sampleRateHz: 4000 })
+  expect(joined((await readAudio(wav(599), LONG)).pieces ?? [])).toHaveLength(599 * 16_000)
+  expect(await readAudio(wav(700), LONG)).toEqual({ seconds: 700, warnings: [], pieces: null })
+  let [count, most] = [0, 0]
+  for await (const { length } of streamAudio(wav(700), LONG)) [count, most] = [count + length, Math.max(most, length)]
+  expect(count).toBe(700 * 16_000)
+  expect(most).toBeLessThanOrEqual(30 * 16_000)
+})
+
 test('a long recording is resampled in pieces as if it were in one', async () => {
   const sampleRateHz = 44_100
   const tone = Float32Array.from(
     { length: 25 * sampleRateHz },
     (_, n) => 0.5 * Math.sin((2 * Math.PI * 440 * n) / sampleRateHz),
   )
-  const { samples } = await readAudio(encodeWav({ samples: tone, sampleRateHz }), LIMITS)
+  const { samples } = await heard(encodeWav({ samples: tone, sampleRateHz }))
   expect(samples).toHaveLength(25 * 16_000)
   let worst = 0
   for (let n = 1000; n < samples.length - 1000; n++)
@@ -183,7 +212,7 @@ test('damaged bytes anywhere end in samples or in a refusal, never in another er
     for (let round = 0; round < 12; round++) {
       const bytes = recording(name)
       for (let n = 0; n < 20; n++) bytes[(round * 7919 + n * 104_729) % bytes.length] = (n * 37 + round) & 255
-      const result = await readAudio(bytes, LIMITS).then(
+      const result = await heard(bytes).then(
         ({ samples }) => (samples.every(Number.isFinite) ? 'heard' : 'not finite'),
         (error: unknown) => (error instanceof AppError ? 'refused' : error),
       )

@@ -9,7 +9,7 @@ import type { Segment, SpeechInput, Transcript, Word } from '../speech.ts'
 import type { Submit } from '../transcribe.ts'
 import { SpeechFinder } from '../voice/speech-finder.ts'
 import type { Stretch } from '../voice/speech-finder.ts'
-import { AudioWindow } from './audio-window.ts'
+import { AudioWindow } from '../voice/audio-window.ts'
 import type { Hello, LiveSegment } from './protocol.ts'
 
 export type LiveOptions = {

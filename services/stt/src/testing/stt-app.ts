@@ -9,7 +9,7 @@ import { encodeWav } from '@hearth/shared/wav'
 import type { Abilities } from '../abilities.ts'
 import { createSttApp } from '../app.ts'
 import type { SttAppOptions } from '../app.ts'
-import { readAudio } from '../audio-file/read-audio.ts'
+import { readAudio, streamAudio } from '../audio-file/read-audio.ts'
 import type { SpeechInput, Transcript } from '../speech.ts'
 import type { Submit } from '../transcribe.ts'
 
@@ -97,7 +97,10 @@ export function setUp(
       model: model ?? scripted,
       prepared: abilities,
     }),
-    decode: (bytes, limits) => readAudio(bytes, limits),
+    decode: async (bytes, limits) => {
+      const { pieces, ...audio } = await readAudio(bytes, limits)
+      return { ...audio, pieces: pieces ?? streamAudio(bytes, limits) }
+    },
     detectVoice: loudIsSpeech,
     maxSeconds: 100,
     maxUploadBytes: 8_000_000,

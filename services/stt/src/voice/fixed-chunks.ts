@@ -1,5 +1,6 @@
 /** The chunks of a recording that is to be heard whole, silence and all: cut where it is quiet, and nothing left out. */
-import type { Chunk } from './speech-chunks.ts'
+import { SoundReader } from './sound-reader.ts'
+import type { Chunk, Pieces } from './sound-reader.ts'
 
 const SAMPLE_RATE_HZ = 16_000
 const WINDOW_SAMPLES = 30 * SAMPLE_RATE_HZ
@@ -8,20 +9,26 @@ const SEARCH_SAMPLES = 5 * SAMPLE_RATE_HZ
 const BLOCK_SAMPLES = 320
 const BLOCKS_PER_QUIET = 10
 
-/** Chunks of at most 30 s that together are `samples`. */
-export function* fixedChunks(samples: Int16Array): Generator<Chunk> {
-  let from = 0
-  while (samples.length - from > WINDOW_SAMPLES) {
-    const searchFrom = from + WINDOW_SAMPLES - SEARCH_SAMPLES
-    const to = searchFrom + quietest(samples.subarray(searchFrom, from + WINDOW_SAMPLES))
-    yield { from, to }
-    from = to
+/** Chunks of at most 30 s that together are the recording. */
+export async function* fixedChunks(pieces: Pieces): AsyncGenerator<Chunk> {
+  const sound = new SoundReader(pieces)
+  try {
+    let from = 0
+    while (await sound.fill(from + WINDOW_SAMPLES + 1)) {
+      const searchFrom = from + WINDOW_SAMPLES - SEARCH_SAMPLES
+      const to = searchFrom + quietest(sound.slice(searchFrom, from + WINDOW_SAMPLES))
+      yield sound.chunk(from, to)
+      from = to
+      sound.dropBefore(from)
+    }
+    yield sound.chunk(from, sound.end)
+  } finally {
+    await sound.close()
   }
-  yield { from, to: samples.length }
 }
 
 /** The middle of the quietest stretch, in samples. */
-function quietest(samples: Int16Array): number {
+function quietest(samples: Float32Array): number {
   const energies = Array.from({ length: Math.floor(samples.length / BLOCK_SAMPLES) }, (_, at) =>
     samples.subarray(at * BLOCK_SAMPLES, (at + 1) * BLOCK_SAMPLES).reduce((sum, x) => sum + x * x, 0),
   )

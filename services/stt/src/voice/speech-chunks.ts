@@ -1,14 +1,14 @@
 /**
  * A recording of any length as the chunks that go to the engine: cut at pauses, packed while they fit into a window, and without
- * the silence between them. It is listened to a minute at a time, so that the first chunk is on its way before the last is known.
+ * the silence between them. It is read and listened to a minute at a time, so that the first chunk is on its way before the last is known, and
+ * that a few minutes are held of it, however long it is.
  */
 import { FRAME_SAMPLES } from '@hearth/hearing/silero-engine'
 import type { DetectVoice } from '@hearth/hearing/voice-model'
 import { FRAME_SECONDS, SpeechFinder, VOICE } from './speech-finder.ts'
 import type { Stretch, VoiceOptions } from './speech-finder.ts'
-
-/** Samples at 16 kHz, from and to. */
-export type Chunk = { readonly from: number; readonly to: number }
+import { SoundReader } from './sound-reader.ts'
+import type { Chunk, Pieces } from './sound-reader.ts'
 
 export type ChunkOptions = {
   readonly voice?: Partial<VoiceOptions>
@@ -34,42 +34,57 @@ const ENOUGH_FRAMES = 8
 
 /** In order, without overlap; none where nobody speaks. */
 export async function* speechChunks(
-  samples: Int16Array,
+  pieces: Pieces,
   detect: DetectVoice,
   options: ChunkOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Chunk> {
-  if (samples.length <= SHORT_SAMPLES) {
-    if (await hasSpeech(samples, detect, options, signal)) yield { from: 0, to: samples.length }
-    return
+  const sound = new SoundReader(pieces)
+  try {
+    if (await sound.fill(SHORT_SAMPLES + 1)) yield* longChunks(sound, detect, options, signal)
+    else if (await hasSpeech(sound, detect, options, signal)) yield sound.chunk(0, sound.end)
+  } finally {
+    await sound.close()
   }
+}
+
+async function* longChunks(
+  sound: SoundReader,
+  detect: DetectVoice,
+  options: ChunkOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Chunk> {
   const finder = new SpeechFinder(options.voice)
-  const packer = new Packer(samples.length, options)
-  const frames = Math.ceil(samples.length / FRAME_SAMPLES)
-  for (let from = 0; from < frames; from += BLOCK_FRAMES) {
-    const probabilities = await listen(samples, { from, to: Math.min(frames, from + BLOCK_FRAMES) }, detect, signal)
-    for (const stretch of probabilities.flatMap((row) => finder.push(row))) yield* packer.add(stretch)
+  const packer = new Packer(options)
+  const cut = ({ from, to }: Span) => sound.chunk(from, to)
+  for (let from = 0, isMore = true; isMore; from += BLOCK_FRAMES) {
+    isMore = await sound.fill((from + BLOCK_FRAMES) * FRAME_SAMPLES)
+    const to = Math.min(Math.ceil(sound.end / FRAME_SAMPLES), from + BLOCK_FRAMES)
+    const probabilities = await listen(sound, { from, to }, detect, signal)
+    for (const stretch of probabilities.flatMap((row) => finder.push(row))) yield* packer.add(stretch).map(cut)
+    if (isMore) yield* packer.settle(finder.settled).map(cut)
+    sound.dropBefore(Math.min(packer.neededFrom(finder.settled), (to - WARM_FRAMES) * FRAME_SAMPLES))
   }
-  for (const stretch of finder.end()) yield* packer.add(stretch)
-  yield* packer.end()
+  for (const stretch of finder.end()) yield* packer.add(stretch).map(cut)
+  yield* packer.end(sound.end).map(cut)
 }
 
 /** As soon as there is enough of it: people wait for short recordings, and nothing is gained by cutting them. */
 async function hasSpeech(
-  samples: Int16Array,
+  sound: SoundReader,
   detect: DetectVoice,
   { voice }: ChunkOptions,
   signal: AbortSignal,
 ): Promise<boolean> {
   const enough = { threshold: voice?.threshold ?? VOICE.threshold, frames: ENOUGH_FRAMES }
-  const input = { samples: floats(samples, 0, samples.length), skipFrames: 0, enough }
+  const input = { samples: sound.slice(0, sound.end), skipFrames: 0, enough }
   const finder = new SpeechFinder(voice)
   return [...finder.push(await detect(input, signal)), ...finder.end()].length > 0
 }
 
 /** Rows side by side: the detector takes one step after the other, and several rows in each. */
 async function listen(
-  samples: Int16Array,
+  sound: SoundReader,
   { from, to }: Stretch,
   detect: DetectVoice,
   signal: AbortSignal,
@@ -78,55 +93,71 @@ async function listen(
   const rows: Promise<Float32Array>[] = []
   for (let start = from; start < to; start += perRow) {
     const warm = Math.min(WARM_FRAMES, start)
-    const row = floats(samples, (start - warm) * FRAME_SAMPLES, Math.min(to, start + perRow) * FRAME_SAMPLES)
+    const row = sound.slice((start - warm) * FRAME_SAMPLES, Math.min(to, start + perRow) * FRAME_SAMPLES)
     rows.push(detect({ samples: row, skipFrames: warm }, signal))
   }
   return Promise.all(rows)
 }
 
-/** A part of 16-bit samples as floats. The thread that serves runs it, and `Float32Array.from` would take fifty times as long. */
-export function floats(samples: Int16Array, from: number, to: number): Float32Array<ArrayBuffer> {
-  const part = new Float32Array(samples.subarray(from, to))
-  for (let at = 0; at < part.length; at++) part[at] = (part[at] ?? 0) / 32_768
-  return part
-}
+/** Samples. */
+type Span = { readonly from: number; readonly to: number }
 
 class Packer {
-  readonly #length: number
   readonly #options: ChunkOptions
   readonly #maxSeconds: number
+  readonly #padSamples: number
   #chunk: Stretch | undefined
   /** Where the chunk before ended. */
   #last = 0
 
-  constructor(length: number, options: ChunkOptions) {
-    this.#length = length
+  constructor(options: ChunkOptions) {
     this.#options = options
     this.#maxSeconds = options.voice?.maxSeconds ?? VOICE.maxSeconds
+    this.#padSamples = (options.padSeconds ?? PAD_SECONDS) * SAMPLE_RATE_HZ
   }
 
-  *add(stretch: Stretch): Generator<Chunk> {
+  /** The chunk that it ends, if any. */
+  add(stretch: Stretch): Span[] {
     const open = this.#chunk
     const fits =
       open !== undefined &&
       (stretch.to - open.from) * FRAME_SECONDS <= this.#maxSeconds &&
-      (stretch.from - open.to) * FRAME_SECONDS <= this.#options.maxGapSeconds
-    if (open && !fits) yield this.#padded(open, stretch.from * FRAME_SAMPLES)
+      !this.#isBeyond(open, stretch.from)
     this.#chunk = fits ? { from: open.from, to: stretch.to } : stretch
+    return open && !fits ? this.#close(open, stretch.from * FRAME_SAMPLES) : []
   }
 
-  *end(): Generator<Chunk> {
-    if (this.#chunk) yield this.#padded(this.#chunk, this.#length)
+  /** What no stretch can join that begins at `frame` or later: of a long silence nothing is held. */
+  settle(frame: number): Span[] {
+    const open = this.#chunk
+    const end = frame * FRAME_SAMPLES
+    if (!open || !this.#isBeyond(open, frame) || open.to * FRAME_SAMPLES + this.#padSamples > end) return []
+    this.#chunk = undefined
+    return this.#close(open, end)
   }
 
-  #padded({ from, to }: Stretch, limit: number): Chunk {
+  /** The first sample that a chunk may still take, when stretches to come begin at `frame` or later. */
+  neededFrom(frame: number): number {
+    return Math.max(this.#last, Math.floor((this.#chunk?.from ?? frame) * FRAME_SAMPLES - this.#padSamples))
+  }
+
+  /** The last one, of a recording that is so long. */
+  end(length: number): Span[] {
+    return this.#chunk ? this.#close(this.#chunk, length) : []
+  }
+
+  #isBeyond(open: Stretch, from: number): boolean {
+    return (from - open.to) * FRAME_SECONDS > this.#options.maxGapSeconds
+  }
+
+  #close({ from, to }: Stretch, limit: number): Span[] {
     const room = WINDOW_SAMPLES - (to - from) * FRAME_SAMPLES
-    const pad = Math.min((this.#options.padSeconds ?? PAD_SECONDS) * SAMPLE_RATE_HZ, Math.floor(room / 2))
+    const pad = Math.min(this.#padSamples, Math.floor(room / 2))
     const chunk = {
       from: Math.max(this.#last, Math.round(from * FRAME_SAMPLES - pad)),
-      to: Math.min(limit, this.#length, Math.round(to * FRAME_SAMPLES + pad)),
+      to: Math.min(limit, Math.round(to * FRAME_SAMPLES + pad)),
     }
     this.#last = chunk.to
-    return chunk
+    return [chunk]
   }
 }

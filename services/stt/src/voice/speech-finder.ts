@@ -53,6 +53,11 @@ export class SpeechFinder {
     return this.#frame
   }
 
+  /** The frame at which the next stretch begins at the earliest. */
+  get settled(): number {
+    return this.#from ?? this.#frame
+  }
+
   /** The stretches that ended within these frames. */
   push(probabilities: ArrayLike<number>): Stretch[] {
     return Array.from(probabilities).flatMap((probability) => this.#next(probability))

@@ -4,6 +4,11 @@ export class AudioWindow {
   #from = 0
   #count = 0
 
+  /** Memory that it takes, filled or not. */
+  get bytes(): number {
+    return this.#samples.byteLength
+  }
+
   get end(): number {
     return this.#from + this.#count
   }

@@ -1,0 +1,28 @@
+/** Where a file lies in a `multipart/form-data` body (RFC 7578): nothing is read but the delimiters and the headers of its part. */
+
+const HEADERS_END = '\r\n\r\n'
+/** More is no part's header. */
+const MOST_HEADER_BYTES = 4096
+
+export type Span = { readonly from: number; readonly to: number }
+
+/** The content of the first file of that name. Null when there is none, or the form is not such that it can be told. */
+export function findUpload(body: Uint8Array<ArrayBuffer>, boundary: string, name: string): Span | null {
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const delimiter = `\r\n--${boundary}`
+  let part = bytes.indexOf(`--${boundary}\r\n`)
+  while (part !== -1) {
+    const end = bytes.subarray(part, part + MOST_HEADER_BYTES).indexOf(HEADERS_END)
+    if (end === -1) return null
+    const from = part + end + HEADERS_END.length
+    const to = bytes.indexOf(delimiter, from - 2)
+    if (isUpload(bytes.toString('latin1', part, part + end), name)) return to < from ? null : { from, to }
+    part = to === -1 ? -1 : to + 2
+  }
+  return null
+}
+
+function isUpload(headers: string, name: string): boolean {
+  const [, disposition = ''] = /^content-disposition:\s*form-data(.*)$/im.exec(headers) ?? []
+  return disposition.includes(`; name="${name}"`) && disposition.includes('; filename="')
+}
