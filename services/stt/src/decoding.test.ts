@@ -1,4 +1,4 @@
-import { Tensor } from '@huggingface/transformers'
+import { Tensor } from 'onnxruntime-node'
 import { never } from '@hearth/shared/testing/signals'
 import { expect, test } from 'vitest'
 import { choose, compressionRatio, decode } from './decoding.ts'

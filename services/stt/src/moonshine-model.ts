@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { MoonshineForConditionalGeneration, Tensor } from '@huggingface/transformers'
+import { Tensor } from 'onnxruntime-node'
 import * as z from 'zod'
 import type { Decoder } from './decoding.ts'
 import { readTokenSettings } from './generation-settings.ts'
@@ -24,7 +24,7 @@ const ModelShape = z.object({ max_position_embeddings: z.number() })
 /** Throws when a file is missing or not of the expected form. */
 export async function loadMoonshine(files: SpeechModelFiles): Promise<MoonshineModel> {
   const [{ encode, ...rest }, shape, settings] = await Promise.all([
-    loadSeq2Seq(MoonshineForConditionalGeneration, 'input_values', files),
+    loadSeq2Seq('input_values', files),
     readShape(files.dir),
     readTokenSettings(files.dir),
   ])

@@ -1,10 +1,13 @@
 /**
- * An encoder and a merged decoder with cache, as the hub's exports have them, run by transformers.js in the calls that recognition needs.
- * The library's own `generate` is not used: it runs finished rows on until the last one ends, counts a batch's forced tokens
+ * An encoder and a merged decoder with cache, as the hub's exports have them, in the calls that recognition needs. transformers.js reads the
+ * tokens; its `generate` is not used: it runs finished rows on until the last one ends, counts a batch's forced tokens
  * wrongly, and gives neither the language nor the chance that nobody spoke.
  */
-import { AutoTokenizer, env, LogLevel, Tensor } from '@huggingface/transformers'
-import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AutoTokenizer, env } from '@huggingface/transformers'
+import type { PreTrainedTokenizer } from '@huggingface/transformers'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
 import * as z from 'zod'
 
 export type SpeechModelFiles = {
@@ -18,6 +21,8 @@ export type SpeechModelFiles = {
 export const ATTENTION = 'cross_attentions'
 
 const MASK = 'attention_mask'
+/** Fatal errors only: the runtime's messages would quote its inputs, which are somebody's speech. */
+const LOG_FATAL = 4
 
 /** The decoder's keys and values by the names of its inputs; those of the encoder stay what the first step gave. */
 export type Cache = Readonly<Record<string, Tensor>>
@@ -54,119 +59,162 @@ export type Seq2Seq = {
   readonly close: () => Promise<void>
 }
 
-/** The part of the library's model classes that is used here. */
-type ModelClass = { from_pretrained(dir: string, options: object): Promise<PreTrainedModel> }
+/** The encoder's file as it is to be loaded; null leaves it as it is. */
+type EncoderChange = (file: Uint8Array) => Uint8Array | null
 
 /** `inputName`: what the encoder calls the sound. Throws when a file is missing or not of the expected form. */
 export async function loadSeq2Seq(
-  modelClass: ModelClass,
   inputName: string,
   { dir, dtype, threads }: SpeechModelFiles,
+  change?: EncoderChange,
 ): Promise<Seq2Seq> {
   env.allowRemoteModels = false
-  env.logLevel = LogLevel.NONE // on a failed run the library would print its inputs, which are somebody's speech
-  const session = {
-    intraOpNumThreads: threads,
-    interOpNumThreads: 1,
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
-  }
-  const [model, tokenizer] = await Promise.all([
-    modelClass.from_pretrained(dir, { dtype, local_files_only: true, session_options: session }),
+  const folder = join(dir, 'onnx')
+  const suffix = dtype === 'q8' ? '_quantized' : ''
+  const [encoder, decoder, tokenizer] = await Promise.all([
+    openEncoder(folder, `encoder_model${suffix}.onnx`, { threads, change }),
+    InferenceSession.create(join(folder, `decoder_model_merged${suffix}.onnx`), sessionOptions(threads)),
     AutoTokenizer.from_pretrained(dir, { local_files_only: true }),
   ])
-  const inputs = inputsOf(model)
+  const inputs = inputsOf(encoder)
+  const empty = emptyCacheOf(decoder)
   return {
     tokenizer,
     inputs,
-    encode: (features) => encode(model, inputName, features, inputs.has(MASK) ? (features.dims.at(-1) ?? 0) : null),
-    step: (encoded, tokens, cache) => step(model, inputName, { encoded, tokens, cache }),
+    encode: (features) => encode(encoder, inputName, features),
+    step: (encoded, tokens, cache) =>
+      step(decoder, { encoded, tokens, cache: cache ?? empty(tokens.length) }, cache !== null),
     selectRows: ({ states, maskLength }, rows) => ({ states: select(states, rows), maskLength }),
     selectCache: (cache, rows) =>
       Object.fromEntries(Object.entries(cache).map(([name, tensor]) => [name, select(tensor, rows)])),
     textOf: (tokens) => (tokens.length > 0 ? tokenizer.decode([...tokens], { skip_special_tokens: true }) : ''),
     close: async () => {
-      await model.dispose()
+      await encoder.release()
+      await decoder.release()
     },
   }
 }
 
-const Metadata = z.object({
-  inputMetadata: z.array(z.object({ name: z.string(), shape: z.array(z.unknown()).default([]) })),
+const sessionOptions = (
+  threads: number,
+  more: Readonly<Record<string, string>> = {},
+): InferenceSession.SessionOptions => ({
+  intraOpNumThreads: threads,
+  interOpNumThreads: 1,
+  extra: { session: { intra_op: { allow_spinning: '0' }, ...more } },
+  logSeverityLevel: LOG_FATAL,
 })
 
-function inputsOf(model: PreTrainedModel): Map<string, readonly unknown[]> {
-  const encoder: unknown = model.sessions['model']
-  const { inputMetadata } = Metadata.parse(encoder)
-  return new Map(inputMetadata.map(({ name, shape }) => [name, shape]))
+type Opening = { readonly threads: number; readonly change: EncoderChange | undefined }
+
+async function openEncoder(folder: string, name: string, { threads, change }: Opening): Promise<InferenceSession> {
+  const path = join(folder, name)
+  const changed = change?.(await readFile(path))
+  if (!changed) return InferenceSession.create(path, sessionOptions(threads))
+  // Weights may lie in files beside it.
+  return InferenceSession.create(
+    changed,
+    sessionOptions(threads, { model_external_initializers_file_folder_path: folder }),
+  )
 }
 
-async function encode(
-  model: PreTrainedModel,
-  inputName: string,
-  features: Tensor,
-  maskLength: number | null,
-): Promise<Encoded> {
-  // oxlint-disable-next-line no-underscore-dangle -- the library has no other name for the encoder alone
-  const outputs: { encoder_outputs?: unknown } = await model._prepare_encoder_decoder_kwargs_for_generation({
-    inputs_tensor: features,
-    model_inputs: { [inputName]: features, ...masked(features.dims[0] ?? 0, maskLength) },
-    model_input_name: inputName,
-    generation_config: { guidance_scale: null },
-  })
-  if (!(outputs.encoder_outputs instanceof Tensor)) throw new Error('expected a tensor from the encoder')
-  return { states: outputs.encoder_outputs, maskLength }
+const Metadata = z.array(z.object({ name: z.string(), shape: z.array(z.unknown()).default([]) }))
+
+const inputsOf = ({ inputMetadata }: InferenceSession): Map<string, readonly unknown[]> =>
+  new Map(Metadata.parse(inputMetadata).map(({ name, shape }) => [name, shape]))
+
+/** What the decoder is given for keys and values before there are any: nothing, for each row. */
+function emptyCacheOf(decoder: InferenceSession): (rows: number) => Cache {
+  const kept = [...inputsOf(decoder)].filter(([name]) => name.startsWith('past_key_values'))
+  const sizes = (shape: readonly unknown[]) => shape.slice(1).map((size) => (typeof size === 'number' ? size : 0))
+  return (rows) =>
+    Object.fromEntries(
+      kept.map(([name, shape]) => [name, new Tensor('float32', new Float32Array(), [rows, ...sizes(shape)])]),
+    )
+}
+
+async function encode(encoder: InferenceSession, inputName: string, features: Tensor): Promise<Encoded> {
+  const [rows = 0, ...rest] = features.dims
+  const maskLength = encoder.inputNames.includes(MASK) ? (rest.at(-1) ?? 0) : null
+  const mask = maskLength === null ? {} : { [MASK]: maskOf(rows, maskLength) }
+  const { last_hidden_state: states } = await encoder.run({ [inputName]: features, ...mask })
+  if (!states) throw new Error('expected a last hidden state from the encoder')
+  return { states, maskLength }
 }
 
 /** All of it is to be heard: what shares a batch is equally long. */
-function masked(rows: number, length: number | null): Readonly<Record<string, Tensor>> {
-  if (length === null) return {}
-  return { [MASK]: new Tensor('int64', new BigInt64Array(rows * length).fill(1n), [rows, length]) }
-}
+const maskOf = (rows: number, length: number): Tensor =>
+  new Tensor('int64', new BigInt64Array(rows * length).fill(1n), [rows, length])
 
-type StepInput = { encoded: Encoded; tokens: readonly (readonly number[])[]; cache: Cache | null }
+type StepInput = { encoded: Encoded; tokens: readonly (readonly number[])[]; cache: Cache }
 
 async function step(
-  model: PreTrainedModel,
-  inputName: string,
+  decoder: InferenceSession,
   { encoded: { states, maskLength }, tokens, cache }: StepInput,
+  isCached: boolean,
 ): Promise<DecoderStep> {
-  const ids = BigInt64Array.from(tokens.flat(), BigInt)
-  const outputs: Readonly<Record<string, unknown>> = await model.forward({
-    // Never read: the library takes the number of rows from it.
-    [inputName]: new Tensor('float32', new Float32Array(tokens.length), [tokens.length]),
-    encoder_outputs: states,
-    ...masked(tokens.length, maskLength),
-    decoder_input_ids: new Tensor('int64', ids, [tokens.length, tokens[0]?.length ?? 0]),
-    past_key_values: cache,
-  })
+  const feeds: Readonly<Record<string, Tensor>> = {
+    ...cache,
+    input_ids: new Tensor('int64', BigInt64Array.from(tokens.flat(), BigInt), [tokens.length, tokens[0]?.length ?? 0]),
+    encoder_hidden_states: states,
+    use_cache_branch: new Tensor('bool', [isCached], [1]),
+    ...(maskLength !== null && { [`encoder_${MASK}`]: maskOf(tokens.length, maskLength) }),
+  }
+  const outputs = await decoder.run(pick(feeds, decoder.inputNames))
   const { logits } = outputs
-  if (!(logits instanceof Tensor)) throw new Error('expected a tensor of logits from the decoder')
-  const data: unknown = logits.data
-  if (!(data instanceof Float32Array)) throw new Error('expected float32 logits from the decoder')
+  if (!(logits?.data instanceof Float32Array)) throw new Error('expected float32 logits from the decoder')
   return {
-    logits: data,
+    logits: logits.data,
     vocabulary: logits.dims.at(-1) ?? 0,
-    cache: nextCache(outputs, cache),
+    cache: nextCache(outputs, isCached ? cache : null),
     attentions: attentionsOf(outputs),
   }
 }
 
+/** Exports differ in what they take. */
+const pick = <T>(all: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> =>
+  Object.fromEntries(Object.entries(all).filter(([name]) => names.includes(name)))
+
 /** `cross_attentions.0` and so on, by layer. */
-function attentionsOf(outputs: Readonly<Record<string, unknown>>): Tensor[] {
+function attentionsOf(outputs: Readonly<Record<string, Tensor>>): Tensor[] {
   const layers: Tensor[] = []
-  for (let value = outputs[`${ATTENTION}.0`]; value instanceof Tensor;) {
+  for (let value = outputs[`${ATTENTION}.0`]; value;) {
     layers.push(value)
     value = outputs[`${ATTENTION}.${layers.length}`]
   }
   return layers
 }
 
+/** Sounds of equal length as rows of one; a single one is no copy. */
+export function joinRows(sounds: readonly Encoded[]): Encoded {
+  const [first, ...others] = sounds
+  if (!first) throw new Error('expected at least one sound to join: this is a bug')
+  return others.length === 0 ? first : { ...first, states: concat(sounds.map(({ states }) => states)) }
+}
+
+function concat(tensors: readonly Tensor[]): Tensor {
+  const [, ...shape] = tensors[0]?.dims ?? []
+  const size = shape.reduce((product, length) => product * length, 1)
+  const rows = tensors.reduce((sum, { dims }) => sum + (dims[0] ?? 0), 0)
+  const data = new Float32Array(rows * size)
+  let at = 0
+  for (const tensor of tensors) {
+    data.set(floatsOf(tensor), at)
+    at += tensor.size
+  }
+  return new Tensor('float32', data, [rows, ...shape])
+}
+
+function floatsOf({ data }: Tensor): Float32Array {
+  if (!(data instanceof Float32Array)) throw new Error('expected rows of float32')
+  return data
+}
+
 /** Rows of a tensor whose first dimension they are. */
 function select(tensor: Tensor, rows: readonly number[]): Tensor {
   const [count = 0, ...shape] = tensor.dims
   if (rows.length === count && rows.every((row, at) => row === at)) return tensor
-  const data: unknown = tensor.data
-  if (!(data instanceof Float32Array)) throw new Error('expected float32 rows to select from')
+  const data = floatsOf(tensor)
   const size = data.length / count
   const selected = new Float32Array(rows.length * size)
   for (const [at, row] of rows.entries()) selected.set(data.subarray(row * size, (row + 1) * size), at * size)
@@ -174,10 +222,10 @@ function select(tensor: Tensor, rows: readonly number[]): Tensor {
 }
 
 /** `present.0.decoder.key` is next called `past_key_values.0.decoder.key`. */
-function nextCache(outputs: Readonly<Record<string, unknown>>, before: Cache | null): Cache {
+function nextCache(outputs: Readonly<Record<string, Tensor>>, before: Cache | null): Cache {
   const cache: Record<string, Tensor> = {}
   for (const [name, value] of Object.entries(outputs)) {
-    if (!name.startsWith('present') || !(value instanceof Tensor)) continue
+    if (!name.startsWith('present')) continue
     const next = name.replace('present', 'past_key_values')
     cache[next] = (name.includes('encoder') ? before?.[next] : undefined) ?? value
   }

@@ -2,10 +2,12 @@
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Tensor, WhisperForConditionalGeneration } from '@huggingface/transformers'
+import { Tensor } from 'onnxruntime-node'
 import * as z from 'zod'
+import { fuseAttention } from './fused-attention.ts'
 import { readGenerationSettings } from './generation-settings.ts'
 import type { GenerationSettings } from './generation-settings.ts'
+import { openWindow } from './open-window.ts'
 import { ATTENTION, loadSeq2Seq } from './seq2seq.ts'
 import type { Encoded, Seq2Seq, SpeechModelFiles } from './seq2seq.ts'
 
@@ -18,14 +20,14 @@ export type WhisperModel = Omit<Seq2Seq, 'encode' | 'inputs'> & {
   readonly settings: GenerationSettings
   /** The frames the encoder says it takes; null when it leaves the length open. */
   readonly declaredFrames: number | null
-  /** `features` as [rows, mels, frames]. */
-  encode(features: Float32Array, rows: number, frames: number): Promise<Encoded>
+  /** `features` as [mels, frames]; one row comes of it. */
+  encode(features: Float32Array, frames: number): Promise<Encoded>
 }
 
-/** Throws when a file is missing or not of the expected form. */
-export async function loadWhisper(files: SpeechModelFiles): Promise<WhisperModel> {
+/** `window`: whether an encoder that always hears 30 s is changed to hear less. Throws when a file is missing or not of the expected form, and when the encoder can not be changed. */
+export async function loadWhisper(files: SpeechModelFiles, window: 'opened' | 'as-is'): Promise<WhisperModel> {
   const [{ encode, inputs, ...rest }, shape, settings] = await Promise.all([
-    loadSeq2Seq(WhisperForConditionalGeneration, 'input_features', files),
+    loadSeq2Seq('input_features', files, window === 'opened' ? openedAndFused : fuseAttention),
     readShape(files.dir),
     readGenerationSettings(files.dir),
   ])
@@ -37,8 +39,17 @@ export async function loadWhisper(files: SpeechModelFiles): Promise<WhisperModel
     maxTokens: Math.floor(shape.max_target_positions / 2),
     settings,
     declaredFrames: typeof frames === 'number' && frames > 0 ? frames : null,
-    encode: (features, rows, length) => encode(new Tensor('float32', features, [rows, mels, length])),
+    encode: (features, length) => encode(new Tensor('float32', features, [1, mels, length])),
   }
+}
+
+function openedAndFused(file: Uint8Array): Uint8Array {
+  const opened = openWindow(file)
+  if (!opened)
+    throw new Error(
+      'expected an encoder that adds a table of 1500 positions, to fit its window: set STT_FIT_WINDOW=off',
+    )
+  return fuseAttention(opened) ?? opened
 }
 
 const readShape = async (dir: string): Promise<z.infer<typeof ModelShape>> =>

@@ -1,6 +1,6 @@
 /**
- * Whisper: windows of log-mel features to text. Rows of a batch that have the same shape go through the encoder, and through each step of
- * the decoder, as one tensor; what a row becomes never depends on its company.
+ * Whisper: windows of log-mel features to text. Each row goes through the encoder alone, which has enough to do with one (docs/decisions/0025);
+ * rows of the same shape go through each step of the decoder as one tensor. What a row becomes never depends on its company.
  */
 import { createLogMel } from '@hearth/hearing/log-mel'
 import type { LogMel } from '@hearth/hearing/log-mel'
@@ -10,11 +10,11 @@ import { choose, decode, textTokens } from './decoding.ts'
 import type { RowPlan } from './decoding.ts'
 import { knownLanguages, noSpeechToken } from './generation-settings.ts'
 import { groupBy } from './group-by.ts'
-import { withOpenWindow } from './open-window.ts'
 import { earlierTokens, startTokens } from './prompts.ts'
 import { secondsOf } from './recogniser.ts'
 import type { Recogniser, RecogniserOptions } from './recogniser.ts'
 import { segmentsOf } from './segments.ts'
+import { joinRows } from './seq2seq.ts'
 import type { Encoded, SpeechModelFiles } from './seq2seq.ts'
 import type { SpeechInput, Transcript, Word } from './speech.ts'
 import { timestampRules, tokenRules } from './token-rules.ts'
@@ -36,7 +36,7 @@ export async function createWhisper(options: RecogniserOptions): Promise<Recogni
 
 async function load(options: RecogniserOptions): Promise<Loaded> {
   const { fitWindow } = options
-  const model = await loadWhisper(options)
+  const model = await loadWhisper(options, 'as-is')
   const isFitted = fitWindow !== 'off' && (await canFitWindow(model))
   const isToBeFitted = fitWindow === 'on' && !isFitted
   const fitted = isToBeFitted ? await refit(model, options) : model
@@ -58,8 +58,8 @@ type Row = Tried & {
   readonly earlier: readonly number[]
   /** Frames of the first attempt. */
   readonly frames: number
-  /** The sound as the encoder gave it last: the row `at` of a batch. */
-  encoded: { readonly batch: Encoded; readonly at: number; readonly frames: number } | undefined
+  /** The sound as the encoder gave it last, of so many frames. */
+  encoded: { readonly sound: Encoded; readonly frames: number } | undefined
   language: Language | undefined
 }
 
@@ -69,7 +69,7 @@ type Row = Tried & {
  */
 async function canFitWindow(model: WhisperModel): Promise<boolean> {
   if (model.declaredFrames !== null) return false
-  return model.encode(new Float32Array(model.mels * TRIAL_FRAMES), 1, TRIAL_FRAMES).then(
+  return model.encode(new Float32Array(model.mels * TRIAL_FRAMES), TRIAL_FRAMES).then(
     () => true,
     () => false,
   )
@@ -78,7 +78,7 @@ async function canFitWindow(model: WhisperModel): Promise<boolean> {
 /** The same model with an encoder that takes short windows. Throws when its export can not be changed so. */
 async function refit(model: WhisperModel, files: SpeechModelFiles): Promise<WhisperModel> {
   await model.close()
-  const fitted = await withOpenWindow(files, loadWhisper)
+  const fitted = await loadWhisper(files, 'opened')
   if (await canFitWindow(fitted)) return fitted
   await fitted.close()
   throw new Error('expected an encoder that bears a short window: set STT_FIT_WINDOW=off')
@@ -95,35 +95,33 @@ function openRow({ model, isFitted }: Loaded, input: SpeechInput): Row {
   return { input, earlier, attempts, frames, outcomes: [], encoded: undefined, language: undefined }
 }
 
-/** Rows of one window through their next attempt: the encoder once for those that are new to the window, then the decoder. */
+/** Rows of one window through their next attempt: the encoder for each that is new to the window, then the decoder. */
 async function tryOnce(loaded: Loaded, rows: readonly Row[], frames: number, signal: AbortSignal): Promise<void> {
   const { model } = loaded
-  const unheard = rows.filter(({ encoded }) => encoded?.frames !== frames)
-  if (unheard.length > 0) await encode(loaded, unheard, frames)
-  signal.throwIfAborted()
+  for (const row of rows) {
+    if (row.encoded?.frames !== frames) row.encoded = { sound: await encode(loaded, row, frames), frames }
+    signal.throwIfAborted()
+  }
   await findLanguages(
     model,
     rows.filter(({ language }) => language === undefined),
   )
-  for (const same of groupBy(rows, ({ encoded }) => encoded?.batch))
-    for (const group of groupBy(same, (row) => promptOf(model, row).length)) await decodeGroup(model, group, signal)
+  for (const group of groupBy(rows, (row) => promptOf(model, row).length)) await decodeGroup(model, group, signal)
 }
 
-async function encode({ model, logMel }: Loaded, rows: readonly Row[], frames: number): Promise<void> {
-  const size = model.mels * frames
-  const features = new Float32Array(rows.length * size)
-  for (const [at, { input }] of rows.entries()) logMel(input.samples, frames, features, at * size)
-  const batch = await model.encode(features, rows.length, frames)
-  for (const [at, row] of rows.entries()) row.encoded = { batch, at, frames }
+async function encode({ model, logMel }: Loaded, { input }: Row, frames: number): Promise<Encoded> {
+  const features = new Float32Array(model.mels * frames)
+  logMel(input.samples, frames, features, 0)
+  return model.encode(features, frames)
 }
 
-/** The sound of rows that share a batch. */
-function soundOf(model: WhisperModel, rows: readonly Row[]): Encoded {
-  const [first] = rows
-  if (!first?.encoded) throw new Error('expected rows that were encoded: this is a bug')
-  return model.selectRows(
-    first.encoded.batch,
-    rows.map(({ encoded }) => encoded?.at ?? 0),
+/** The sound of rows that have the same window. */
+function soundOf(rows: readonly Row[]): Encoded {
+  return joinRows(
+    rows.map(({ encoded }) => {
+      if (!encoded) throw new Error('expected rows that were encoded: this is a bug')
+      return encoded.sound
+    }),
   )
 }
 
@@ -137,19 +135,16 @@ async function findLanguages(model: WhisperModel, rows: readonly Row[]): Promise
     if (given) row.language = { ...given, probability: null }
   }
   const tokens = known.flatMap(({ token }) => token ?? [])
-  for (const group of groupBy(
-    rows.filter(({ language }) => language === undefined),
-    ({ encoded }) => encoded?.batch,
-  )) {
-    const starts = group.map(() => [model.settings.decoder_start_token_id])
-    const chances = await choose(decoderOf(model), soundOf(model, group), starts, tokens)
-    for (const [at, row] of group.entries()) {
-      const scores = chances[at] ?? []
-      const probability = Math.max(...scores)
-      const found = known[scores.indexOf(probability)]
-      if (!found) throw new Error('expected a language that the model knows: this is a bug')
-      row.language = { ...found, probability }
-    }
+  const unknown = rows.filter(({ language }) => language === undefined)
+  if (unknown.length === 0) return
+  const starts = unknown.map(() => [model.settings.decoder_start_token_id])
+  const chances = await choose(decoderOf(model), soundOf(unknown), starts, tokens)
+  for (const [at, row] of unknown.entries()) {
+    const scores = chances[at] ?? []
+    const probability = Math.max(...scores)
+    const found = known[scores.indexOf(probability)]
+    if (!found) throw new Error('expected a language that the model knows: this is a bug')
+    row.language = { ...found, probability }
   }
 }
 
@@ -169,7 +164,7 @@ const decoderOf = (model: WhisperModel) => ({ ...model, noSpeechToken: noSpeechT
 /** Rows with equally long prompts: languages, tasks, prompts and temperatures are each row's own. */
 async function decodeGroup(model: WhisperModel, rows: readonly Row[], signal: AbortSignal): Promise<void> {
   const plans = rows.map((row) => planOf(model, row))
-  const decoded = await decode(decoderOf(model), soundOf(model, rows), plans, signal)
+  const decoded = await decode(decoderOf(model), soundOf(rows), plans, signal)
   for (const [at, row] of rows.entries()) {
     const result = decoded[at]
     if (!result) throw new Error('expected a result for each row: this is a bug')
@@ -198,17 +193,14 @@ type Spoken = { readonly row: Row; readonly outcome: Outcome }
 
 async function timeWords(model: WhisperModel, spoken: readonly Spoken[]): Promise<Map<Row, Word[]>> {
   const found = new Map<Row, Word[]>()
-  for (const group of groupBy(spoken, ({ row }) => row.encoded?.batch)) {
+  for (const group of groupBy(spoken, ({ row }) => row.encoded?.frames)) {
     const rows = group.map(({ row, outcome }) => ({
       prompt: startTokens(model, { language: row.language?.token ?? null, input: row.input, hasTimestamps: false }),
       tokens: textTokens(outcome.tokens, model.settings),
       language: row.language?.code ?? 'en',
       seconds: secondsOf(row.input),
     }))
-    const sound = soundOf(
-      model,
-      group.map(({ row }) => row),
-    )
+    const sound = soundOf(group.map(({ row }) => row))
     const timed = await wordTimes(model, sound, rows)
     for (const [at, { row }] of group.entries()) found.set(row, timed[at] ?? [])
   }

@@ -1,5 +1,5 @@
 /** Word times of a group of rows: their finished texts go through the decoder once more, which shows where it looked for each. */
-import type { Tensor } from '@huggingface/transformers'
+import type { Tensor } from 'onnxruntime-node'
 import { alignTokens, POSITION_SECONDS } from './alignment.ts'
 import type { Attention } from './alignment.ts'
 import { endToken } from './generation-settings.ts'
