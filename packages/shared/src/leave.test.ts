@@ -22,7 +22,17 @@ test.skipIf(process.platform === 'win32')(
   async () => {
     const child = await start()
     child.stdout?.destroy()
-    child.send('leave')
+    child.send('leave soon')
     expect(await once(child, 'exit')).toEqual([null, 'SIGKILL'])
+  },
+)
+
+test.skipIf(process.platform === 'win32')(
+  'a process that leaves at once waits for nothing, not even for such a log, and has its code all the same',
+  async () => {
+    const child = await start()
+    child.stdout?.destroy()
+    child.send('leave at once')
+    expect(await once(child, 'exit')).toEqual([4, null])
   },
 )
