@@ -27,3 +27,13 @@ test.skipIf(process.platform === 'win32')(
     expect(await once(child, 'exit')).toEqual([null, 'SIGKILL'])
   },
 )
+
+test.skipIf(process.platform === 'win32')(
+  'a process that leaves at once waits for nothing, not even for such a log, and has its code all the same',
+  async () => {
+    const child = await start()
+    child.stdout?.destroy()
+    child.send('at once')
+    expect(await once(child, 'exit')).toEqual([4, null])
+  },
+)

@@ -28,6 +28,15 @@ const SLOW_END: [Step, Pause][] = [
   [{ kind: 'pass', ms: 12_000 }, 'all'],
 ]
 
+/** An engine that dies in the moment it is ready. */
+const EARLY_DEATH: [Step, Pause][] = [
+  [{ kind: 'goOn', which: 0 }, 0],
+  [{ kind: 'request', choice: CHOICES.configured }, 'all'],
+  [{ kind: 'goOn', which: 0 }, 0],
+  [{ kind: 'crash', which: 0 }, 'all'],
+  [{ kind: 'goOn', which: 0 }, 'all'],
+]
+
 const steps: fc.Arbitrary<[Step, Pause][]> = fc.array(fc.tuple(step, pause), { minLength: 1, maxLength: 40 })
 
 test('one copy of a model at most, none without an owner, an end for everybody who waits', async () => {
@@ -45,6 +54,6 @@ test('one copy of a model at most, none without an owner, an end for everybody w
       await world.close()
       expect(world.faults).toEqual([])
     }),
-    { examples: [[SLOW_END]], numRuns: 500 },
+    { examples: [[SLOW_END], [EARLY_DEATH]], numRuns: 500 },
   )
 })

@@ -73,7 +73,7 @@ describe('draining', () => {
     await served[0]?.close()
     await settle()
     expect(closed).toEqual(['queue', 'broken', 'model'])
-    expect(exits).toEqual([0])
+    expect(exits).toEqual([{ code: 0, how: 'at once' }])
   })
 
   test('sockets that carry no reply close at once: idle, silent, or with half a header', async () => {
@@ -183,7 +183,7 @@ describe('draining', () => {
     hold.resolve()
     await close()
     await settle()
-    expect(exits).toEqual([1])
+    expect(exits).toEqual([{ code: 1, how: 'in order' }])
   })
 
   test('once closed, nothing listens to the process any more', async () => {
@@ -196,9 +196,9 @@ describe('draining', () => {
   test('a second signal leaves at once', async () => {
     const hold = gate()
     const { events, exits } = await start(() => undefined, [() => hold.promise])
+    events.emit('SIGTERM')
     events.emit('SIGINT')
-    events.emit('SIGINT')
-    expect(exits).toEqual([1])
+    expect(exits).toEqual([{ code: 130, how: 'at once' }])
     hold.resolve()
   })
 
@@ -211,7 +211,7 @@ describe('draining', () => {
     hold.resolve()
     await close()
     await settle()
-    expect(exits).toEqual([0])
+    expect(exits).toEqual([{ code: 0, how: 'in order' }])
   })
 
   test('an error that nobody caught drains and exits with 1', async () => {
@@ -219,7 +219,7 @@ describe('draining', () => {
     events.emit('uncaughtException', new Error('nobody caught this'))
     await served[0]?.close()
     await settle()
-    expect(exits).toEqual([1])
+    expect(exits).toEqual([{ code: 1, how: 'in order' }])
   })
 
   test('the end of the program that started it is a reason to stop', async () => {
@@ -227,7 +227,7 @@ describe('draining', () => {
     events.emit('disconnect')
     await served[0]?.close()
     await settle()
-    expect(exits).toEqual([0])
+    expect(exits).toEqual([{ code: 0, how: 'in order' }])
   })
 })
 

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { getRequestListener, RequestError } from '@hono/node-server'
 import type { Hono } from 'hono'
@@ -10,7 +11,7 @@ import { Connections } from './drain.ts'
 import { errorResponse } from './error-response.ts'
 import { AppError } from './errors.ts'
 import type { AppEnv } from './http.ts'
-import { leave } from './leave.ts'
+import { leave, leaveAtOnce } from './leave.ts'
 import type { Log } from './telemetry.ts'
 
 export type ServeOptions = {
@@ -36,7 +37,8 @@ export type ServeOptions = {
 export type ProcessHost = {
   on(event: string, listener: (detail: unknown) => void): unknown
   off(event: string, listener: (detail: unknown) => void): unknown
-  exit(code: number): void
+  /** At once: whatever its threads are at. */
+  exit(code: number, how: 'in order' | 'at once'): void
 }
 
 export type Served = { port: number; close: () => Promise<void> }
@@ -65,7 +67,7 @@ export async function serve(options: ServeOptions): Promise<Served> {
   const close = atMostOnce(() => shutDown(connections, options))
   const unwatch = watchProcess(options, close)
   log.info({ hostname, port }, 'listening')
-  return { port, close: () => close().finally(unwatch) }
+  return { port, close: () => close().then(unwatch) }
 }
 
 function createHttpServer({ app, log, limits, upgrade }: ServeOptions): { server: Server; connections: Connections } {
@@ -108,11 +110,16 @@ async function listen(server: Server, { port, hostname }: ServeOptions): Promise
   }
 }
 
+/** For the last lines of the log, which an end at once would lose. */
+const FLUSH_MS = 500
+
 const stopping = () => new AppError('draining', 'this service is stopping', { retryAfterMs: 1000 })
 
-async function shutDown(connections: Connections, options: ServeOptions): Promise<void> {
+/** Whether every part has closed: else a thread may still be at work. */
+async function shutDown(connections: Connections, options: ServeOptions): Promise<boolean> {
   const { log, onDrain, close, drainMs = 30_000, closeMs = 10_000 } = options
   log.info('draining')
+  let isClosed = true
   const parts = [
     async () => onDrain?.(),
     () => connections.drain(drainMs),
@@ -122,10 +129,13 @@ async function shutDown(connections: Connections, options: ServeOptions): Promis
     try {
       await part()
     } catch (err) {
+      isClosed = false
       log.error({ err }, 'a part did not close')
     }
   }
   log.info('stopped')
+  if (!isClosed) await within(() => new Promise((done) => log.flush(() => done())), FLUSH_MS)().catch(() => undefined)
+  return isClosed
 }
 
 const within = (part: () => Promise<void>, limitMs: number) => async (): Promise<void> => {
@@ -141,24 +151,24 @@ const within = (part: () => Promise<void>, limitMs: number) => async (): Promise
 const thisProcess: ProcessHost = {
   on: (event, listener) => process.on(event, listener),
   off: (event, listener) => process.off(event, listener),
-  exit: leave,
+  exit: (code, how) => (how === 'at once' ? leaveAtOnce(code) : leave(code)),
 }
 
 /**
- * SIGTERM and SIGINT drain, a second one forces; an error nobody caught drains too, because the state is unknown. Only a signal after a signal
+ * SIGTERM and SIGINT drain, a second one ends the process with 128 and its number, as the system would; an error nobody caught drains too, because the state is unknown. Only a signal after a signal
  * forces: a parent that dies often closes its channel and sends one, and means the same by both.
  */
-function watchProcess({ log, host = thisProcess }: ServeOptions, close: () => Promise<void>): () => void {
+function watchProcess({ log, host = thisProcess }: ServeOptions, close: () => Promise<boolean>): () => void {
   let exitCode = 0
   let isStopping = false
   let isSignalled = false
   const stop = () => {
     if (isStopping) return
     isStopping = true
-    void close().finally(() => host.exit(exitCode))
+    void close().then((isClosed) => host.exit(exitCode, isClosed ? 'in order' : 'at once'))
   }
-  const signalled = () => {
-    if (isSignalled) return host.exit(1)
+  const signalled = (signal: NodeJS.Signals) => () => {
+    if (isSignalled) return host.exit(128 + constants.signals[signal], 'at once')
     isSignalled = true
     stop()
   }
@@ -168,8 +178,8 @@ function watchProcess({ log, host = thisProcess }: ServeOptions, close: () => Pr
     stop()
   }
   const listeners = {
-    SIGTERM: signalled,
-    SIGINT: signalled,
+    SIGTERM: signalled('SIGTERM'),
+    SIGINT: signalled('SIGINT'),
     // The program that started this service talks to it over IPC; when that ends, the parent is gone.
     disconnect: stop,
     uncaughtException: failed,
@@ -190,7 +200,7 @@ function answerUnreadable(error: unknown, log: Log): Response {
   return errorResponse(error, requestId)
 }
 
-function atMostOnce(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | undefined
+function atMostOnce<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined
   return () => (running ??= work())
 }

@@ -14,7 +14,13 @@ const MAX_WAITING_BYTES = 4 * 1024 * 1024
  */
 export function createLogger(
   { service, level }: { service: string; level: string },
-  destination: pino.DestinationStream = pino.destination({ dest: 1, sync: false, maxLength: MAX_WAITING_BYTES }),
+  // With a least length of 0 it would not tell when all is written.
+  destination: pino.DestinationStream = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: 1,
+    maxLength: MAX_WAITING_BYTES,
+  }),
 ): Log {
   return pino({ level, base: { service }, timestamp: pino.stdTimeFunctions.isoTime }, destination)
 }

@@ -37,11 +37,11 @@ export async function startServer(
 /** A process whose signals and exits are in the test's hands. */
 export function createHost() {
   const events = new EventEmitter()
-  const exits: number[] = []
+  const exits: { code: number; how: string }[] = []
   const host: ProcessHost = {
     on: (event, listener) => events.on(event, listener),
     off: (event, listener) => events.off(event, listener),
-    exit: (code) => void exits.push(code),
+    exit: (code, how) => void exits.push({ code, how }),
   }
   return { host, events, exits }
 }

@@ -1,4 +1,4 @@
-/** A greeting's wishes as far as the model can meet them: a client hears with less rather than not at all, and is told. */
+/** A greeting's wishes as far as the model can meet them: a client hears with less rather than not at all, and is told. Another model may sit there later. */
 import { findLanguage } from '@hearth/shared/languages'
 import type { Abilities } from '../abilities.ts'
 import type { Hello } from './protocol.ts'
@@ -25,5 +25,24 @@ export function fitHello(hello: Hello, abilities: Abilities | null): { hello: He
       ...(!canBePrompted && { prompt: undefined, hotwords: undefined }),
     },
     warnings,
+  }
+}
+
+/** The wishes for each next input, by the model that is to hear it. `warn` is called for what that one can't do, once it sits there. */
+export function fitting(
+  greeting: Hello,
+  abilities: () => Abilities | null,
+  warn: (warning: string) => void,
+): () => Hello {
+  let known: Abilities | null = null
+  let latest = fitHello(greeting, null)
+  return () => {
+    const found = abilities()
+    if (found === null || found === known) return latest.hello
+    const before = latest.warnings
+    known = found
+    latest = fitHello(greeting, found)
+    for (const warning of latest.warnings) if (!before.includes(warning)) warn(warning)
+    return latest.hello
   }
 }

@@ -8,6 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { ABLE, heard, loudIsSpeech, tone, UNABLE } from '../testing/stt-app.ts'
 import type { Submit } from '../transcribe.ts'
+import type { Abilities } from '../abilities.ts'
 import { LiveServer } from './live-server.ts'
 import type { LiveServerOptions } from './live-server.ts'
 
@@ -226,6 +227,36 @@ describe("WhisperLive's clients", () => {
       expect.stringContaining('word times'),
       expect.stringContaining('prompted'),
     ])
+  })
+
+  test('are told again when another model takes the place, and what one took for granted binds no other', async () => {
+    let now: Abilities = ABLE
+    const onlyEnglish: Submit = async (input, signal) => {
+      const result = await counting(input, signal)
+      return { ...result, output: { ...result.output, language: 'en', languageProbability: null } }
+    }
+    const { url, inputs } = await setUp(onlyEnglish, { abilities: () => now })
+    const client = await new Client(url).greet({ ...HELLO, language: null, initial_prompt: 'Lights.' })
+    const said = async (count: number) => {
+      client.say(tone(1))
+      client.say(silence(1))
+      await vi.waitFor(() => expect(client.segments.at(-1)).toHaveLength(count))
+    }
+    const warnings = () => client.messages.filter(({ status }) => status === 'WARNING').length
+    await said(1)
+    now = UNABLE
+    await said(2)
+    expect(warnings()).toBe(1)
+    now = ABLE
+    await said(3)
+    client.end()
+    expect(await client.closed).toBe(1000)
+    expect(inputs.map(({ language, prompt }) => [language, prompt])).toEqual([
+      [null, 'Lights.'],
+      [null, undefined],
+      [null, 'Lights.'],
+    ])
+    expect(warnings()).toBe(1)
   })
 
   test('hear nothing of silence', async () => {

@@ -11,8 +11,9 @@ import type { RawData, WebSocket } from 'ws'
 import { WebSocketServer } from 'ws'
 import type { Abilities } from '../abilities.ts'
 import type { Submit } from '../transcribe.ts'
-import { fitHello } from './fit-hello.ts'
+import { fitting } from './fit-hello.ts'
 import { failureText, LiveSession } from './live-session.ts'
+import type { LiveOptions } from './live-session.ts'
 import {
   END_OF_AUDIO,
   errorMessage,
@@ -126,12 +127,12 @@ export class LiveServer {
     return null
   }
 
-  #serve(client: WebSocket, greeting: Hello): void {
+  #serve(client: WebSocket, hello: Hello): void {
     const { log, abilities } = this.#options
-    const { hello, warnings } = fitHello(greeting, abilities())
+    const fit = fitting(hello, abilities, (warning) => send(client, warningMessage(hello.uid, warning)))
     const startedAt = performance.now()
     const stop = new AbortController()
-    const session = this.#session(client, hello, stop.signal)
+    const session = this.#session(client, { hello, fit }, stop.signal)
     this.#clients.add(client)
     const unwatch = this.#watch(client, hello)
     client.on('message', (data: RawData, isBinary: boolean) => this.#take(client, session, hello, data, isBinary))
@@ -142,20 +143,25 @@ export class LiveServer {
       log.info({ code, seconds: Math.round((performance.now() - startedAt) / 1000) }, 'live client left')
     })
     send(client, readyMessage(hello.uid))
-    const missing = hello.missing.map((wish) => `${wish} is not available here`)
-    for (const warning of [...warnings, ...missing]) send(client, warningMessage(hello.uid, warning))
+    fit()
+    for (const wish of hello.missing) send(client, warningMessage(hello.uid, `${wish} is not available here`))
     session.run().then(
       () => client.close(CLOSE.normal, 'all of it is told'),
       (error: unknown) => this.#failed(client, hello, error),
     )
   }
 
-  #session(client: WebSocket, hello: Hello, signal: AbortSignal): LiveSession {
+  #session(
+    client: WebSocket,
+    { hello, fit }: Pick<LiveOptions, 'hello' | 'fit'> & { hello: Hello },
+    signal: AbortSignal,
+  ): LiveSession {
     const { submit, detectVoice } = this.#options
     const tell = (message: object) => this.#tell(client, message)
     return new LiveSession(
       {
         hello,
+        fit,
         submit,
         detectVoice,
         onSegments: (segments) => tell(segmentsMessage(hello.uid, segments)),

@@ -13,18 +13,9 @@ import { AudioWindow } from '../voice/audio-window.ts'
 import type { Hello, LiveSegment } from './protocol.ts'
 
 export type LiveOptions = {
-  readonly hello: Pick<
-    Hello,
-    | 'language'
-    | 'task'
-    | 'isFiltered'
-    | 'lastSegments'
-    | 'noSpeechThreshold'
-    | 'threshold'
-    | 'prompt'
-    | 'hotwords'
-    | 'hasWords'
-  >
+  readonly hello: Pick<Hello, 'isFiltered' | 'lastSegments' | 'noSpeechThreshold' | 'threshold'>
+  /** How the next input is to be heard, by the model that sits there now. */
+  readonly fit: () => Pick<Hello, 'language' | 'task' | 'prompt' | 'hotwords' | 'hasWords'>
   readonly detectVoice: DetectVoice
   readonly submit: Submit
   /** All that the client is to see now: the last finished segments, and the one under way. */
@@ -56,7 +47,8 @@ export class LiveSession {
   readonly #signal: AbortSignal
   readonly #finder: SpeechFinder
   readonly #audio = new AudioWindow()
-  #language: string | null
+  /** Detected; null until then. */
+  #language: string | null = null
   #hasToldLanguage = false
   /** Frames that the detector has heard. */
   #heard = 0
@@ -78,7 +70,6 @@ export class LiveSession {
     this.#options = options
     this.#signal = signal
     this.#now = options.now ?? (() => performance.now())
-    this.#language = options.hello.language
     this.#finder = new SpeechFinder({ threshold: options.hello.threshold, pauseSeconds: PAUSE_SECONDS })
   }
 
@@ -152,10 +143,10 @@ export class LiveSession {
   }
 
   #inputOf(samples: Float32Array): SpeechInput {
-    const { task, prompt, hotwords, hasWords } = this.#options.hello
+    const { language, task, prompt, hotwords, hasWords } = this.#options.fit()
     return {
       samples,
-      language: this.#language,
+      language: language ?? this.#language,
       task,
       timestamps: hasWords ? 'words' : 'segments',
       ...(prompt !== undefined && { prompt }),
@@ -226,7 +217,8 @@ export class LiveSession {
   #tellFinal(output: Transcript, offsetSeconds: number, streamed: LiveSegment | null): void {
     if (!this.#isBelieved(output)) return
     this.#tellLanguage(output)
-    this.#language ??= output.language
+    // A model that knows one language only has detected nothing.
+    if (output.languageProbability !== null) this.#language ??= output.language
     const segments = output.segments.map((segment, at) => {
       const from = at === 0 ? -Infinity : segment.startSeconds
       const to = output.segments[at + 1]?.startSeconds ?? Infinity
