@@ -2,8 +2,10 @@
  * When a conversation hears that somebody begins and has ended, how often it takes a pause for the end, and what listening costs. Times of
  * turns are counted in samples, so they are the same on every machine; the processor's time is not.
  *
- *   npm run bench -- hearing
+ *   npm run bench -- hearing [--part turns|cost|live]
  */
+import { setTimeout as wait } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { SpeechWatch } from '@hearth/hearing/speech-watch'
 import type { Ears, TurnDetection } from '@hearth/hearing/speech-watch'
 import { createJudge, createTurnEndModel } from '@hearth/hearing/turn-end-model'
@@ -15,6 +17,9 @@ import { median, quantile, round, show } from './figures.ts'
 import { beginningOf, RATE_HZ, sentences, streamOf } from './hearing-sounds.ts'
 import type { Stream } from './hearing-sounds.ts'
 
+const { values: given } = parseArgs({ options: { part: { type: 'string' } } })
+const isAsked = (part: string) => given.part === undefined || given.part === part
+const LIVE_SECONDS = 4
 const log = createLogger({ service: 'bench', level: 'silent' })
 const never = new AbortController().signal
 const voice = createVoiceModel({ log, rows: 32 })
@@ -149,15 +154,72 @@ async function cost(count: number, seconds: number, detection: TurnDetection) {
   }
 }
 
-try {
-  await show('hearing-turns', await turns())
-  await show('hearing-turn-end', await judgements())
-  const costs = []
+/**
+ * `count` conversations for 4 s, each in its own time and at a moment of its own, as clients send it: what a second of sound costs all threads and
+ * the serving one, when the detector works at will and when it keeps a pace.
+ */
+async function live(count: number, pieceMs: number, paceMs: number) {
+  const paced = createVoiceModel({ log, rows: 32, paceMs })
+  await paced.followVoice({ samples: new Float32Array(512) }, never)
+  const talk = streamOf(sentences[0] ?? { samples: new Float32Array(RATE_HZ), cut: null }, { noiseDb: 20 }).samples
+  const waits: Promise<number>[] = []
+  const talkOf = async (who: number) => {
+    const watch = new SpeechWatch({ ...ears, followVoice: paced.followVoice, detection: vad(500) })
+    const size = (pieceMs * RATE_HZ) / 1000
+    const startedAt = performance.now() + (who / count) * pieceMs * 1.7
+    for (let at = 0; at < LIVE_SECONDS * RATE_HZ; at += size) {
+      await wait(Math.max(0, startedAt + (at * 1000) / RATE_HZ - performance.now()))
+      const from = at % (talk.length - size)
+      const pushedAt = performance.now()
+      waits.push(watch.push(talk.slice(from, from + size), never).then(() => performance.now() - pushedAt))
+    }
+  }
+  const [cpu, serving] = [process.cpuUsage(), process.threadCpuUsage()]
+  await Promise.all(Array.from({ length: count }, (_, who) => talkOf(who)))
+  const waitsMs = await Promise.all(waits)
+  const perSecond = ({ user, system }: NodeJS.CpuUsage) => round((user + system) / 1000 / count / LIVE_SECONDS, 2)
+  const row = {
+    conversations: count,
+    'piece ms': pieceMs,
+    'pace ms': paceMs,
+    'cpu ms per second of sound': perSecond(process.cpuUsage(cpu)),
+    'of it this thread': perSecond(process.threadCpuUsage(serving)),
+    'push ms p50': round(median(waitsMs), 1),
+    'push ms p95': round(quantile(waitsMs, 0.95), 1),
+  }
+  await paced.close()
+  return row
+}
+
+async function costs() {
   await cost(4, 5, vad(500)) // warms
+  const rows = []
   for (const count of [1, 16])
     for (const detection of [vad(500), WAYS['semantic medium'] ?? vad(500)])
-      costs.push(await cost(count, count === 1 ? 60 : 20, detection))
-  await show('hearing-cost', costs)
+      rows.push(await cost(count, count === 1 ? 60 : 20, detection))
+  return rows
+}
+
+async function lives() {
+  const rows = []
+  const crowds = [
+    [1, 20],
+    [16, 20],
+    [40, 100],
+  ] as const
+  for (const [count, pieceMs] of crowds)
+    // In turns, as other work on the machine changes.
+    for (const paceMs of [0, 20, 0, 20]) rows.push(await live(count, pieceMs, paceMs))
+  return rows
+}
+
+try {
+  if (isAsked('turns')) {
+    await show('hearing-turns', await turns())
+    await show('hearing-turn-end', await judgements())
+  }
+  if (isAsked('cost')) await show('hearing-cost', await costs())
+  if (isAsked('live')) await show('hearing-live', await lives())
 } finally {
   await Promise.all([voice.close(), turnEnd.close()])
 }

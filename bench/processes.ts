@@ -32,21 +32,27 @@ const failed = (): never => {
 export const spawnNode = (args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess =>
   spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
 
-/** What a process has cost so far: milliseconds of CPU of all its threads, and megabytes of memory now and at most. Linux only. */
-export async function costOf(pid: number): Promise<{ cpuMs: number; rssMb: number; peakMb: number }> {
-  const [stat, status] = await Promise.all(['stat', 'status'].map((name) => readFile(`/proc/${pid}/${name}`, 'utf8')))
-  // After the name in brackets, which may hold spaces, `utime` and `stime` are fields 12 and 13.
-  const fields =
-    stat
-      ?.slice(stat.lastIndexOf(')') + 2)
-      .split(' ')
-      .map(Number) ?? []
+/** What a process has cost: milliseconds of CPU of all its threads, and of the one that serves; megabytes of memory now and at most. */
+export type Cost = { cpuMs: number; servingMs: number; rssMb: number; peakMb: number }
+
+/** So far. Linux only. */
+export async function costOf(pid: number): Promise<Cost> {
+  const [stat, serving, status] = await Promise.all(
+    ['stat', `task/${pid}/stat`, 'status'].map((name) => readFile(`/proc/${pid}/${name}`, 'utf8')),
+  )
   const megabytes = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status ?? '')?.[1]) / 1024
   return {
-    cpuMs: ((fields[11] ?? 0) + (fields[12] ?? 0)) * TICK_MS,
+    cpuMs: cpuMsIn(stat ?? ''),
+    servingMs: cpuMsIn(serving ?? ''),
     rssMb: megabytes('VmRSS'),
     peakMb: megabytes('VmHWM'),
   }
+}
+
+/** After the name in brackets, which may hold spaces, `utime` and `stime` are fields 12 and 13. */
+function cpuMsIn(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS
 }
 
 export type Orchestrator = { readonly base: string; readonly pid: number; stop(): Promise<void> }

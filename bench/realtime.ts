@@ -2,7 +2,8 @@
  * What a live conversation feels like: how soon it opens, how soon one is answered, how soon Hearth falls silent when one speaks; and what many
  * at once cost. Recorded speech in real time; each turn is another recording.
  *
- *   npm run bench -- realtime [--part open|turn|crowd|fakes|idle|soak] [--turns 20] [--seconds 600]
+ *   npm run bench -- realtime [--part open|turn|crowd|fakes|idle] [--turns 20] [--sessions 16]
+ *   npm run bench -- realtime --part soak [--seconds 600]     ten minutes of talk, and what memory does meanwhile
  */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -127,7 +128,8 @@ async function crowd({ base, pid }: Place, what: string, count: number, turns: n
   }
   const talkers = await Promise.all(Array.from({ length: count }, (_, who) => talk(who)))
   const [after, gapMs] = [await costOf(pid), await longestPauseMs(base)]
-  const cores = (after.cpuMs - before.cpuMs) / (performance.now() - startedAt)
+  const sessionSeconds = (count * (performance.now() - startedAt)) / 1000
+  const spent = (cost: 'cpuMs' | 'servingMs') => round((after[cost] - before[cost]) / sessionSeconds, 2)
   await Promise.all(talkers.map((talker) => talker.close()))
   for (const problem of problems.slice(0, 3)) console.error(problem)
   return {
@@ -138,20 +140,50 @@ async function crowd({ base, pid }: Place, what: string, count: number, turns: n
     'p50 ms': p(times, 0.5),
     'p95 ms': p(times, 0.95),
     'longest event-loop pause ms': round(gapMs, 0),
-    'orchestrator, cores': round(cores, 2),
+    'CPU ms a session-second': spent('cpuMs'),
+    'of it the serving thread': spent('servingMs'),
     'memory per session MB': round((after.rssMb - before.rssMb) / count, 2),
   }
 }
 
-/** Ten minutes of talk: what memory is at a quarter of it, and at the end. */
-async function soak({ base, pid }: Place, seconds: number, count: number) {
+type Memory = { readonly rssMb: number; readonly heapMb: number }
+
+/** What the process holds, and what of it JavaScript does. */
+async function memoryOf({ base, pid }: Place): Promise<Memory> {
+  const [{ rssMb }, text] = await Promise.all([costOf(pid), fetch(`${base}/metrics`).then((answer) => answer.text())])
+  const bytes = (name: string) => Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(text)?.[1])
+  return { rssMb, heapMb: (bytes('nodejs_heap_size_used_bytes') + bytes('nodejs_external_memory_bytes')) / 2 ** 20 }
+}
+
+/** Caches fill and code is compiled in the first minute; the minute behind it is held against the last. */
+const MINUTE_S = 60
+
+/** From a minute to another, both taken every second. Of the heap the least, which is what a collection left. */
+function growth(memory: readonly Memory[]) {
+  const minute = Math.min(MINUTE_S, Math.floor(memory.length / 4))
+  const [early, late] = [memory.slice(minute, 2 * minute), memory.slice(-minute)]
+  const rss = (part: readonly Memory[]) => part.reduce((sum, { rssMb }) => sum + rssMb, 0) / part.length
+  const heap = (part: readonly Memory[]) => Math.min(...part.map(({ heapMb }) => heapMb))
+  const percent = (of: typeof rss) => round((of(late) / of(early) - 1) * 100, 1)
+  return {
+    'RSS after the first minute MB': round(rss(early), 1),
+    'in the last MB': round(rss(late), 1),
+    'RSS growth %': percent(rss),
+    'heap after the first minute MB': round(heap(early), 1),
+    'heap in the last MB': round(heap(late), 1),
+    'heap growth %': percent(heap),
+  }
+}
+
+/** Ten minutes of talk, unless told: what memory does. */
+async function soak(place: Place, seconds: number, count: number) {
   const end = performance.now() + seconds * 1000
-  const memory: number[] = []
+  const memory: Memory[] = []
   let [turns, lost] = [0, 0]
-  const watch = setInterval(() => void costOf(pid).then(({ rssMb }) => memory.push(rssMb)), 1000)
+  const watch = setInterval(() => void memoryOf(place).then((now) => memory.push(now), console.error), 1000)
   const talk = async (who: number) => {
     while (performance.now() < end) {
-      const talker = new Talker(base, { frameMs: 100 })
+      const talker = new Talker(place.base, { frameMs: 100 })
       await talker.opened
       talker.detect(MODES['server_vad, 200 ms'])
       for (let at = 0; at < 5 && performance.now() < end; at++, turns++)
@@ -161,18 +193,7 @@ async function soak({ base, pid }: Place, seconds: number, count: number) {
   }
   await Promise.all(Array.from({ length: count }, (_, who) => talk(who)))
   clearInterval(watch)
-  const mean = (part: readonly number[]) => part.reduce((sum, mb) => sum + mb, 0) / part.length
-  const quarter = Math.floor(memory.length / 4)
-  const [early, late] = [mean(memory.slice(quarter, 2 * quarter)), mean(memory.slice(-quarter))]
-  return {
-    seconds,
-    sessions: count,
-    turns,
-    lost,
-    'memory in the second quarter MB': round(early, 1),
-    'in the last MB': round(late, 1),
-    'growth %': round((late / early - 1) * 100, 1),
-  }
+  return { seconds, sessions: count, turns, lost, ...growth(memory) }
 }
 
 async function withStack(work: (place: Place) => Promise<void>): Promise<void> {

@@ -21,21 +21,24 @@ export type VoiceModel = {
   readonly close: () => Promise<void>
 }
 
-/** `rows`: sounds that are listened to side by side. */
+/** `rows`: sounds that are listened to side by side; `paceMs`: how far apart they are listened to, when there are many. */
 export function createVoiceModel({
   log,
   metrics,
   rows = 8,
+  paceMs = 0,
 }: {
   log: Log
   metrics?: Metrics
   rows?: number
+  paceMs?: number
 }): VoiceModel {
   const model = new Model<VoiceInput, VoiceOutput>({
     name: 'voice',
     id: 'silero-vad',
     maxBatchSize: rows,
     maxQueueSize: 4096,
+    paceMs,
     // Its file comes with a package.
     fetch: async () => ({ id: 'silero-vad', source: 'local', revision: null, dir: import.meta.dirname, warning: null }),
     createThread: () =>

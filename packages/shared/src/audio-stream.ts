@@ -10,10 +10,10 @@ export class StreamResampler {
   #base = 0
   #next = 0
 
-  /** Rates are whole numbers. */
-  constructor(fromRateHz: number, toRateHz: number) {
+  /** Rates are whole numbers; fewer `zeroCrossings` than a recording deserves take the highest tones with them, and as much less work. */
+  constructor(fromRateHz: number, toRateHz: number, zeroCrossings?: number) {
     this.#ratio = resamplingRatio(fromRateHz, toRateHz)
-    this.#kernel = buildKernel(this.#ratio)
+    this.#kernel = buildKernel(this.#ratio, zeroCrossings)
   }
 
   /** The next samples in; those out that are certain by now. */

@@ -171,6 +171,37 @@ describe('a window', () => {
   })
 })
 
+describe('a pace', () => {
+  test('starts at once what comes seldom, and gathers what comes often', async () => {
+    const { clock, runs, queue } = setUp({ paceMs: 20 })
+    queue(1)
+    await settle()
+    runs[0]?.finish()
+    await settle()
+    for (const input of [2, 3]) queue(input)
+    await settle()
+    expect(clock.pending).toEqual([20])
+    clock.advance(20)
+    await settle()
+    runs[1]?.finish()
+    clock.advance(20)
+    await settle()
+    queue(4)
+    await settle()
+    expect(runs.map((run) => run.inputs)).toEqual([[1], [2, 3], [4]])
+  })
+
+  test('does not hold up a full batch', async () => {
+    const { runs, queue } = setUp({ paceMs: 20 })
+    queue(1)
+    await settle()
+    runs[0]?.finish()
+    for (const input of [2, 3, 4, 5]) queue(input)
+    await settle()
+    expect(runs.map((run) => run.inputs)).toEqual([[1], [2, 3, 4, 5]])
+  })
+})
+
 test('an engine slower than what arrives starves nobody: all are served in the order they came', async () => {
   const { runs, queue } = setUp({ maxBatchSize: 2 })
   let next = 0

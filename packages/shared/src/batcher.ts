@@ -34,6 +34,8 @@ export type BatcherOptions<In, Out, Piece> = {
   maxPadding?: number
   /** Longest time the oldest entry waits for company at an idle engine. 0 (default) starts at once. */
   windowMs?: number
+  /** Batches begin so far apart at least, unless they are full: of many small inputs each pays for its run otherwise. 0 (default) is at will. */
+  paceMs?: number
   now?: () => number
   setTimer?: SetTimer
   onBatch?: (batch: { batchSize: number; inferenceMs: number; queueMs: readonly number[] }) => void
@@ -48,7 +50,7 @@ export class Batcher<In, Out, Piece = never> {
   readonly #now: () => number
   #waiting: BatchEntry<In, Out, Piece>[] = []
   #active: readonly BatchEntry<In, Out, Piece>[] = []
-  #activeSince = 0
+  #activeSince = -Infinity
   #scheduled = false
   #cancelWindow: (() => void) | undefined
   #closed: AppError | undefined
@@ -125,8 +127,8 @@ export class Batcher<In, Out, Piece = never> {
   #startOrWait(): void {
     const [oldest] = this.#waiting
     if (!oldest || this.#active.length > 0) return
-    const { windowMs = 0, setTimer = systemTimer } = this.#options
-    const waitMs = oldest.queuedAt + windowMs - this.#now()
+    const { windowMs = 0, paceMs = 0, setTimer = systemTimer } = this.#options
+    const waitMs = Math.max(oldest.queuedAt + windowMs, this.#activeSince + paceMs) - this.#now()
     if (waitMs <= 0 || this.#isFull()) return this.#start()
     this.#cancelWindow ??= setTimer(() => this.#start(), waitMs)
   }

@@ -32,7 +32,7 @@ type Thread<In, Out, Piece> = Pick<EngineThread<In, Out, Piece>, 'load' | 'warm'
 
 export type ModelOptions<In, Out, Piece> = Pick<
   BatcherOptions<In, Out, Piece>,
-  'maxBatchSize' | 'maxQueueSize' | 'maxCost' | 'cost' | 'maxPadding' | 'windowMs' | 'now' | 'setTimer'
+  'maxBatchSize' | 'maxQueueSize' | 'maxCost' | 'cost' | 'maxPadding' | 'windowMs' | 'paceMs' | 'now' | 'setTimer'
 > & {
   /** The service the model belongs to: `stt`. */
   name: string

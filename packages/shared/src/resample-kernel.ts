@@ -3,12 +3,12 @@
  * what the lower rate can't hold is removed, not folded back. It imports nothing, so that a browser can load it as it is.
  */
 
-/** Zero crossings of the sinc on each side of its centre: more is a steeper filter and more work. */
+/** Of the sinc on each side of its centre: more is a steeper filter and more work. */
 const ZERO_CROSSINGS = 32
 const STOP_BAND_DB = 80
 /** Kaiser's formulas: the window's shape for that attenuation, and the width of its transition in cycles per sample. */
 const KAISER_BETA = 0.1102 * (STOP_BAND_DB - 8.7)
-const TRANSITION = (STOP_BAND_DB - 7.95) / (14.36 * 2 * ZERO_CROSSINGS)
+const transitionOf = (zeroCrossings: number): number => (STOP_BAND_DB - 7.95) / (14.36 * 2 * zeroCrossings)
 /** Above this many coefficients the exact phases give way to `BLEND_STEPS` per zero crossing, blended (error below -110 dB). */
 const MAX_COEFFICIENTS = 65_536
 const BLEND_STEPS = 512
@@ -60,10 +60,10 @@ function dot(samples: Float32Array, first: number, coefficients: Float32Array, o
 }
 
 /** A sinc under a Kaiser window whose stop band begins at the lower rate's Nyquist frequency; each row sums to 1. */
-export function buildKernel({ up, down }: Ratio): Kernel {
+export function buildKernel({ up, down }: Ratio, zeroCrossings = ZERO_CROSSINGS): Kernel {
   const lowerRate = Math.min(1, up / down) // in cycles per input sample, as is the cut-off
-  const cutoff = lowerRate * (0.5 - TRANSITION / 2)
-  const halfWidth = ZERO_CROSSINGS / lowerRate
+  const cutoff = lowerRate * (0.5 - transitionOf(zeroCrossings) / 2)
+  const halfWidth = zeroCrossings / lowerRate
   const taps = 2 * Math.ceil(halfWidth)
   const isExact = up * taps <= MAX_COEFFICIENTS
   const phases = isExact ? up : Math.ceil(BLEND_STEPS * lowerRate)

@@ -8,6 +8,9 @@ import { rateOf } from './sound-in.ts'
 import type { TurnDetection } from './session-config.ts'
 
 const EAR_HZ = 16_000
+/** Flat up to 6.3 kHz, where speech is: who only tells speech from silence pays for no more. */
+const ZERO_CROSSINGS = 12
+const toEar = (rateHz: number): StreamResampler => new StreamResampler(rateHz, EAR_HZ, ZERO_CROSSINGS)
 
 export const watchWith =
   (ears: Ears): CreateWatch =>
@@ -15,12 +18,12 @@ export const watchWith =
     if (!turnDetection) return null
     const watch = new SpeechWatch({ ...ears, detection: detectionOf(turnDetection) })
     let inputHz = rateOf(inputFormat)
-    let resampler = new StreamResampler(inputHz, EAR_HZ)
+    let resampler = toEar(inputHz)
     const speech = speechOf()
     return {
       configure: (detection) => watch.configure(detectionOf(detection)),
       async push(pcm, rateHz, signal) {
-        if (rateHz !== inputHz) resampler = new StreamResampler((inputHz = rateHz), EAR_HZ)
+        if (rateHz !== inputHz) resampler = toEar((inputHz = rateHz))
         const events = await watch.push(resampler.push(fromPcm16(pcm, rateHz).samples), signal)
         return events.map(speech)
       },
