@@ -41,5 +41,5 @@ test('what is no such file, or no whole form, is none', () => {
     `--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nbroken off`,
     `--b\r\nContent-Disposition: form-data; name="file"; filename="a"`,
   ])
-    expect(found(text(`${body}`))).toBeNull()
+    expect(found(text(body))).toBeNull()
 })

@@ -9,6 +9,8 @@ type Answer<Type> = Extract<DecodeMessage, { type: Type }>
 const MS_PER_SECOND = 50
 /** Of JavaScript's memory: what files hold is on top, and is bounded by their size and the limits. */
 const MAX_MEMORY_MB = 256
+/** Of what was just made. It decides how often sound that is done with is let go: with the default a hundred megabytes of it pile up. */
+const YOUNG_MEMORY_MB = 4
 
 export class DecodeWorker {
   readonly #worker: Worker
@@ -23,7 +25,7 @@ export class DecodeWorker {
       name: 'decode',
       stdout: true,
       stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MB },
+      resourceLimits: { maxOldGenerationSizeMb: MAX_MEMORY_MB, maxYoungGenerationSizeMb: YOUNG_MEMORY_MB },
     })
     // Dropped: libraries write to the console what they find in a file.
     this.#worker.stdout.resume()
