@@ -2,6 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import { toAppError } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
+import { giveWay } from '@hearth/shared/thread-priority'
 import { readAudio } from './read-audio.ts'
 import type { ReadAudio } from './read-audio.ts'
 import type { AudioLimits } from './samples-writer.ts'
@@ -14,6 +15,7 @@ export type DecodeMessage =
 
 const port = parentPort
 if (!port) throw new Error('this is a bug: decode-thread.ts runs only inside a worker thread')
+giveWay('aside')
 
 /** Seconds of sound between two messages. */
 const PROGRESS_SECONDS = 30
