@@ -117,13 +117,14 @@ type Opening = { readonly threads: number; readonly change: EncoderChange | unde
 
 async function openEncoder(folder: string, name: string, { threads, change }: Opening): Promise<InferenceSession> {
   const path = join(folder, name)
-  const changed = change?.(await readFile(path))
+  const file = change && (await readFile(path))
+  const changed = file && change(file)
   if (!changed) return InferenceSession.create(path, sessionOptions(threads))
   // Weights may lie in files beside it.
-  return InferenceSession.create(
-    changed,
-    sessionOptions(threads, { model_external_initializers_file_folder_path: folder }),
-  )
+  const options = sessionOptions(threads, { model_external_initializers_file_folder_path: folder })
+  const session = await InferenceSession.create(changed, options)
+  free([file, changed]) // the session has its own copy
+  return session
 }
 
 const Metadata = z.array(z.object({ name: z.string(), shape: z.array(z.unknown()).default([]) }))

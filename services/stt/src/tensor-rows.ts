@@ -36,9 +36,11 @@ export function select(tensor: Tensor, rows: readonly number[]): Tensor {
  * Gives memory back at once. What a step makes is megabytes for each row: left to the garbage collector, it wakes for each batch, and its
  * threads have the usual priority (docs/decisions/0025).
  */
-export function free(used: readonly (Tensor | Float32Array)[]): void {
+export function free(used: readonly (Tensor | Uint8Array | Float32Array)[]): void {
   for (const each of used) {
-    const { buffer } = each instanceof Float32Array ? each : floatsOf(each)
-    if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0)
+    const { buffer, byteLength } = 'dims' in each ? floatsOf(each) : each
+    // Small buffers of Node's share one piece of memory.
+    const isItsOwn = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength
+    if (isItsOwn && !buffer.detached) buffer.transfer(0)
   }
 }
