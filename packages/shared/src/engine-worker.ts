@@ -2,10 +2,10 @@
  * What runs inside an engine's thread: takes messages, calls the engine, answers with results and times. Inference may block here
  * as long as it likes; the thread that serves HTTP never waits for it.
  */
-import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Engine, EngineModule } from './engine.ts'
 import { type FromWorker, type ToWorker, transferables, type WorkerStart } from './engine-protocol.ts'
+import { giveWay } from './thread-priority.ts'
 
 type In = unknown
 type Out = unknown
@@ -14,9 +14,7 @@ type Piece = unknown
 const port = parentPort
 if (!port) throw new Error('this is a bug: engine-worker.ts runs only inside a worker thread')
 const { module, options, slowMs } = workerData as WorkerStart
-// On Linux a thread has a priority of its own, and those it starts inherit it: inference takes what serving leaves
-// (docs/decisions/0004). Elsewhere this would slow the whole process down.
-if (process.platform === 'linux') setPriority(19)
+giveWay('inference')
 const engines = (await import(module)) as EngineModule<unknown, In, Out, Piece>
 const engine: Engine<In, Out, Piece> = engines.createEngine(options)
 const running = new Map<number, AbortController>()

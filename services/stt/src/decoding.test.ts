@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { choose, compressionRatio, decode } from './decoding.ts'
 import type { Decoder, RowPlan } from './decoding.ts'
 import type { GenerationSettings } from './generation-settings.ts'
-import type { Encoded } from './seq2seq.ts'
+import type { DecoderStep, Encoded } from './seq2seq.ts'
 import { timestampRules, tokenRules } from './token-rules.ts'
 
 /** Words are 0 to 5, timestamps 12 and up. */
@@ -29,12 +29,21 @@ const idsOf = ({ states }: Encoded): number[] => Array.from(states.data as Float
 /** A model that says what it is told, and then anything but the end. It writes down what it is fed. */
 function scripted(scripts: readonly Script[]) {
   const fed: (readonly (readonly number[])[])[] = []
+  /** Steps whose memory nobody gave back. */
+  const kept = new Set<DecoderStep>()
   const model: Decoder = {
     settings: SETTINGS,
     noSpeechToken: NO_SPEECH,
     selectRows: (encoded, rows) => encodedRows(rows.map((row) => idsOf(encoded)[row] ?? -1)),
-    selectCache: (cache) => cache,
-    step: async (encoded, tokens) => {
+    selectStep: (step) => {
+      kept.delete(step)
+      const selected = { ...step }
+      kept.add(selected)
+      return selected
+    },
+    discard: (step) => void kept.delete(step),
+    step: async (encoded, tokens, before) => {
+      if (before) kept.delete(before)
       const perRow = tokens[0]?.length ?? 0
       const logits = new Float32Array(tokens.length * perRow * VOCABULARY)
       for (const [row, id] of idsOf(encoded).entries()) {
@@ -44,10 +53,12 @@ function scripted(scripts: readonly Script[]) {
         logits[((row + 1) * perRow - 1) * VOCABULARY + (says[fed.length] ?? 5)] = sure
       }
       fed.push(tokens)
-      return { logits, vocabulary: VOCABULARY, cache: {}, attentions: [] }
+      const step: DecoderStep = { logits, vocabulary: VOCABULARY, cache: {}, attentions: [] }
+      kept.add(step)
+      return step
     },
   }
-  return { model, fed }
+  return { model, fed, kept }
 }
 
 const prompt = [START, NO_TIMESTAMPS]
@@ -61,10 +72,10 @@ function planned({ settings: changed, plan, hasTimestamps = false }: Change = {}
 }
 
 const run = async (scripts: readonly Script[], change: Change = {}) => {
-  const { model, fed } = scripted(scripts)
+  const { model, fed, kept } = scripted(scripts)
   const plans = scripts.map(() => planned(change))
   const rows = await decode(model, encodedRows([...scripts.keys()]), plans, never)
-  return { tokens: rows.map((row) => row.tokens), rows, fed }
+  return { tokens: rows.map((row) => row.tokens), rows, fed, kept }
 }
 
 test('each row ends at its own end-of-text, whatever the model says after it', async () => {
@@ -75,6 +86,14 @@ test('each row ends at its own end-of-text, whatever the model says after it', a
     [[5], [4], [2]],
     [[END], [0], [2]],
   ])
+})
+
+test('the memory of every step goes back, of rows that end together and of those that end before', async () => {
+  expect((await run([{ says: [5, END] }])).kept.size).toBe(0)
+  expect((await run([{ says: [END] }, { says: [4, 0, 3, END] }, { says: [2, 2, END] }])).kept.size).toBe(0)
+  const { model, kept } = scripted([{ says: [3] }])
+  await choose(model, encodedRows([0]), [prompt], [2, 3])
+  expect(kept.size).toBe(0)
 })
 
 test('when half of the rows have ended, the others go on without them', async () => {

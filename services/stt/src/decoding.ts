@@ -10,7 +10,7 @@ import type { DecoderStep, Encoded, Seq2Seq } from './seq2seq.ts'
 import { loopLength } from './token-rules.ts'
 import type { TokenRules } from './token-rules.ts'
 
-export type Decoder = Pick<Seq2Seq, 'step' | 'selectRows' | 'selectCache'> & {
+export type Decoder = Pick<Seq2Seq, 'step' | 'selectRows' | 'selectStep' | 'discard'> & {
   readonly settings: TokenSettings
   /** Null where the model has no such token. */
   readonly noSpeechToken: number | null
@@ -69,12 +69,13 @@ export async function decode(
     if (going.length <= open.length / 2) {
       open = going.map((at) => open[at]).filter((row) => row !== undefined)
       source = model.selectRows(source, going)
-      step = { ...step, cache: model.selectCache(step.cache, going) }
+      step = model.selectStep(step, going)
     }
     const end = endToken(model.settings)
     const next = open.map((row) => [row.state === 'open' ? (row.tokens.at(-1) ?? end) : end])
-    step = await model.step(source, next, step.cache)
+    step = await model.step(source, next, step)
   }
+  model.discard(step)
   return rows.map(closeRow)
 }
 
@@ -123,12 +124,14 @@ export async function choose(
   choices: readonly number[],
 ): Promise<number[][]> {
   const step = await model.step(encoded, prompts, null)
-  return prompts.map((_, at) => {
+  const chances = prompts.map((_, at) => {
     const logits = lastLogits(step, at, prompts.length)
     const scores = Float32Array.from(choices, (token) => logits[token] ?? -Infinity)
     const total = logSumExp(scores)
     return Array.from(scores, (score) => Math.exp(score - total))
   })
+  model.discard(step)
+  return chances
 }
 
 /** How often the compressed text fits into the text; below 1 for short ones. */

@@ -9,6 +9,7 @@ import { AutoTokenizer, env } from '@huggingface/transformers'
 import type { PreTrainedTokenizer } from '@huggingface/transformers'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import * as z from 'zod'
+import { concat, floatsOf, free, select } from './tensor-rows.ts'
 
 export type SpeechModelFiles = {
   /** The folder with config.json, generation_config.json, tokenizer.json, onnx/. */
@@ -32,7 +33,7 @@ export type DecoderStep = {
   readonly logits: Float32Array
   readonly vocabulary: number
   readonly cache: Cache
-  /** How the tokens of this step looked at the sound: one [rows, heads, tokens, positions] for each layer, if the export has them. */
+  /** How the tokens of a first step looked at the sound: one [rows, heads, tokens, positions] for each layer, if the export has them. */
   readonly attentions: readonly Tensor[]
 }
 
@@ -49,11 +50,18 @@ export type Seq2Seq = {
   readonly inputs: ReadonlyMap<string, readonly unknown[]>
   /** `features` with the rows as first dimension. */
   readonly encode: (features: Tensor) => Promise<Encoded>
-  /** The next tokens of each row, all rows equally many: the whole prompt first (without cache), then one at a time. */
-  readonly step: (encoded: Encoded, tokens: readonly (readonly number[])[], cache: Cache | null) => Promise<DecoderStep>
+  /** The next tokens of each row, all rows equally many: the whole prompt first, then one at a time. The step before is used up. */
+  readonly step: (
+    encoded: Encoded,
+    tokens: readonly (readonly number[])[],
+    before: DecoderStep | null,
+  ) => Promise<DecoderStep>
   /** Some of the rows, in that order; all of them are no copy. */
   readonly selectRows: (encoded: Encoded, rows: readonly number[]) => Encoded
-  readonly selectCache: (cache: Cache, rows: readonly number[]) => Cache
+  /** A step as if it had been taken with some of its rows only, in that order; it is used up, and its logits with it. */
+  readonly selectStep: (step: DecoderStep, rows: readonly number[]) => DecoderStep
+  /** For the last one: its memory goes back. */
+  readonly discard: (step: DecoderStep) => void
   /** The words of the tokens, without the special ones. */
   readonly textOf: (tokens: readonly number[]) => string
   readonly close: () => Promise<void>
@@ -82,11 +90,11 @@ export async function loadSeq2Seq(
     tokenizer,
     inputs,
     encode: (features) => encode(encoder, inputName, features),
-    step: (encoded, tokens, cache) =>
-      step(decoder, { encoded, tokens, cache: cache ?? empty(tokens.length) }, cache !== null),
+    step: (encoded, tokens, before) =>
+      step(decoder, { encoded, tokens, cache: before?.cache ?? empty(tokens.length) }, before),
     selectRows: ({ states, maskLength }, rows) => ({ states: select(states, rows), maskLength }),
-    selectCache: (cache, rows) =>
-      Object.fromEntries(Object.entries(cache).map(([name, tensor]) => [name, select(tensor, rows)])),
+    selectStep,
+    discard: (last) => free([last.logits, ...Object.values(last.cache), ...last.attentions]),
     textOf: (tokens) => (tokens.length > 0 ? tokenizer.decode([...tokens], { skip_special_tokens: true }) : ''),
     close: async () => {
       await encoder.release()
@@ -109,13 +117,14 @@ type Opening = { readonly threads: number; readonly change: EncoderChange | unde
 
 async function openEncoder(folder: string, name: string, { threads, change }: Opening): Promise<InferenceSession> {
   const path = join(folder, name)
-  const changed = change?.(await readFile(path))
+  const file = change && (await readFile(path))
+  const changed = file && change(file)
   if (!changed) return InferenceSession.create(path, sessionOptions(threads))
   // Weights may lie in files beside it.
-  return InferenceSession.create(
-    changed,
-    sessionOptions(threads, { model_external_initializers_file_folder_path: folder }),
-  )
+  const options = sessionOptions(threads, { model_external_initializers_file_folder_path: folder })
+  const session = await InferenceSession.create(changed, options)
+  free([file, changed]) // the session has its own copy
+  return session
 }
 
 const Metadata = z.array(z.object({ name: z.string(), shape: z.array(z.unknown()).default([]) }))
@@ -151,25 +160,35 @@ type StepInput = { encoded: Encoded; tokens: readonly (readonly number[])[]; cac
 async function step(
   decoder: InferenceSession,
   { encoded: { states, maskLength }, tokens, cache }: StepInput,
-  isCached: boolean,
+  before: DecoderStep | null,
 ): Promise<DecoderStep> {
   const feeds: Readonly<Record<string, Tensor>> = {
     ...cache,
     input_ids: new Tensor('int64', BigInt64Array.from(tokens.flat(), BigInt), [tokens.length, tokens[0]?.length ?? 0]),
     encoder_hidden_states: states,
-    use_cache_branch: new Tensor('bool', [isCached], [1]),
+    use_cache_branch: new Tensor('bool', [before !== null], [1]),
     ...(maskLength !== null && { [`encoder_${MASK}`]: maskOf(tokens.length, maskLength) }),
   }
-  const outputs = await decoder.run(pick(feeds, decoder.inputNames))
+  const outputs = await decoder.run(
+    pick(feeds, decoder.inputNames),
+    before ? lastingOutputs(decoder) : decoder.outputNames,
+  )
   const { logits } = outputs
-  if (!(logits?.data instanceof Float32Array)) throw new Error('expected float32 logits from the decoder')
+  if (!logits) throw new Error('expected logits from the decoder')
+  const next = nextCache(outputs, before?.cache ?? null)
+  const kept = new Set(Object.values(next))
+  if (before) free([before.logits, ...before.attentions, ...Object.values(cache).filter((tensor) => !kept.has(tensor))])
   return {
-    logits: logits.data,
+    logits: floatsOf(logits),
     vocabulary: logits.dims.at(-1) ?? 0,
-    cache: nextCache(outputs, isCached ? cache : null),
+    cache: next,
     attentions: attentionsOf(outputs),
   }
 }
+
+/** What a step after the first gives that the next one needs. Some exports hand the sound's keys and values back each time, a copy of megabytes. */
+const lastingOutputs = ({ outputNames }: InferenceSession): string[] =>
+  outputNames.filter((name) => !name.includes('.encoder.') && !name.startsWith(ATTENTION))
 
 /** Exports differ in what they take. */
 const pick = <T>(all: Readonly<Record<string, T>>, names: readonly string[]): Record<string, T> =>
@@ -192,42 +211,17 @@ export function joinRows(sounds: readonly Encoded[]): Encoded {
   return others.length === 0 ? first : { ...first, states: concat(sounds.map(({ states }) => states)) }
 }
 
-function concat(tensors: readonly Tensor[]): Tensor {
-  const [, ...shape] = tensors[0]?.dims ?? []
-  const size = shape.reduce((product, length) => product * length, 1)
-  const rows = tensors.reduce((sum, { dims }) => sum + (dims[0] ?? 0), 0)
-  const data = new Float32Array(rows * size)
-  let at = 0
-  for (const tensor of tensors) {
-    data.set(floatsOf(tensor), at)
-    at += tensor.size
-  }
-  return new Tensor('float32', data, [rows, ...shape])
+function selectStep(last: DecoderStep, rows: readonly number[]): DecoderStep {
+  const cache = Object.fromEntries(Object.entries(last.cache).map(([name, tensor]) => [name, select(tensor, rows)]))
+  free(Object.entries(last.cache).flatMap(([name, tensor]) => (tensor === cache[name] ? [] : [tensor])))
+  return { ...last, cache }
 }
 
-function floatsOf({ data }: Tensor): Float32Array {
-  if (!(data instanceof Float32Array)) throw new Error('expected rows of float32')
-  return data
-}
-
-/** Rows of a tensor whose first dimension they are. */
-function select(tensor: Tensor, rows: readonly number[]): Tensor {
-  const [count = 0, ...shape] = tensor.dims
-  if (rows.length === count && rows.every((row, at) => row === at)) return tensor
-  const data = floatsOf(tensor)
-  const size = data.length / count
-  const selected = new Float32Array(rows.length * size)
-  for (const [at, row] of rows.entries()) selected.set(data.subarray(row * size, (row + 1) * size), at * size)
-  return new Tensor('float32', selected, [rows.length, ...shape])
-}
-
-/** `present.0.decoder.key` is next called `past_key_values.0.decoder.key`. */
+/** `present.0.decoder.key` is next called `past_key_values.0.decoder.key`; what this step did not give stays. */
 function nextCache(outputs: Readonly<Record<string, Tensor>>, before: Cache | null): Cache {
-  const cache: Record<string, Tensor> = {}
-  for (const [name, value] of Object.entries(outputs)) {
-    if (!name.startsWith('present')) continue
-    const next = name.replace('present', 'past_key_values')
-    cache[next] = (name.includes('encoder') ? before?.[next] : undefined) ?? value
+  const fresh = Object.entries(outputs).filter(([name]) => name.startsWith('present'))
+  return {
+    ...before,
+    ...Object.fromEntries(fresh.map(([name, tensor]) => [name.replace('present', 'past_key_values'), tensor])),
   }
-  return cache
 }

@@ -29,7 +29,9 @@ export async function wordTimes(model: WhisperModel, encoded: Encoded, rows: rea
   })
   const step = await model.step(encoded, sequences, null)
   if (step.attentions.length === 0) throw new Error('expected cross-attentions from the decoder: word times need them')
-  return rows.map((row, at) => wordsOf(model, step, row, { at, rows: rows.length }))
+  const words = rows.map((row, at) => wordsOf(model, step, row, { at, rows: rows.length }))
+  model.discard(step)
+  return words
 }
 
 type Place = { readonly at: number; readonly rows: number }

@@ -2,6 +2,7 @@
 import { parentPort } from 'node:worker_threads'
 import { toAppError } from '@hearth/shared/errors'
 import type { ErrorCode } from '@hearth/shared/errors'
+import { giveWay } from '@hearth/shared/thread-priority'
 import { readAudio, streamAudio } from './read-audio.ts'
 import type { CheckedAudio, Piece } from './read-audio.ts'
 import type { AudioLimits } from './recording-length.ts'
@@ -20,6 +21,7 @@ export type DecodeMessage =
 
 const port = parentPort
 if (!port) throw new Error('this is a bug: decode-thread.ts runs only inside a worker thread')
+giveWay('aside')
 
 /** Seconds of sound between two messages. */
 const PROGRESS_SECONDS = 30
