@@ -2,23 +2,14 @@
  * Makes an encoder that always hears 30 s hear less. Such an export adds a table of 1500 positions to whatever comes; here the file is
  * changed so that it adds as many of them as there are. Everything else in it stays as it is, byte for byte.
  */
+import { BYTES, fieldsOf, GRAPH, MODEL_GRAPH, readVarint, VARINT } from './onnx-fields.ts'
+import type { Field } from './onnx-fields.ts'
 
 /** Field numbers of onnx.proto. */
-const MODEL_GRAPH = 7
-const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const
 const NODE = { input: 1, output: 2, name: 3, kind: 4 } as const
 const TENSOR = { dimensions: 1, type: 2, name: 8, int64: 7 } as const
 const INT64 = 7
 const POSITIONS = 1500
-const [VARINT, EIGHT, BYTES, FOUR] = [0, 1, 2, 5]
-
-type Field = {
-  readonly number: number
-  readonly wire: number
-  readonly start: number
-  readonly value: Uint8Array
-  readonly int: number
-}
 
 /**
  * The file with a window of any length; null when it has no such table, or adds it in a way that is not known here. Whether the rest bears a
@@ -44,39 +35,6 @@ export function openWindow(file: Uint8Array): Uint8Array<ArrayBuffer> | null {
   const patched = Buffer.concat([...parts, ...CONSTANTS])
   const rest = model.filter((field) => field !== graph).map((field) => whole(file, field))
   return Uint8Array.from(Buffer.concat([...rest, lengthField(MODEL_GRAPH, patched)]))
-}
-
-function* fieldsOf(bytes: Uint8Array): Generator<Field> {
-  for (let at = 0; at < bytes.length;) {
-    const start = at
-    const key = readVarint(bytes, at)
-    at = key.end
-    const wire = key.value & 7
-    const number = Math.floor(key.value / 8)
-    if (wire === VARINT) {
-      const { value, end } = readVarint(bytes, at)
-      yield { number, wire, start, value: bytes.subarray(at, end), int: value }
-      at = end
-    } else {
-      const { value: length, end } =
-        wire === BYTES ? readVarint(bytes, at) : { value: wire === EIGHT ? 8 : wire === FOUR ? 4 : NaN, end: at }
-      if (!(end + length <= bytes.length)) throw new Error('expected an ONNX file, got one that breaks off')
-      yield { number, wire, start, value: bytes.subarray(end, end + length), int: 0 }
-      at = end + length
-    }
-  }
-}
-
-/** Large ones lose their last bits, which nobody asks for. */
-function readVarint(bytes: Uint8Array, at: number): { value: number; end: number } {
-  let value = 0
-  for (let shift = 0; shift < 70; shift += 7) {
-    const byte = bytes[at++]
-    if (byte === undefined) break
-    value += (byte & 127) * 2 ** shift
-    if (byte < 128) return { value, end: at }
-  }
-  throw new Error('expected an ONNX file, got one that breaks off')
 }
 
 function varint(value: number): Uint8Array {

@@ -6,6 +6,7 @@
 import { AutoTokenizer, env, LogLevel, Tensor } from '@huggingface/transformers'
 import type { PreTrainedModel, PreTrainedTokenizer } from '@huggingface/transformers'
 import * as z from 'zod'
+import { ATTENTION } from './graph-outputs.ts'
 
 export type SpeechModelFiles = {
   /** The folder with config.json, generation_config.json, tokenizer.json, onnx/. */
@@ -13,9 +14,6 @@ export type SpeechModelFiles = {
   readonly dtype: 'fp32' | 'q8'
   readonly threads: number
 }
-
-/** The name that exports with attentions give to those of each layer. */
-export const ATTENTION = 'cross_attentions'
 
 const MASK = 'attention_mask'
 
