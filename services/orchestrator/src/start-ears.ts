@@ -21,6 +21,7 @@ const ROWS = 32
 
 export function startEars(config: OrchestratorConfig, log: Log, metrics: Metrics): OpenEars {
   const voice = createVoiceModel({ log, metrics, rows: ROWS })
+  voice.start()
   const turnEnd = createTurnEndModel({
     settings: config.turn,
     store: storeOptions(config, config.turn, log),
