@@ -79,7 +79,10 @@ async function runIdle(input: In, batchSize: number): Promise<number> {
   const { signal } = closing
   signal.throwIfAborted()
   const batch = Array.from({ length: batchSize }, () => structuredClone(input))
-  return (await timed(() => engine.run(batch, { signal, emit: () => undefined }))).ms
+  const { ms } = await timed(() => engine.run(batch, { signal, emit: () => undefined }))
+  // One that was broken off has warmed nothing.
+  signal.throwIfAborted()
+  return ms
 }
 
 async function run(id: number, inputs: readonly In[]): Promise<FromWorker<In, Out, Piece>> {
