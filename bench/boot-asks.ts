@@ -8,7 +8,7 @@ export type Ask = (url: string, turn: number) => Promise<Response>
 /** Requests of each service by their length; the first of each service is what a start is measured with. */
 export const REQUEST_KINDS: Readonly<Record<Service, Readonly<Record<string, Ask>>>> = {
   stt: { '1 s': transcribe(1), '5 s': transcribe(5), '30 s': transcribe(30) },
-  tts: { '1 s': say('Good morning, Anna.'), '5 s': say(SENTENCE) },
+  tts: { '1 s': say('Good morning, Anna.'), '5 s': say(SENTENCE), '1 s, mp3': say('Good morning, Anna.', 'mp3') },
   embeddings: {
     '8 words': embed([words(8)]),
     '100 words': embed([words(100)]),
@@ -28,8 +28,8 @@ function transcribe(seconds: number): Ask {
   }
 }
 
-function say(input: string): Ask {
-  return (url) => postJson(`${url}/v1/audio/speech`, { input, response_format: 'pcm' })
+function say(input: string, format = 'pcm'): Ask {
+  return (url) => postJson(`${url}/v1/audio/speech`, { input, response_format: format })
 }
 
 function embed(input: readonly string[]): Ask {

@@ -1,4 +1,4 @@
-/** Starts of the three services, for each policy, and of the peer: when they listen, are ready, have answered; processor time until they are ready. */
+/** Starts of the three services, for each policy, and of the peer: when they listen, are ready, have answered, are warm; processor time until then. */
 import { SERVICES, startSerial, startService } from './boot-process.ts'
 import type { ModelFolders } from './boot-models.ts'
 import { firstRequest, whole } from './boot-asks.ts'
@@ -6,7 +6,14 @@ import { median, round, show } from './figures.ts'
 
 const POLICIES = ['eager', 'background', 'lazy'] as const
 
-type Start = { listenMs: number; readyMs: number; firstAnswerMs: number; cpuMs: number }
+type Start = {
+  listenMs: number
+  readyMs: number
+  firstAnswerMs: number
+  warmMs: number
+  cpuMs: number
+  warmCpuMs: number
+}
 
 /** The three services side by side: the slowest of each counts, and all processor time. */
 async function ownStart(folders: ModelFolders, policy: string): Promise<Start> {
@@ -16,10 +23,14 @@ async function ownStart(folders: ModelFolders, policy: string): Promise<Start> {
   const costs = await Promise.all(started.map((one) => one.cost()))
   await Promise.all(started.map(({ url }, at) => firstRequest(SERVICES[at] ?? 'stt', url)))
   const firstAnswerMs = performance.now() - begun
+  const warmMs = Math.max(...(await Promise.all(started.map((one) => one.untilWarm()))))
+  const warmCosts = await Promise.all(started.map((one) => one.cost()))
   for (const { stop } of started) await stop()
-  const cpuMs = costs.reduce((sum, cost) => sum + cost.cpuMs, 0)
-  return { listenMs: Math.max(...started.map((one) => one.listenMs)), readyMs, firstAnswerMs, cpuMs }
+  const listenMs = Math.max(...started.map((one) => one.listenMs))
+  return { listenMs, readyMs, firstAnswerMs, warmMs, cpuMs: sum(costs), warmCpuMs: sum(warmCosts) }
 }
+
+const sum = (costs: readonly { cpuMs: number }[]) => costs.reduce((all, { cpuMs }) => all + cpuMs, 0)
 
 async function serialStart(folders: ModelFolders, warm: 'warm' | 'cold'): Promise<Start> {
   const peer = await startSerial(folders, warm)
@@ -27,7 +38,8 @@ async function serialStart(folders: ModelFolders, warm: 'warm' | 'cold'): Promis
   await whole(fetch(peer.url))
   const firstAnswerMs = peer.now()
   await peer.stop()
-  return { listenMs: peer.listenMs, readyMs: peer.readyMs, firstAnswerMs, cpuMs }
+  const { listenMs, readyMs } = peer
+  return { listenMs, readyMs, firstAnswerMs, warmMs: Number.NaN, cpuMs, warmCpuMs: Number.NaN }
 }
 
 export async function benchStarts(folders: ModelFolders, rounds: number): Promise<void> {
@@ -49,7 +61,9 @@ export async function benchStarts(folders: ModelFolders, rounds: number): Promis
     'listening s': seconds(all, 'listenMs'),
     'ready s': seconds(all, 'readyMs'),
     'first answers s': seconds(all, 'firstAnswerMs'),
+    'warm s': seconds(all, 'warmMs'),
     'processor s to ready': seconds(all, 'cpuMs'),
+    'to warm, with those answers': seconds(all, 'warmCpuMs'),
   }))
   await show('boot', rows)
 }

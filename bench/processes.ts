@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -53,6 +53,18 @@ export async function costOf(pid: number): Promise<Cost> {
 function cpuMsIn(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return (Number(fields[11]) + Number(fields[12])) * TICK_MS
+}
+
+/** Milliseconds of processor time of each living thread by its name, to the microsecond; the first thread is `main`. Linux only. */
+export async function threadTimes(pid: number): Promise<ReadonlyMap<string, number>> {
+  const times = new Map<string, number>()
+  for (const thread of await readdir(`/proc/${pid}/task`)) {
+    const read = (name: string) => readFile(`/proc/${pid}/task/${thread}/${name}`, 'utf8').catch(() => '')
+    const [comm, schedstat] = await Promise.all([read('comm'), read('schedstat')])
+    const name = Number(thread) === pid ? 'main' : comm.trim()
+    times.set(name, (times.get(name) ?? 0) + Number(schedstat.split(' ')[0]) / 1e6)
+  }
+  return times
 }
 
 export type Orchestrator = { readonly base: string; readonly pid: number; stop(): Promise<void> }

@@ -22,6 +22,7 @@ const NOT_BENCHES = new Set([
   'boot-requests.ts',
   'boot-serial.ts',
   'boot-starts.ts',
+  'boot-steps.ts',
 ])
 const names = readdirSync(import.meta.dirname)
   .filter((file) => file.endsWith('.ts') && !NOT_BENCHES.has(file))

@@ -46,6 +46,11 @@ test('each model has a row, numbers stand right, and a service names itself once
   ])
 })
 
+test('a model that can be asked while what is around it is still warmed says so', () => {
+  const table = readyTable([view('stt', [{ ...whisper, warming: true, secondInferenceMs: null, boot }])])
+  expect(table.split('\n')[2]).toMatch(/^stt {6}demo\/whisper {2}demo {4}ready, warming .* 81\.3 +- /)
+})
+
 test('a download is told with its bytes and seconds, and what lay in the cache is not called one', () => {
   const fromHub = { ...whisper, source: 'hub' as const, boot: { ...boot, downloadedBytes: 4_900_000, fetchMs: 9800 } }
   expect(notes([view('stt', [fromHub])])).toEqual(['stt downloaded 4.9 MB in 9.8 s.'])

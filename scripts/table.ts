@@ -33,12 +33,12 @@ function rowsOf({ name, report, isDown }: ServiceView): string[][] {
   return report.models.map((model, index) => [index === 0 ? name : '', ...modelCells(model)])
 }
 
-function modelCells({ id, source, state, firstInferenceMs, secondInferenceMs, boot }: ModelStatus): string[] {
+function modelCells({ id, source, state, warming, firstInferenceMs, secondInferenceMs, boot }: ModelStatus): string[] {
   const { bytes, fetchMs, loadMs, warmUpMs, residentBytesBefore, residentBytesAfter } = boot ?? {}
   return [
     id,
     source ?? NONE,
-    state,
+    warming ? 'ready, warming' : state,
     bytes == null ? NONE : bytesInWords(bytes),
     ...[fetchMs, loadMs, warmUpMs].map((value) => (value == null ? NONE : (value / 1000).toFixed(2))),
     ...[firstInferenceMs, secondInferenceMs].map((value) => value?.toFixed(1) ?? NONE),

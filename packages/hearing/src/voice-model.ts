@@ -15,6 +15,8 @@ export type DetectVoice = (
 export type FollowVoice = (input: Pick<VoiceInput, 'samples' | 'memory'>, signal: AbortSignal) => Promise<VoiceOutput>
 
 export type VoiceModel = {
+  /** Loads it, unless the first sound did. */
+  readonly start: () => void
   readonly detectVoice: DetectVoice
   readonly followVoice: FollowVoice
   readonly status: () => ModelStatus
@@ -50,8 +52,8 @@ export function createVoiceModel({
     log,
     ...(metrics && { metrics }),
   })
-  model.start()
   return {
+    start: () => model.start(),
     detectVoice: async (input, signal) => (await model.submit(input, signal)).output.probabilities,
     followVoice: async (input, signal) => (await model.submit({ ...input, skipFrames: 0 }, signal)).output,
     status: () => model.status,

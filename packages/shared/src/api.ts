@@ -41,8 +41,9 @@ export const BootReport = z.object({
   downloadedBytes: z.number().describe('Of them, those that came from the hub in this start.'),
   fetchMs: z.number().nullable().describe('Finding the files, and downloading those that were missing.'),
   loadMs: z.number().nullable().describe('From the files to a loaded engine: its thread, its library, its weights.'),
-  warmUpMs: z.number().nullable(),
+  warmUpMs: z.number().nullable().describe('One inference, after which the model is ready.'),
   readyMs: z.number().nullable().describe('All of it.'),
+  warmMs: z.number().nullish().describe('Until the rest of the warm-up, which goes on between requests, was over.'),
   residentBytesBefore: z.number().describe('Memory of the process before the files were looked for.'),
   residentBytesAfter: z.number().nullable().describe('And when the model was warm.'),
 })
@@ -70,6 +71,12 @@ export const ModelStatus = z.object({
   revision: z.string().nullable().optional().describe('The commit at the hub, where there is one.'),
   bytes: z.number().optional().describe('Of its files, once they are there.'),
   state: ModelState,
+  warming: z
+    .boolean()
+    .optional()
+    .describe(
+      'It is ready, and its service still warms what is around it between requests: some of the first ones take longer.',
+    ),
   preload: Preload.optional().describe(
     'In effect: an `eager` load that failed goes on as `background`, and an unloaded model is `lazy`.',
   ),

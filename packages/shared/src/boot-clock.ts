@@ -32,6 +32,12 @@ export class BootClock {
     this.#enteredMs = nowMs
   }
 
+  /** Nothing of the model is cold any more. */
+  warm(): void {
+    const warmMs = tenths(this.#now() - this.#startedMs)
+    if (this.#report) this.#report = { ...this.#report, warmMs, residentBytesAfter: residentBytes() }
+  }
+
   found({ bytes = null, downloadedBytes = 0 }: { bytes?: number | null; downloadedBytes?: number }): void {
     if (this.#report) this.#report = { ...this.#report, bytes, downloadedBytes }
   }
@@ -48,6 +54,7 @@ const newReport = (): BootReport => ({
   loadMs: null,
   warmUpMs: null,
   readyMs: null,
+  warmMs: null,
   residentBytesBefore: residentBytes(),
   residentBytesAfter: null,
 })

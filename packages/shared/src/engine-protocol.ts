@@ -10,7 +10,7 @@ export type ToWorker<In> =
 
 export type FromWorker<In, Out, Piece> =
   | { readonly type: 'loaded'; readonly maxBatchSize: number; readonly loadMs: number }
-  | { readonly type: 'warmed'; readonly firstInferenceMs: number; readonly secondInferenceMs: number }
+  | { readonly type: 'warmed'; readonly ms: number | null }
   | { readonly type: 'piece'; readonly id: number; readonly index: number; readonly piece: Piece }
   | { readonly type: 'result'; readonly id: number; readonly outputs: Out[]; readonly inferenceMs: number }
   | EngineFailure<In>

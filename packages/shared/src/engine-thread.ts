@@ -23,7 +23,7 @@ export type EngineThreadOptions = {
   readonly closeMs?: number
   /** How long a run may go on after its abort before the thread counts as stuck and is ended. 60 s unless told. */
   readonly stuckMs?: number
-  /** From which time for its short input on an engine is slow, and warmed with that input only. 250 ms unless told. */
+  /** From which time for its short input on an engine is slow, and warmed without its other shapes. 250 ms unless told. */
   readonly slowMs?: number
   readonly resourceLimits?: ResourceLimits
 }
@@ -35,7 +35,6 @@ const STAGE_END_MS = 15_000
 export const SLOW_INFERENCE_MS = 250
 
 export type Loaded = { maxBatchSize: number; loadMs: number }
-export type Warmed = { firstInferenceMs: number; secondInferenceMs: number }
 export type RunResult<Out> = { outputs: Out[]; inferenceMs: number }
 export type RunOptions<In, Piece> = {
   signal: AbortSignal
@@ -84,11 +83,14 @@ export class EngineThread<In, Out, Piece = never> {
     return { maxBatchSize: answer.maxBatchSize, loadMs: answer.loadMs }
   }
 
-  /** Runs the engine's warm-up inputs, all of them in all shapes if it is quick; gives milliseconds of the first and second inference. Rejects as `load` does. */
-  async warm(signal: AbortSignal): Promise<Warmed> {
+  /**
+   * The next part of the engine's warm-up, and its milliseconds; null when there is none left. The first two are the first and the second
+   * inference of its short input. What fails is left out with all that would follow. Rejects as `load` does.
+   */
+  async warm(signal: AbortSignal): Promise<number | null> {
     const answer = await this.#ask({ type: 'warm' }, signal)
     if (answer.type !== 'warmed') throw new Error(`this is a bug: ${answer.type} answered warm`)
-    return { firstInferenceMs: answer.firstInferenceMs, secondInferenceMs: answer.secondInferenceMs }
+    return answer.ms
   }
 
   /**

@@ -49,27 +49,38 @@ async function load(): Promise<FromWorker<In, Out, Piece>> {
   return { type: 'loaded', maxBatchSize: engine.maxBatchSize, loadMs: ms }
 }
 
-/** The first input twice, whose times people want to see; then, of a quick engine, all the other shapes: a slow one gains nothing by them. */
-async function warm(): Promise<FromWorker<In, Out, Piece>> {
+/**
+ * The warm-up part by part, with the milliseconds of each: the first input twice, whose times people want to see; what the engine names; then, of a
+ * quick engine, every other input alone and each as a full batch: a slow one gains nothing by them.
+ */
+async function* warmUp(): AsyncGenerator<number, null> {
   const [first, ...others] = engine.warmupInputs
   if (engine.warmupInputs.length === 0) throw new Error('this is a bug: the engine has no warm-up inputs')
-  const cold = await runIdle(first, 1)
-  const second = await runIdle(first, 1)
-  if (second.ms < slowMs) await warmShapes(others)
-  return { type: 'warmed', firstInferenceMs: cold.ms, secondInferenceMs: second.ms }
+  yield runIdle(first, 1)
+  const secondMs = await runIdle(first, 1)
+  yield secondMs
+  for (const part of engine.warmupParts ?? []) yield (await timed(part)).ms
+  if (secondMs >= slowMs) return null
+  for (const input of others) yield runIdle(input, 1)
+  if (engine.maxBatchSize > 1) for (const input of engine.warmupInputs) yield runIdle(input, engine.maxBatchSize)
+  return null
 }
 
-/** Every other input alone, then each as a full batch. */
-async function warmShapes(others: readonly In[]): Promise<void> {
-  for (const input of others) await runIdle(input, 1)
-  if (engine.maxBatchSize > 1) for (const input of engine.warmupInputs) await runIdle(input, engine.maxBatchSize)
+const warmth = warmUp()
+
+async function warm(): Promise<FromWorker<In, Out, Piece>> {
+  closing.signal.throwIfAborted()
+  return { type: 'warmed', ms: (await warmth.next()).value ?? null }
 }
 
-function runIdle(input: In, batchSize: number): Promise<{ ms: number }> {
+async function runIdle(input: In, batchSize: number): Promise<number> {
   const { signal } = closing
   signal.throwIfAborted()
   const batch = Array.from({ length: batchSize }, () => structuredClone(input))
-  return timed(() => engine.run(batch, { signal, emit: () => undefined }))
+  const { ms } = await timed(() => engine.run(batch, { signal, emit: () => undefined }))
+  // One that was broken off has warmed nothing.
+  signal.throwIfAborted()
+  return ms
 }
 
 async function run(id: number, inputs: readonly In[]): Promise<FromWorker<In, Out, Piece>> {

@@ -15,8 +15,10 @@ export interface EngineRun<Piece = never> {
 export interface Engine<In, Out, Piece = never> {
   /** Rows that one `run` takes at most; 1 makes the batcher a fair mutex. */
   readonly maxBatchSize: number
-  /** Inputs of the shapes real requests have (short, long), short first: the first one is run before "ready", and of a quick engine each at batch 1 and at `maxBatchSize`. */
+  /** Inputs of the shapes real requests have (short, long), short first: the first one is run before "ready", and of a quick engine later each at batch 1 and at `maxBatchSize`. */
   readonly warmupInputs: readonly In[]
+  /** What else of it is cold, in parts of a few hundred milliseconds at most: run after "ready", between requests. */
+  readonly warmupParts?: readonly (() => Promise<unknown>)[]
   /** Reads the weights and builds the sessions. Called once. */
   load(): Promise<void>
   /** Output i belongs to input i. Inputs were validated before: a throw is the engine's fault, never one row's. */

@@ -50,6 +50,18 @@ test('fifty first requests of a lazy service fetch and load its model once', asy
   expect(lines.filter(({ msg }) => msg === 'model failed')).toEqual([])
 })
 
+test('ready comes after one inference, and what else is cold is warmed behind it', async () => {
+  const { call, lines, logged } = await start()
+  const report = async () => (await call('/ready')).body.models[0]
+  await logged(({ msg, to }) => msg === 'model state' && to === 'ready')
+  await logged(({ msg }) => msg === 'warm')
+  const told = lines.map(({ msg, to }) => (msg === 'model state' ? to : msg))
+  expect(told.indexOf('ready')).toBeLessThan(told.indexOf('request'))
+  expect(told.indexOf('request')).toBeLessThan(told.indexOf('warm'))
+  expect(await report()).toMatchObject({ state: 'ready', warming: false, secondInferenceMs: expect.any(Number) })
+  expect((await call('/ready?verbose')).body.boots).toMatchObject([{ warmMs: expect.any(Number) }])
+})
+
 test('the metrics tell of the model that sits here, whatever becomes of the one before', async () => {
   const { base, call, inState } = await start({}, { FAKE_MODELS: 'org/other' })
   const states = async () => {

@@ -116,6 +116,10 @@ export function keepsFailing(status: ModelStatus): AppError {
   )
 }
 
-/** How a warm model is told while its service still rehearses. */
+/** How a model that can be asked is told while what is around it is still warmed. */
+export const readyButWarming = (status: ModelStatus): ModelStatus =>
+  status.state === 'ready' ? { ...status, warming: true } : status
+
+/** How a warm model is told while its service still rehearses, and is not to be asked. */
 export const stillWarming = (status: ModelStatus): ModelStatus =>
   status.state === 'ready' ? { ...status, state: 'warming' } : status

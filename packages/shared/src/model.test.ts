@@ -149,7 +149,8 @@ describe('loading', () => {
       error: null,
       loadMs: expect.any(Number),
       firstInferenceMs: expect.any(Number),
-      secondInferenceMs: expect.any(Number),
+      secondInferenceMs: null,
+      warming: true,
       boot: expect.objectContaining({ readyMs: expect.any(Number) }),
     })
   })
@@ -365,6 +366,108 @@ describe('a policy', () => {
     const { model } = setUp({}, { onStatus: () => states.push(model.status.state) })
     await model.ready(never)
     expect(states).toEqual(['fetching', 'loading', 'warming', 'ready'])
+  })
+})
+
+describe('the rest of the warm-up', () => {
+  /** Moments in which nobody asks for anything, until it is over. */
+  async function pass({ model, clock }: Pick<ReturnType<typeof setUp>, 'model' | 'clock'>, moments = Infinity) {
+    for (let count = 0; model.status.warming && count < moments; count++) {
+      // While a part runs no time passes: there would be an end to it.
+      if (clock.pending.length > 0) clock.advance(20)
+      await settle()
+    }
+  }
+
+  test('comes after ready, until nothing is cold', async () => {
+    const warm = gate()
+    const made = setUp({}, { onWarm: warm.resolve })
+    const { model, control } = made
+    await model.ready(never)
+    expect([control.get('runs'), model.status.warming, model.status.secondInferenceMs]).toEqual([1, true, null])
+    await pass(made)
+    await warm.promise
+    expect([control.get('runs'), control.get('rows')]).toEqual([2 + 1 + 2, 2 + 1 + 2 * 4])
+    expect(model.status).toMatchObject({ state: 'ready', warming: false, secondInferenceMs: expect.any(Number) })
+    expect(model.status.boot?.warmMs).toBeGreaterThan(model.status.boot?.readyMs ?? Infinity)
+  })
+
+  test('lets requests go first, and what lies between their parts', async () => {
+    let isInUse = true
+    const made = setUp({}, { isInUse: () => isInUse })
+    const { model, control, submit } = made
+    await model.ready(never)
+    await pass(made, 10)
+    expect(control.get('runs')).toBe(1)
+    const request = submit({ ...fakeInput(1), do: 'wait' })
+    // After the load and the first inference.
+    await control.entered(3)
+    isInUse = false
+    await pass(made, 10)
+    expect(control.get('runs')).toBe(2)
+    control.open()
+    await request
+    await pass(made)
+    expect(control.get('runs')).toBe(1 + 5)
+  })
+
+  test('holds up nobody who comes in the midst of it', async () => {
+    const made = setUp({ laterWarmup: 'wait-for-abort' })
+    await made.model.ready(never)
+    while (made.control.get('runs') < 3) await pass(made, 1)
+    expect(doubled(await made.submit(fakeInput(4)))).toEqual([8])
+    await made.model.close()
+    expect(made.model.status.state).toBe('stopped')
+  })
+
+  test('that fails is told, and the model goes on serving', async () => {
+    const made = setUp({ laterWarmup: 'fail' })
+    const { model, submit, logged } = made
+    await model.ready(never)
+    await pass(made)
+    expect(model.status).toMatchObject({ state: 'ready', warning: expect.stringContaining('warm-up failed') })
+    expect(logged).toContainEqual(
+      expect.objectContaining({ err: expect.objectContaining({ message: 'this row is bad' }) }),
+    )
+    expect(doubled(await submit(fakeInput(4)))).toEqual([8])
+  })
+
+  test('that the thread dies of is not tried again: the model comes back without it', async () => {
+    const made = setUp({ laterWarmup: 'exit' })
+    const { model, clock, threads, until } = made
+    await model.ready(never)
+    while (model.status.state === 'ready') await pass(made, 1)
+    clock.advance(100)
+    await until('ready')
+    await pass(made, 100)
+    expect([model.status.state, threads.seen.created]).toEqual(['ready', 2])
+    expect(model.status).toMatchObject({ warming: false, warning: expect.stringContaining('warm-up failed') })
+  })
+
+  test('is done again with the engine that follows one which died of something else', async () => {
+    const made = setUp()
+    const { model, clock, submit, until, control } = made
+    await model.ready(never)
+    await submit({ ...fakeInput(1), do: 'exit' }).catch(() => undefined)
+    await until('failed')
+    clock.advance(100)
+    await until('ready')
+    const before = control.get('runs')
+    await pass(made)
+    expect([control.get('runs') - before, model.status.warning]).toEqual([4, null])
+  })
+
+  test('comes before ready where another model serves meanwhile', async () => {
+    const { model, control } = setUp({}, { isReplacement: true })
+    await model.ready(never)
+    expect([control.get('runs'), model.status.secondInferenceMs]).toEqual([5, expect.any(Number)])
+  })
+
+  test('of one that is to replace another fails it', async () => {
+    const { model, until } = setUp({ laterWarmup: 'fail' }, { isReplacement: true })
+    model.start()
+    await until('failed')
+    expect(model.status.error).toBe('the engine fake failed')
   })
 })
 

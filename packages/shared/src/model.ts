@@ -19,6 +19,7 @@ import {
   stillLoading,
 } from './model-status.ts'
 import type { ModelFiles } from './model-store.ts'
+import { inQuietMoments } from './quiet-moments.ts'
 import type { Log, Metrics } from './telemetry.ts'
 import { orAborted, type SetTimer, systemTimer, WaitingRoom, within } from './waits.ts'
 
@@ -46,8 +47,12 @@ export type ModelOptions<In, Out, Piece> = Pick<
   createThread: (files: ModelFiles) => Thread<In, Out, Piece>
   /** Called once when files from the cache or the hub could not be loaded, so that the next fetch brings them anew. */
   onDamaged?: (files: ModelFiles) => Promise<unknown>
-  /** Called each time the model becomes ready. */
-  onReady?: () => void
+  /** All of the warm-up comes before "ready": another model serves meanwhile. */
+  isReplacement?: boolean
+  /** Whether the service is at work on a request, also where this model has nothing to do just now: its warm-up goes on only when it is not. */
+  isInUse?: () => boolean
+  /** Called each time the model is warm: ready, and nothing of its warm-up is left. */
+  onWarm?: () => void
   /** Called at each change of the status. */
   onStatus?: () => void
   /** How long a request waits for a model that is on its way. 120 s unless told. */
@@ -64,6 +69,8 @@ type Live<In, Out, Piece> = {
   readonly batcher: Batcher<In, Out, Piece>
   /** What rejects the entries that were still waiting when the thread died: they go to the next engine. */
   readonly unserved: AppError
+  /** Aborts when the thread dies. */
+  readonly life: AbortController
 }
 
 export class Model<In, Out, Piece = never> {
@@ -77,6 +84,8 @@ export class Model<In, Out, Piece = never> {
   #live: Live<In, Out, Piece> | undefined
   #failures = 0
   #triedRepair = false
+  /** Why what comes after the first inference could not be done; a later engine is spared it, for this one may have died of it. */
+  #coldBecause: string | undefined
   #fetchedFrom: Milestone | null = null
   #news: FetchProgress | null = null
   #retry: { readonly atMs: number; cancel(): void } | undefined
@@ -194,9 +203,10 @@ export class Model<In, Out, Piece = never> {
       await orAborted(this.#prepare(files), signal)
       thread = this.#options.createThread(files)
       const { maxBatchSize, loadMs } = await orAborted(thread.load(signal), signal)
-      this.#to('warming', { loadMs })
-      const warmed = await orAborted(thread.warm(signal), signal)
-      this.#goLive(thread, Math.min(maxBatchSize, this.#options.maxBatchSize), warmed)
+      this.#to('warming', { loadMs, firstInferenceMs: null, secondInferenceMs: null })
+      await this.#warmNext(thread)
+      if (this.#options.isReplacement) while (await this.#warmNext(thread));
+      this.#goLive(thread, Math.min(maxBatchSize, this.#options.maxBatchSize))
     } catch (error) {
       const suspect = this.#status.state === 'loading' ? files : undefined
       await thread?.close()
@@ -228,11 +238,17 @@ export class Model<In, Out, Piece = never> {
     this.#options.log.info({ model: this.#status.id, totalBytes }, 'downloading the model')
   }
 
-  #goLive(
-    thread: Thread<In, Out, Piece>,
-    maxBatchSize: number,
-    times: Pick<ModelStatus, 'firstInferenceMs' | 'secondInferenceMs'>,
-  ): void {
+  /** One part of the warm-up; whether there may be more. */
+  async #warmNext(thread: Thread<In, Out, Piece>): Promise<boolean> {
+    const { signal } = this.#closing
+    const ms = await orAborted(thread.warm(signal), signal)
+    const { firstInferenceMs, secondInferenceMs } = this.#status
+    if (firstInferenceMs === null) this.#status = { ...this.#status, firstInferenceMs: ms }
+    else if (secondInferenceMs === null) this.#status = { ...this.#status, secondInferenceMs: ms }
+    return ms !== null
+  }
+
+  #goLive(thread: Thread<In, Out, Piece>, maxBatchSize: number): void {
     const { name, metrics } = this.#options
     const batcher = new Batcher<In, Out, Piece>({
       ...this.#options,
@@ -241,19 +257,47 @@ export class Model<In, Out, Piece = never> {
       onBatch: (batch) => metrics?.observeBatch(name, batch),
     })
     const unserved = new AppError('engine_failed', 'the engine crashed before this request began')
-    const live = { id: this.#status.id, thread, batcher, unserved }
+    const live = { id: this.#status.id, thread, batcher, unserved, life: new AbortController() }
     void thread.crashed.then((error) => this.#crashed(error, live))
-    this.#to('ready', { ...times, error: null })
+    this.#to('ready', { warming: true, error: null })
     this.#live = live
     this.#failures = 0
     this.#triedRepair = false
     this.#held.admit()
-    this.#options.onReady?.()
+    void this.#warmOn(live)
+  }
+
+  /** What is left of the warm-up, between requests. Never rejects: a part that fails is told, and the model serves all the same. */
+  async #warmOn(live: Live<In, Out, Piece>): Promise<void> {
+    const { isReplacement, isInUse = () => false, log, onWarm } = this.#options
+    const { thread, batcher } = live
+    try {
+      if (!isReplacement && this.#coldBecause === undefined)
+        await inQuietMoments(() => this.#warmNext(thread), {
+          isInUse: () => batcher.queued + batcher.running > 0 || isInUse(),
+          signal: AbortSignal.any([this.#closing.signal, live.life.signal]),
+          now: this.#now,
+          setTimer: this.#setTimer,
+        })
+    } catch (error) {
+      if (this.#closing.signal.aborted || error === live.unserved) return
+      const { message, cause } = toAppError(error)
+      this.#coldBecause = `the rest of its warm-up failed (${message}): some first requests take longer`
+      log.error({ model: live.id, err: cause ?? error }, 'warm-up failed after ready')
+    }
+    if (this.#live !== live) return
+    this.#boot.warm()
+    const warnings = [this.#status.warning, this.#coldBecause].filter((one) => one != null)
+    this.#status = { ...this.#status, warming: false, warning: warnings.length > 0 ? warnings.join('; ') : null }
+    this.#options.onStatus?.()
+    onWarm?.()
   }
 
   #crashed(error: AppError, live: Live<In, Out, Piece>): void {
     if (this.#closing.signal.aborted) return
     this.#live = undefined
+    this.#status = { ...this.#status, warming: false }
+    live.life.abort(live.unserved)
     void live.batcher.close(live.unserved)
     void this.#failed(error, undefined)
   }

@@ -1,12 +1,13 @@
-/** A service sends itself requests before it says that it is ready: the HTTP path is compiled as it is used, and its first passes cost several times the tenth. */
+/** A service sends itself requests once its model is warm, while nobody else does: the HTTP path is compiled as it is used, and its first passes cost several times the tenth. */
 import type { ModelStatus } from './api.ts'
 import { SLOW_INFERENCE_MS } from './engine-thread.ts'
+import { inQuietMoments, type QuietMoments } from './quiet-moments.ts'
 import type { Log } from './telemetry.ts'
 
 /** Sends one request of the usual kind to the service at `base`. */
 export type SendRehearsal = (base: string, signal: AbortSignal) => Promise<Response>
 
-export type Rehearsal = {
+export type Rehearsal = QuietMoments & {
   readonly send: SendRehearsal
   /** The service's own address. */
   readonly base: string
@@ -15,22 +16,25 @@ export type Rehearsal = {
   readonly log: Pick<Log, 'warn'>
 }
 
-const REHEARSALS = 30
-/** No rehearsal begins after that: on a busy machine readiness is worth more. */
-const REHEARSAL_MS = 2000
-const REHEARSAL_LIMIT_MS = 20_000
+/** Of a slow model's service just one: most of the cold path is lost in its time. */
+const REHEARSALS = { quick: 30, slow: 1 } as const
+/** No rehearsal begins when those before it took so long. */
+const ENOUGH_MS = 1000
+const LIMIT_MS = 60_000
 
-/** Never rejects: a rehearsal that fails is told, and the service opens all the same. A slow model gets none, for a cold path is lost in its time. */
-export async function rehearse({ send, base, status, log }: Rehearsal): Promise<void> {
-  if ((status.secondInferenceMs ?? 0) >= SLOW_INFERENCE_MS) return
-  const signal = AbortSignal.timeout(REHEARSAL_LIMIT_MS)
-  try {
-    const until = performance.now() + REHEARSAL_MS
-    for (let count = 0; count < REHEARSALS && performance.now() < until; count++)
-      await wholeAnswer(await send(base, signal))
-  } catch (err) {
-    log.warn({ err }, 'rehearsal failed')
+/** Never rejects: a rehearsal that fails is told, and the service goes on. */
+export async function rehearse({ send, base, status, log, ...quiet }: Rehearsal): Promise<void> {
+  const most = REHEARSALS[(status.secondInferenceMs ?? 0) < SLOW_INFERENCE_MS ? 'quick' : 'slow']
+  let [count, spentMs] = [0, 0]
+  const once = async () => {
+    const startMs = quiet.now()
+    await wholeAnswer(await send(base, AbortSignal.any([quiet.signal, AbortSignal.timeout(LIMIT_MS)])))
+    spentMs += quiet.now() - startMs
+    return ++count < most && spentMs < ENOUGH_MS
   }
+  await inQuietMoments(once, quiet).catch((err: unknown) => {
+    if (!quiet.signal.aborted) log.warn({ err }, 'rehearsal failed')
+  })
 }
 
 async function wholeAnswer(answer: Response): Promise<void> {

@@ -45,7 +45,7 @@ export type ServiceModel<In, Prepared> = Pick<
   prepare: (files: ModelFiles) => Promise<Prepared> | Prepared
 }
 
-type Parts = { log: Log; metrics: Metrics; onReady: () => void }
+type Parts = { log: Log; metrics: Metrics; onWarm: () => void }
 
 /** The place of the service's model, which is not loaded yet. */
 export function createSlot<In, Out, Prepared>(
@@ -61,7 +61,7 @@ export function createSlot<In, Out, Prepared>(
     const { demoDir, ...store } = storeOf(service, choice, choices, parts.log)
     return fetchModel(spec, { ...store, ...(mayStandIn && demoDir && { demoDir }) }, onProgress, signal)
   }
-  const slot = new ModelSlot<In, Out, Prepared>({
+  const slot: ModelSlot<In, Out, Prepared> = new ModelSlot({
     choices,
     preload: settings.preload,
     keepAliveMs: settings.keepAlive,
@@ -73,6 +73,8 @@ export function createSlot<In, Out, Prepared>(
         name,
         id: choice.id,
         preload,
+        isReplacement,
+        isInUse: () => isInUse(slot),
         ...batchOptions(service),
         maxQueueSize: settings.maxQueueSize,
         coldHoldMs: settings.coldHoldMs,
@@ -95,6 +97,10 @@ export function createSlot<In, Out, Prepared>(
   })
   return slot
 }
+
+/** Whether a request holds a model of the slot, from its first look to its last byte. */
+export const isInUse = <In, Out, Prepared>({ loaded }: Pick<ModelSlot<In, Out, Prepared>, 'loaded'>): boolean =>
+  loaded.some(({ status, expiresInMs }) => status.state === 'ready' && expiresInMs === null)
 
 /** Where the files of one of them are looked for: the folder of the settings has the model of the settings. */
 function storeOf<In, Prepared>(

@@ -60,9 +60,9 @@ async function main(): Promise<void> {
     sources: new URL('.', import.meta.url),
     log,
   })
-  const firstReady = Promise.withResolvers<void>()
-  const chat = createChatModel(config, { log, metrics, onReady: firstReady.resolve })
-  void firstReady.promise.then(() => boots.record(chat.status))
+  const firstWarm = Promise.withResolvers<void>()
+  const chat = createChatModel(config, { log, metrics, onWarm: firstWarm.resolve })
+  void firstWarm.promise.then(() => boots.record(chat.status))
   const llm = createLanguageModels(config, chat, log)
   const jobs = openJobs(config, log, metrics)
   const send = createReplicaSend()
@@ -174,7 +174,7 @@ function createSessions({ session, redis }: OrchestratorConfig, { servers }: Lan
 
 function createChatModel(
   config: OrchestratorConfig,
-  parts: { log: Log; metrics: Metrics; onReady: () => void },
+  parts: { log: Log; metrics: Metrics; onWarm: () => void },
 ): ChatModel {
   const store = storeOptions(config, config.chat, parts.log)
   const files = chooseSpec(spec, config.chat)

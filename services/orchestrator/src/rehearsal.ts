@@ -55,7 +55,9 @@ export async function rehearse(rehearsal: Rehearsal, signal: AbortSignal): Promi
   }
 }
 
-const Report = z.object({ models: z.array(z.object({ state: z.string() })).default([]) })
+const Report = z.object({
+  models: z.array(z.object({ state: z.string(), warming: z.boolean().default(false) })).default([]),
+})
 
 /** Waits until every other service is warm. Throws when one of them loads its model with its first request: that is not to be this one. */
 async function untilReady(others: readonly string[], signal: AbortSignal): Promise<void> {
@@ -64,7 +66,7 @@ async function untilReady(others: readonly string[], signal: AbortSignal): Promi
     const answer = await fetch(`${base}/ready`, { signal: limit }).catch(() => null)
     const { models } = Report.catch({ models: [] }).parse(await answer?.json().catch(() => null))
     if (answer?.ok && models.some(({ state }) => state === 'idle')) throw new Error(`${base} loads its model on demand`)
-    return answer?.ok === true && models.every(({ state }) => state === 'ready')
+    return answer?.ok === true && models.every(({ state, warming }) => state === 'ready' && !warming)
   }
   for (const base of others) while (!(await isWarm(base))) await pause(LOOK_EVERY_MS, undefined, { signal })
 }

@@ -23,6 +23,7 @@ const PACE_MS = 20
 
 export function startEars(config: OrchestratorConfig, log: Log, metrics: Metrics): OpenEars {
   const voice = createVoiceModel({ log, metrics, rows: ROWS, paceMs: PACE_MS })
+  voice.start()
   const turnEnd = createTurnEndModel({
     settings: config.turn,
     store: storeOptions(config, config.turn, log),

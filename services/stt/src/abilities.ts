@@ -1,9 +1,9 @@
 /** What a model's files say it can do, for the side that serves: a request for anything else is refused before it takes a place. */
 import { knownLanguages, readGenerationSettings } from './generation-settings.ts'
+import { hasAttentions } from './graph-outputs.ts'
 import { readFamily } from './model-family.ts'
 import type { ModelFamily } from './model-family.ts'
 import type { SpeechModelFiles } from './seq2seq.ts'
-import { hasAttentions } from './whisper-model.ts'
 
 export type Abilities = {
   /** Null while it is not known. */

@@ -20,12 +20,12 @@ import modelJson from './model.json' with { type: 'json' }
 const DECODE_THREADS = 2
 
 runService('stt', async () => {
+  const rehearsal = rehearsals()
   const config = readSttConfig()
   const settings = config.stt
   const { dtype, threads, maxBatchSize, fitWindow, batchWindowMs } = settings
   const voice = createVoiceModel({ log: createLogger({ service: 'stt', level: config.log.level }) })
   const decoding = new DecodeThreads({ threads: DECODE_THREADS })
-  decoding.warm()
   let live: LiveServer | undefined
   let known: () => Abilities | null = () => null
   await startModelService<SpeechInput, Transcript, Abilities>({
@@ -57,25 +57,34 @@ runService('stt', async () => {
       const decode: DecodeAudio = (bytes, limits, signal) => decoding.decode(bytes, limits, signal)
       return createSttApp({ ...settings, ...parts, decode, detectVoice })
     },
+    onReady: () => {
+      decoding.warm()
+      voice.start()
+    },
     upgrade: (request, socket, head) => live?.upgrade(request, socket, head),
     onDrain: () => live?.close(),
     close: [() => decoding.close(), () => voice.close()],
     rehearse: async (base, signal) => {
-      const request = { method: 'POST', ...(await formBody(murmur())), signal }
+      const request = { method: 'POST', ...(await formBody(rehearsal())), signal }
       return fetch(`${base}/v1/audio/transcriptions`, request)
     },
   })
 })
 
+/** Uploads of the usual kind: at first one in which no voice is found, so that all but the engine is warmed, then in turns with one for that too. */
+function rehearsals(): () => FormData {
+  let count = 0
+  return () => murmur(count++ % 2 === 0)
+}
+
 /** A second of a quiet tone at a rate that must be converted, each time another one: nothing is to come from the cache. */
-function murmur(): FormData {
+function murmur(isFiltered: boolean): FormData {
   const sampleRateHz = 48_000
   const pitch = 9 + Math.random()
   const samples = Float32Array.from({ length: sampleRateHz }, (_, at) => 0.1 * Math.sin(at / pitch))
   const upload = new FormData()
   upload.set('file', new Blob([encodeWav({ samples, sampleRateHz })]), 'rehearsal.wav')
-  // No voice would be found in it, and the engine not be asked.
-  upload.set('vad_filter', 'false')
+  upload.set('vad_filter', `${isFiltered}`)
   // One attempt: what is heard in a tone is not believed, and would be asked for again five times.
   upload.set('temperature', '0')
   return upload

@@ -2,14 +2,14 @@
 
 /** Field numbers. */
 export const GRAPH = { node: 1, initializer: 5, input: 11, output: 12, valueInfo: 13 } as const
-const MODEL = { graph: 7, opset: 8 } as const
+export const MODEL = { graph: 7, opset: 8 } as const
 const NODE = { input: 1, output: 2, kind: 4, attribute: 5, domain: 7 } as const
 const ATTRIBUTE = { name: 1, float: 2, int: 3, tensor: 5, graph: 6, ints: 8, type: 20 } as const
 const TENSOR = { dimensions: 1, type: 2, name: 8, raw: 9 } as const
 const OPSET = { domain: 1, version: 2 } as const
 const ATTRIBUTE_TYPE = { float: 1, int: 2, ints: 7 } as const
 const INT64 = 7
-const [VARINT, EIGHT, BYTES, FOUR] = [0, 1, 2, 5]
+export const [VARINT, EIGHT, BYTES, FOUR] = [0, 1, 2, 5]
 
 export type Field = {
   readonly number: number
@@ -42,7 +42,7 @@ export function* fieldsOf(bytes: Uint8Array): Generator<Field> {
 }
 
 /** Large ones lose their last bits, which nobody asks for. */
-function readVarint(bytes: Uint8Array, at: number): { value: number; end: number } {
+export function readVarint(bytes: Uint8Array, at: number): { value: number; end: number } {
   let value = 0
   for (let shift = 0; shift < 70; shift += 7) {
     const byte = bytes[at++]

@@ -9,6 +9,7 @@ import { AutoTokenizer, env } from '@huggingface/transformers'
 import type { PreTrainedTokenizer } from '@huggingface/transformers'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import * as z from 'zod'
+import { ATTENTION } from './graph-outputs.ts'
 import { concat, floatsOf, free, select } from './tensor-rows.ts'
 
 export type SpeechModelFiles = {
@@ -17,9 +18,6 @@ export type SpeechModelFiles = {
   readonly dtype: 'fp32' | 'q8'
   readonly threads: number
 }
-
-/** The name that exports with attentions give to those of each layer. */
-export const ATTENTION = 'cross_attentions'
 
 const MASK = 'attention_mask'
 /** Fatal errors only: the runtime's messages would quote its inputs, which are somebody's speech. */

@@ -1,5 +1,4 @@
 /** A Whisper export: log-mel features go into its encoder, and its decoder may show where it looked. */
-import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Tensor } from 'onnxruntime-node'
@@ -8,7 +7,7 @@ import { fuseAttention } from './fused-attention.ts'
 import { readGenerationSettings } from './generation-settings.ts'
 import type { GenerationSettings } from './generation-settings.ts'
 import { openWindow } from './open-window.ts'
-import { ATTENTION, loadSeq2Seq } from './seq2seq.ts'
+import { loadSeq2Seq } from './seq2seq.ts'
 import type { Encoded, Seq2Seq, SpeechModelFiles } from './seq2seq.ts'
 
 const ModelShape = z.object({ num_mel_bins: z.number(), max_target_positions: z.number() })
@@ -54,17 +53,3 @@ function openedAndFused(file: Uint8Array): Uint8Array {
 
 const readShape = async (dir: string): Promise<z.infer<typeof ModelShape>> =>
   ModelShape.parse(JSON.parse(await readFile(join(dir, 'config.json'), 'utf8')))
-
-/** Whether the decoder in `dir` gives its cross-attentions, which word times need. Reads the file once, in pieces. */
-export async function hasAttentions({ dir, dtype }: Pick<SpeechModelFiles, 'dir' | 'dtype'>): Promise<boolean> {
-  const wanted = Buffer.from(`${ATTENTION}.0`)
-  const file = dtype === 'q8' ? 'decoder_model_merged_quantized.onnx' : 'decoder_model_merged.onnx'
-  let rest = Buffer.alloc(0)
-  for await (const piece of createReadStream(join(dir, 'onnx', file), { highWaterMark: 4_194_304 })) {
-    if (!Buffer.isBuffer(piece)) throw new Error('expected bytes')
-    const bytes = Buffer.concat([rest, piece])
-    if (bytes.includes(wanted)) return true
-    rest = bytes.subarray(-wanted.length)
-  }
-  return false
-}

@@ -22,6 +22,9 @@ export type EngineOptions = {
   readonly threads: number
 }
 
+/** So often it is warmed until V8 has done with eSpeak's WASM. */
+const PHONEMIZER_PARTS = 4
+
 export function createEngine(options: EngineOptions): Engine<SpeechInput, Speech> {
   return new KokoroEngine(options)
 }
@@ -50,6 +53,11 @@ class KokoroEngine implements Engine<SpeechInput, Speech> {
 
   async load(): Promise<void> {
     this.#loaded = await loadKokoro(this.#options)
+  }
+
+  get warmupParts(): readonly (() => Promise<unknown>)[] {
+    const { phonemize } = this.#ready()
+    return Array.from({ length: PHONEMIZER_PARTS }, () => () => warmPhonemizer(phonemize))
   }
 
   async run(batch: readonly SpeechInput[], run: EngineRun): Promise<Speech[]> {
@@ -113,7 +121,7 @@ async function loadKokoro({ dir, threads }: EngineOptions): Promise<Loaded> {
   const [model, tokenizer, phonemize] = await Promise.all([
     StyleTextToSpeech2Model.from_pretrained(dir, { dtype: 'fp32', local_files_only: true, session_options: session }),
     AutoTokenizer.from_pretrained(dir, { local_files_only: true }),
-    loadPhonemizer().then(warmPhonemizer),
+    loadPhonemizer(),
   ])
   return { model, tokenizer, phonemize }
 }

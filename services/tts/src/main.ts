@@ -24,8 +24,9 @@ function rehearsals(): () => object {
   return () => {
     count += 1
     return {
-      input: `Moment ${count}, please. I am nearly ready, ${count}.`,
-      response_format: count % 2 === 0 ? 'mp3' : 'pcm',
+      input: `Moment ${count}, please.`,
+      // First the one with more to warm.
+      response_format: count % 2 === 0 ? 'pcm' : 'mp3',
     }
   }
 }

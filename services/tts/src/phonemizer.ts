@@ -31,10 +31,9 @@ export async function loadPhonemizer(): Promise<Phonemize> {
 
 const WARM_UP_TEXT = 'The lights in the kitchen are off and it will rain in London tomorrow at ten thirty. '.repeat(10)
 
-/** Speaks to itself until V8 has compiled eSpeak's WASM: the first texts else take 5 to 50 times as long as the later ones. */
-export async function warmPhonemizer(phonemize: Phonemize): Promise<Phonemize> {
-  for (let round = 0; round < 4; round++) await phonemize(WARM_UP_TEXT, 'en-us')
-  return phonemize
+/** Speaks to itself, four times to the end: until V8 has compiled eSpeak's WASM the first texts take 5 to 50 times as long as the later ones. */
+export async function warmPhonemizer(phonemize: Phonemize): Promise<void> {
+  await phonemize(WARM_UP_TEXT, 'en-us')
 }
 
 /** Kokoro has one sign for sounds that eSpeak writes with two. */

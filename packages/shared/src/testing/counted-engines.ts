@@ -60,10 +60,11 @@ export class CountedEngines {
     const engine: CountedEngine = { id, crash: crashed.resolve }
     this.#living.push(engine)
     let closing: Promise<void> | undefined
+    const warmMs = [2, 1]
     return {
       crashed: crashed.promise,
       load: () => this.step(engine).then(() => ({ maxBatchSize: 2, loadMs: 1 })),
-      warm: () => this.step(engine).then(() => ({ firstInferenceMs: 2, secondInferenceMs: 1 })),
+      warm: () => this.step(engine).then(() => warmMs.shift() ?? null),
       run: (inputs) =>
         this.step(engine).then(() => ({ outputs: inputs.map((input) => 3 * input + plus), inferenceMs: 1 })),
       close: () => (closing ??= this.#close(engine)),

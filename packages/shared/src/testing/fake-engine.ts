@@ -37,6 +37,8 @@ export type FakeOptions = {
   readonly noWarmup?: boolean
   /** The warm-up goes on until it is aborted. */
   readonly longWarmup?: boolean
+  /** What the second input of the warm-up does, which comes after "ready". */
+  readonly laterWarmup?: FakeInput['do']
   /** `FakeControl.shared`: counters, and the gate of `wait`. */
   readonly shared?: SharedArrayBuffer
 }
@@ -71,9 +73,10 @@ export function createEngine(options: FakeOptions): Engine<FakeInput, FakeOutput
   }
 }
 
-function warmupInputs({ noWarmup, longWarmup }: FakeOptions): FakeInput[] {
+function warmupInputs({ noWarmup, longWarmup, laterWarmup }: FakeOptions): FakeInput[] {
   if (noWarmup) return []
-  return longWarmup ? [{ ...fakeInput(1), do: 'wait-for-abort' }] : [fakeInput(1), fakeInput(1, 2, 3)]
+  if (longWarmup) return [{ ...fakeInput(1), do: 'wait-for-abort' }]
+  return [fakeInput(1), { ...fakeInput(1, 2, 3), ...(laterWarmup && { do: laterWarmup }) }]
 }
 
 async function load(options: FakeOptions): Promise<void> {

@@ -16,13 +16,14 @@ export type StubOptions = {
 
 export function stubThread({ load, run, onClose, plus = 0 }: StubOptions = {}): StubThread {
   let isClosed = false
+  const warmMs = [2, 1]
   return {
     crashed: new Promise<AppError>(() => undefined),
     load: async () => {
       await load?.()
       return { maxBatchSize: 4, loadMs: 1 }
     },
-    warm: async () => ({ firstInferenceMs: 2, secondInferenceMs: 1 }),
+    warm: async () => warmMs.shift() ?? null,
     run: async (inputs) => {
       await run?.()
       if (isClosed) throw new AppError('engine_failed', 'this engine was closed while it ran')
