@@ -40,7 +40,6 @@ const CONTAINERS: Readonly<Record<string, readonly string[]>> = {
   aac: ['-ar', '44100', '-c:a', 'aac', '-b:a', '64k', '-f', 'adts'],
 }
 const SILENCE = ['-f', 'lavfi', '-i', 'anullsrc=r=16000:cl=mono', '-t', '10800']
-const SPARSE_NOISE = ['-f', 'lavfi', '-i', 'anoisesrc=r=8000:a=0.00004', '-t', '10800']
 /** Three hours each, an hour more than is taken, and what makes them lie. */
 const BOMBS: Readonly<Record<string, { from: readonly string[]; as: readonly string[]; lie: (file: Buffer) => void }>> =
   {
@@ -58,8 +57,6 @@ const BOMBS: Readonly<Record<string, { from: readonly string[]; as: readonly str
       as: ['-c:a', 'libopus', '-b:a', '6k', '-compression_level', '0', '-live', '1', '-f', 'webm'],
       lie: () => undefined,
     },
-    // Enough bytes for its length to be believed: it is refused at the limit of two hours.
-    'noise.flac': { from: SPARSE_NOISE, as: ['-f', 'flac'], lie: (file) => file.writeUInt32BE(2400, 22) },
   }
 
 /** Each page says that it ends at 20 ms. */
