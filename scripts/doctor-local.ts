@@ -12,7 +12,7 @@ import type { StackPorts } from './ports.ts'
 import { thisMachine } from './machine.ts'
 import { readReport } from './readiness.ts'
 import { SERVICES, urlOf } from './stack.ts'
-import { findServer, HOW_TO_GET_REDIS } from './redis.ts'
+import { findServer, HOW_TO_GET_REDIS, WITHOUT_REDIS } from './redis.ts'
 
 /** Throws `invalid_config` that names every variable at fault. */
 export async function examineHere(
@@ -55,5 +55,5 @@ async function checkPorts(ports: StackPorts, signal: AbortSignal): Promise<Verdi
 
 const judgeRedis = (server: string | null) =>
   server === null
-    ? warning('none is installed', HOW_TO_GET_REDIS)
+    ? warning(WITHOUT_REDIS, HOW_TO_GET_REDIS)
     : ok(`${server}: \`npm start\` starts it, with an append-only file and noeviction`)

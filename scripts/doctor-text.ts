@@ -19,7 +19,8 @@ export function findingsText({ findings }: Pick<DoctorReport, 'findings'>): stri
 function linesOf({ check, status, detail, remedy }: Finding, width: number): string[] {
   const head = `  ${styleText(COLOURS[status], status.padEnd(STATUS_WIDTH))}  ${check.padEnd(width)}  `
   const indent = ' '.repeat(2 + STATUS_WIDTH + 2 + width + 2)
-  return [`${head}${detail}`, ...(remedy === null ? [] : [`${indent}-> ${remedy}`])]
+  const told = detail.split('\n').join(`\n${indent}`)
+  return [`${head}${told}`, ...(remedy === null ? [] : [`${indent}-> ${remedy}`])]
 }
 
 function summaryOf(findings: readonly Finding[]): string {

@@ -81,7 +81,7 @@ describe('npm run doctor', () => {
     const { code, output } = await run([])
     expect(code).toBe(2)
     expect(output).toMatch(
-      new RegExp(`failed +ports +Port ${port} is in use, and tts needs it\\n +-> free it, or move the stack`),
+      new RegExp(`failed +ports +Port ${port} is in use, and tts needs it\\n +-> stop the program that has it`),
     )
     expect(output).toMatch(/1 failure, \d+ warnings\.\n$/)
   }, 30_000)
@@ -118,6 +118,8 @@ describe('npm run doctor', () => {
   test('settings that can’t be used are a finding, without the secret', async () => {
     const { code, output } = await run([], { HEARTH_API_KEY: 'too-short', STT_THREADS: 'many' })
     expect([code, output]).toEqual([2, expect.stringMatching(/failed +settings +these settings can't be used/)])
+    // Each variable stands below the words, not at the margin.
+    expect(output).toMatch(/\n {21,}[A-Z_]+: /)
     expect(output).not.toContain('too-short')
   }, 30_000)
 })

@@ -17,7 +17,8 @@ const EXIT = { ok: 0, warning: 1, failed: 2 } as const
 const root = resolve(import.meta.dirname, '..')
 const report = await examine().catch((error: unknown) => {
   const detail = error instanceof Error ? error.message : String(error)
-  return reportOf([{ service: 'stack', check: 'settings', status: 'failed', detail, remedy: 'correct the settings' }])
+  const remedy = 'correct these variables where they are set; .env.example tells what each one takes'
+  return reportOf([{ service: 'stack', check: 'settings', status: 'failed', detail, remedy }])
 })
 console.log(process.argv.includes('--json') ? JSON.stringify(report, null, 2) : findingsText(report))
 process.exitCode = EXIT[report.status]

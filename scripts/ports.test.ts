@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
-import { portProblems, stackPorts } from './ports.ts'
+import { PORT_REMEDY, portProblems, stackPorts } from './ports.ts'
 
 test('the stack listens from 8080 when nothing is set', () => {
   const expected = { orchestrator: 8080, stt: 8081, tts: 8082, embeddings: 8083, redis: 8084 }
@@ -28,9 +28,7 @@ test.each(['127.0.0.1', '0.0.0.0', undefined])(
     const ports = { orchestrator: port, stt: port, tts: port, embeddings: port, redis: port }
     const problems = await portProblems(ports).finally(() => server.close())
     expect(problems).toHaveLength(5)
-    expect(problems[1]).toBe(
-      `Port ${port} is in use, and stt needs it: free it, or move the stack with HEARTH_PORT=<first of five ports>.`,
-    )
+    expect(problems[1]).toBe(`Port ${port} is in use, and stt needs it: ${PORT_REMEDY}.`)
   },
 )
 

@@ -23,7 +23,8 @@ export function stackPorts(setting: string | undefined): StackPorts {
   }
 }
 
-export const PORT_REMEDY = 'free it, or move the stack with HEARTH_PORT=<first of five ports>'
+export const PORT_REMEDY =
+  'stop the program that has it (`ss -ltnp` or `lsof -i` names it), or move the stack with HEARTH_PORT=<first of five ports>'
 
 /** One line for each port that can't be had: the port, what wanted it, why, and the setting that moves it. */
 export async function portProblems(ports: StackPorts): Promise<string[]> {

@@ -12,8 +12,9 @@ const IMAGE = 'redis:8-alpine'
 const PING_LIMIT_MS = 1000
 
 export const HOW_TO_GET_REDIS =
-  'no Redis: install it (apt-get install redis-server, dnf install redis, brew install redis) or start Docker; ' +
-  'the stack runs without it, but has no job queue and forgets sessions when it stops'
+  'install it (apt-get install redis-server, dnf install redis, brew install redis) or start Docker'
+export const WITHOUT_REDIS =
+  'no Redis: the stack runs without it, but has no job queue and forgets sessions when it stops'
 
 /** What each package manager calls it. */
 const REDIS: WantedProgram = {

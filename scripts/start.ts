@@ -9,7 +9,7 @@ import { readable, readableRedis } from './log-line.ts'
 import { portProblems, stackPorts } from './ports.ts'
 import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
 import { thisMachine } from './machine.ts'
-import { answersPing, HOW_TO_GET_REDIS, redisCommand } from './redis.ts'
+import { answersPing, HOW_TO_GET_REDIS, redisCommand, WITHOUT_REDIS } from './redis.ts'
 import { createScreen } from './screen.ts'
 import { onStopRequest } from './stop-request.ts'
 import { dataFolder, SERVICES, stackEnvironment, supervisePart, tellAs, urlOf } from './stack.ts'
@@ -69,7 +69,7 @@ async function startRedis(): Promise<void> {
   const dir = join(home, redisFolder(ports.redis))
   const command = await redisCommand({ port: ports.redis, dir }, thisMachine, tell)
   stopping.throwIfAborted()
-  if (command === null) return tell(HOW_TO_GET_REDIS)
+  if (command === null) return tell(`${WITHOUT_REDIS}; ${HOW_TO_GET_REDIS}`)
   redis = supervisePart({ command, cwd: dir, env: process.env, tell, readable: readableRedis })
   redis.start()
   while (!(await answersPing(ports.redis))) await pause(REDIS_PING_MS, undefined, { signal: stopping })

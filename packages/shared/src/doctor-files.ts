@@ -1,7 +1,7 @@
 /** Whether all files of a model are here, and are what the hub has. */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findSnapshot, fileSize, firstMissing, judgeFile, type Verdict } from './hub-cache.ts'
+import { findSnapshot, fileSize, judgeFile, type Verdict } from './hub-cache.ts'
 import { type ModelSpec, sizeOf, type StoreOptions } from './model-store.ts'
 
 /** `files`: those at fault. `bytes`: of all that are here. */
@@ -19,8 +19,8 @@ export async function examineFiles(
 ): Promise<FilesFound> {
   const dir = localDir ?? (await findSnapshot(cacheDir, spec.id, spec.revision, spec.files))?.dir
   if (dir === undefined) return { state: 'missing', files: await lacking(spec, cacheDir), bytes: 0 }
-  const absent = await firstMissing(dir, spec.files)
-  if (absent !== null) return { state: 'missing', files: [absent], bytes: 0 }
+  const absent = await absentFrom(dir, spec.files)
+  if (absent.length > 0) return { state: 'missing', files: absent, bytes: 0 }
   const all = [...spec.files, ...(spec.optionalFiles ?? [])]
   const bytes = await sizeOf(dir, all)
   const damaged = localDir === undefined ? await damagedOf(dir, all, signal) : []
@@ -37,10 +37,15 @@ async function damagedOf(dir: string, files: readonly string[], signal: AbortSig
   return damaged
 }
 
-/** Of the files of a revision that is not complete, or not known at all, the first that is missing. */
-async function lacking({ id, revision, files }: ModelSpec, cacheDir: string): Promise<string[]> {
-  for (const file of files) if ((await findSnapshot(cacheDir, id, revision, [file])) === null) return [file]
-  return [files[0] ?? '']
+/** Of the files of a revision that is not complete, or not known at all, those that are missing. */
+async function lacking({ id, revision, files }: ModelSpec, cacheDir: string): Promise<readonly string[]> {
+  const found = await findSnapshot(cacheDir, id, revision, [])
+  return found === null ? files : absentFrom(found.dir, files)
+}
+
+async function absentFrom(dir: string, files: readonly string[]): Promise<string[]> {
+  const sizes = await Promise.all(files.map((file) => fileSize(join(dir, file))))
+  return files.filter((_, at) => !sizes[at])
 }
 
 type Judged = { readonly size: number; readonly mtimeMs: number; readonly verdict: Promise<Verdict> }

@@ -23,12 +23,13 @@ export async function freeBytes(folder: string): Promise<number> {
   return bavail * bsize
 }
 
-/** What to do about such a code. */
+/** What to do about such a code; whoever may not write there may not have made the folder either. */
 export function remedyFor(code: string, folder: string, setting: string): string {
-  if (code === 'ENOSPC' || code === 'EDQUOT') return `free some space on the disk of ${folder}`
-  if (code === 'EROFS') return `mount ${folder} writable, or name another folder with ${setting}`
+  const orElse = `, or name another folder with ${setting}`
+  if (code === 'ENOSPC' || code === 'EDQUOT') return `free some space on the disk of ${folder}${orElse}`
+  if (code === 'EROFS') return `mount the disk of ${folder} writable${orElse}`
   const user = process.getuid?.() ?? 0
-  return `make ${folder} writable for user ${user} (chown -R ${user} ${folder}), or name another folder with ${setting}`
+  return `as its owner or root: mkdir -p ${folder} && chown -R ${user} ${folder}${orElse}`
 }
 
 async function nearestFolder(folder: string): Promise<string> {

@@ -18,7 +18,7 @@ export function memoryCheck(
   availableBytes = process.availableMemory(),
 ): Verdict {
   const remedy =
-    'give it more memory, stop other programs, or choose a smaller model or its q8 form (STT_DTYPE, EMBEDDINGS_DTYPE)'
+    'give it more memory, stop other programs, or choose a smaller model, or the q8 form of this one (STT_DTYPE=q8, EMBEDDINGS_DTYPE=q8)'
   const left = `${bytesInWords(availableBytes)} left`
   const used = status?.boot?.residentBytesAfter
   if (status?.state === 'ready' && used != null) {
@@ -27,7 +27,10 @@ export function memoryCheck(
   }
   const measured = boots.findLast((boot) => boot.bytes === bytes)?.residentBytesAfter
   const need = measured ?? (bytes > 0 ? bytes * FACTOR + PROCESS_BYTES : null)
-  if (need === null) return skipped(`${left}; what the model needs is not known before its files are here`)
+  if (need === null) {
+    const unknown = `${left}; what the model needs is not known before its files are here`
+    return availableBytes < PROCESS_BYTES + SPARE_BYTES ? warning(unknown, remedy) : skipped(unknown)
+  }
   const state = `${bytesInWords(need)} needed${measured == null ? ' (reckoned from its files)' : ''}, ${left}`
   return availableBytes < need + SPARE_BYTES ? failed(state, remedy) : ok(state)
 }

@@ -45,7 +45,7 @@ export function modelChecks(model: ModelToExamine): readonly Check[] {
     whenNeeded('model hub', async (signal) => {
       const found = await files(signal)
       if (found.state === 'complete') return skipped('not needed: all files are here')
-      return store.offline ? skipped('HF_HUB_OFFLINE is set') : judgeHub(store, await missing(found, signal))
+      return store.offline ? skipped('HF_HUB_OFFLINE is set') : judgeHub(store, found, await missing(found, signal))
     }),
     whenNeeded('disk space', async (signal) => {
       const found = await files(signal)
@@ -94,12 +94,24 @@ const pullOf = (service: string): string => `npm run models pull ${service} (in 
 function judgeFiles({ service, spec, store }: OptionalModel, found: FilesFound): Verdict {
   const pull = pullOf(service)
   if (found.state === 'complete') return ok(`${spec.id}: ${bytesInWords(found.bytes)}, complete and undamaged`)
-  if (found.state === 'damaged')
-    return failed(`${spec.id}: ${found.files.join(', ')} is damaged, not what the hub has`, pull)
-  const lacks = `${spec.id}: ${found.files.join(', ')} is not here`
-  if (store.localDir !== undefined) return failed(lacks, `put the file into ${store.localDir}, or name another folder`)
+  if (found.state === 'damaged') return failed(`${spec.id}: ${listOf(found.files)} damaged, not what the hub has`, pull)
+  const isAll = found.files.length === spec.files.length
+  const lacks = isAll ? `${spec.id} is not here` : `${spec.id}: ${listOf(found.files)} not here`
+  if (store.localDir !== undefined)
+    return failed(
+      lacks,
+      `put the model's files into ${store.localDir}, or name another folder (${service.toUpperCase()}_MODEL_DIR)`,
+    )
   if (store.offline) return warning(`${lacks}, and HF_HUB_OFFLINE is set`, `unset HF_HUB_OFFLINE, then ${pull}`)
   return warning(`${lacks}; the next start downloads it`, pull)
+}
+
+const MOST_NAMED = 3
+
+function listOf(files: readonly string[]): string {
+  const more = files.length - MOST_NAMED
+  const names = files.slice(0, MOST_NAMED).join(', ')
+  return `${names}${more > 0 ? ` and ${more} more` : ''} ${files.length === 1 ? 'is' : 'are'}`
 }
 
 async function judgeVolume({ cacheDir, localDir }: StoreOptions, found: FilesFound): Promise<Verdict> {
@@ -110,12 +122,17 @@ async function judgeVolume({ cacheDir, localDir }: StoreOptions, found: FilesFou
   return failed(`${cacheDir} can't be written (${code}), and files are missing`, remedyFor(code, cacheDir, 'HF_HOME'))
 }
 
-function judgeHub({ endpoint, cacheDir }: StoreOptions, { reason, isReached }: Missing): Verdict {
+function judgeHub(
+  { endpoint, cacheDir, demoDir }: StoreOptions,
+  { state }: FilesFound,
+  { reason, isReached }: Missing,
+): Verdict {
   const { host } = new URL(endpoint)
   if (reason === null) return ok(`${host} answers`)
   if (isReached) return failed(`${host} answers, but ${reason}`, 'correct the model, its revision, or HF_TOKEN')
   const remedy = `check this machine's way to ${host}, name a mirror with HF_ENDPOINT, or copy a filled cache to`
-  return failed(`${host} can't be reached (${reason})`, `${remedy} ${join(cacheDir, '..')}`)
+  const meanwhile = state === 'missing' && demoDir !== undefined ? '; until it is, a small demo model stands in' : ''
+  return failed(`${host} can't be reached (${reason})${meanwhile}`, `${remedy} ${join(cacheDir, '..')}`)
 }
 
 /** For unpacking, logs and what other programs write meanwhile. */
@@ -123,12 +140,15 @@ const SPARE_BYTES = 200e6
 
 async function judgeSpace({ cacheDir }: StoreOptions, needBytes: number | null): Promise<Verdict> {
   const free = await freeBytes(cacheDir)
-  if (needBytes === null) return skipped(`${bytesInWords(free)} free; what is missing is not known without the hub`)
+  const place = `on the disk of ${cacheDir}, or move it with HF_HOME`
+  if (needBytes === null) {
+    const state = `${bytesInWords(free)} free; what is missing is not known without the hub`
+    return free < SPARE_BYTES
+      ? warning(state, `free at least ${bytesInWords(SPARE_BYTES - free)} ${place}`)
+      : skipped(state)
+  }
   const wanted = needBytes === 0 ? 'nothing' : bytesInWords(needBytes)
   const state = `${bytesInWords(free)} free, ${wanted} to be downloaded`
   if (free >= needBytes + SPARE_BYTES) return ok(state)
-  return (needBytes > 0 ? failed : warning)(
-    state,
-    `free ${bytesInWords(needBytes + SPARE_BYTES - free)} on the disk of ${cacheDir}, or move it with HF_HOME`,
-  )
+  return (needBytes > 0 ? failed : warning)(state, `free ${bytesInWords(needBytes + SPARE_BYTES - free)} ${place}`)
 }

@@ -35,7 +35,10 @@ async function verdictOf({ run }: Check, limitMs: number): Promise<Verdict> {
     return await orAborted(Promise.resolve(run(late.signal)), late.signal)
   } catch (error) {
     if (late.signal.aborted)
-      return warning(`not known: no result within ${limitMs / 1000} s`, 'ask again when the machine is less busy')
+      return warning(
+        `not known: no result within ${limitMs / 1000} s`,
+        'ask again when the machine is less busy; if it stays so, what is asked there hangs: start it again',
+      )
     return failed(`could not be checked (${codeOf(error)})`, 'look into the log of the service')
   } finally {
     clearTimeout(timer)

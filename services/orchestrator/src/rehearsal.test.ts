@@ -52,7 +52,7 @@ test('waits for the language model and the other services, then holds whole turn
   ])
   expect(asked).toBe(3)
   expect(spoken).toEqual(['Good morning.'])
-  expect(self.asked[0]).toMatchObject({ method: 'POST', path: '/generate', body: /RIFF/ })
+  expect(self.asked[0]).toMatchObject({ method: 'POST', path: '/generate', body: expect.stringMatching(/RIFF/) })
   expect(told).toEqual(['rehearsed'])
 })
 

@@ -23,14 +23,17 @@ async function checkOllama({ ollama, llm }: Config, signal: AbortSignal): Promis
   const place = placeOf(url)
   // Someone else writes the replies then, but nobody else makes the vectors.
   const bad = embeddingModel === undefined && llm.chain.some((name) => name !== 'ollama') ? warning : failed
+  const others = llm.chain.includes('embedded') ? "; a small model of Hearth's own writes the replies" : ''
+  const start = 'install it (https://ollama.com) and start it (`ollama serve`), or name another with OLLAMA_URL'
   const names = await tagsOf(url, signal)
-  if (names === null)
-    return bad(`Ollama does not answer at ${place}`, 'start it (`ollama serve`), or name another with OLLAMA_URL')
+  if (names === null) return bad(`Ollama does not answer at ${place}${others}`, `${start}, then ${pullsOf(wanted)}`)
   const lacking = wanted.filter((name) => !names.includes(name.includes(':') ? name : `${name}:latest`))
-  const pulls = lacking.map((name) => `ollama pull ${name}`).join(' && ')
-  if (lacking.length > 0) return bad(`Ollama at ${place} has not pulled ${lacking.join(' and ')}`, pulls)
+  if (lacking.length > 0)
+    return bad(`Ollama at ${place} has not pulled ${lacking.join(' and ')}${others}`, pullsOf(lacking))
   return ok(`Ollama at ${place} has ${wanted.join(' and ')}`)
 }
+
+const pullsOf = (names: readonly string[]): string => names.map((name) => `ollama pull ${name}`).join(' && ')
 
 /** The names of the models it has; null when it does not answer as Ollama does. */
 async function tagsOf(url: string, signal: AbortSignal): Promise<string[] | null> {

@@ -12,14 +12,15 @@ export async function checkRedis(url: string | undefined, signal: AbortSignal): 
   if (url === undefined) return skipped('no REDIS_URL: there is no job queue, and sessions live in this process')
   const place = placeOf(url)
   const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 })
-  // Told by the command that fails.
-  client.on('error', () => undefined)
+  // The command that fails says only that the connection is closed; why, this tells.
+  let cause: unknown
+  client.on('error', (error: unknown) => (cause ??= error))
   signal.addEventListener('abort', () => client.disconnect(), { once: true })
   try {
     await client.connect()
     return judgeInfo(place, fieldsOf(await client.info()))
   } catch (error) {
-    return whyNot(place, error)
+    return whyNot(place, cause ?? error)
   } finally {
     client.disconnect()
   }

@@ -25,7 +25,8 @@ async function checkHome({ hearth: { home } }: Config): Promise<Verdict> {
     return failed(`${folder} can't be written (${code})`, remedyFor(code, folder, 'HEARTH_HOME'))
   const free = await freeBytes(home)
   const state = `${home} can be written, ${bytesInWords(free)} free`
-  return free < LEAST_FREE_BYTES ? warning(state, `free some space on the disk of ${home}`) : ok(state)
+  const lacks = bytesInWords(LEAST_FREE_BYTES - free)
+  return free < LEAST_FREE_BYTES ? warning(state, `free ${lacks} on the disk of ${home}`) : ok(state)
 }
 
 async function checkChroma({ chroma: { url } }: Config, signal: AbortSignal): Promise<Verdict> {
@@ -37,7 +38,8 @@ async function checkChroma({ chroma: { url } }: Config, signal: AbortSignal): Pr
     return ok(`Chroma ${version} at ${place}`)
   } catch {
     signal.throwIfAborted()
-    const remedy = 'start it (docker compose up -d chroma), or correct CHROMA_URL; it has to be Chroma 1 or newer'
+    const remedy =
+      'start it (Chroma 1 or newer; docker compose up -d chroma), correct CHROMA_URL, or unset it: memories are in a SQLite file then'
     return failed(`Chroma does not answer at ${place}; turns go on without memory`, remedy)
   }
 }
