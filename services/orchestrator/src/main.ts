@@ -9,7 +9,7 @@ import { Model } from '@hearth/shared/model'
 import { discardModel, fetchModel } from '@hearth/shared/model-store'
 import type { ModelFiles } from '@hearth/shared/model-store'
 import { runService } from '@hearth/shared/model-service'
-import { stillWarming } from '@hearth/shared/model-status'
+import { readyButWarming, stillWarming } from '@hearth/shared/model-status'
 import { serve } from '@hearth/shared/serve'
 import { chooseSpec, storeOptions } from '@hearth/shared/service-settings'
 import { createLogger, createMetrics } from '@hearth/shared/telemetry'
@@ -72,9 +72,8 @@ async function main(): Promise<void> {
   const sessions = createSessions(config, llm, log)
   const current = () => llm.status
   const closing = new AbortController()
-  let isRehearsed = false
-
-  const models = () => [isRehearsed ? current() : stillWarming(current()), ...memory.models()]
+  let told = stillWarming
+  const models = () => [told(current()), ...memory.models()]
   const services = { stt: config.stt.url, tts: config.tts.url, embeddings: config.embeddings.url }
   const access = { ...config.hearth, openPaths: [...OPEN_PATHS, ...PAGE_PATHS] }
   const turns = new Turns()
@@ -137,17 +136,20 @@ async function main(): Promise<void> {
   const server = await serve({ app, port, hostname, log, onDrain, close, upgrade: realtime.upgrade })
   await llm.start()
 
-  const isReady = () => current().state === 'ready'
-  const others = [config.stt.url, config.tts.url, config.embeddings.url]
-  const base = `http://127.0.0.1:${server.port}`
+  const { apiKey } = config.hearth
+  const rehearsal = {
+    isReady: () => current().state === 'ready',
+    onReady: () => void (told = readyButWarming),
+    isInUse: () => admission.running > 0,
+    others: [config.stt.url, config.tts.url, config.embeddings.url],
+    base: `http://127.0.0.1:${server.port}`,
+  }
   // It would load what is to wait for its first request.
   if (current().preload !== 'lazy')
-    await rehearse({ isReady, others, tts: stages.tts, base, apiKey: config.hearth.apiKey, log }, closing.signal).catch(
-      (error: unknown) => {
-        if (!closing.signal.aborted) throw error
-      },
-    )
-  isRehearsed = true
+    await rehearse({ ...rehearsal, tts: stages.tts, apiKey, log }, closing.signal).catch((error: unknown) => {
+      if (!closing.signal.aborted) throw error
+    })
+  told = (status) => status
 }
 
 function openJobs(

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { rehearse } from './rehearsal.ts'
 import { fakeStages } from './testing/fake-stages.ts'
 import { sendJson, startStub } from './testing/http-stub.ts'
@@ -13,7 +13,9 @@ const stubWith = async (answer: Answer): Promise<HttpStub> => {
   stubs.push(stub)
   return stub
 }
-const LIMITS = { othersMs: 60_000, totalMs: 60_000, turns: 3 }
+const LIMITS = { othersMs: 60_000, warmMs: 60_000, totalMs: 60_000, turns: 3 }
+/** Nobody else is there, and nobody asks when it is ready. */
+const ALONE = { isReady: () => true, onReady: () => {}, isInUse: () => false }
 const CONVERSATION = '/v1/realtime?session=rehearsal&user=rehearsal'
 const live = (): AbortSignal => new AbortController().signal
 
@@ -42,12 +44,16 @@ test('waits for the language model and the other services, then holds whole turn
   const { stages, spoken } = fakeStages()
   let asked = 0
   const isReady = () => ++asked > 2
-  await rehearse({ isReady, others: [other.url], tts: stages.tts, base: self.url, log, limits: LIMITS }, live())
+  const onReady = () => void steps.push('ready')
+  const parts = { others: [other.url], tts: stages.tts, base: self.url, log, limits: LIMITS }
+  await rehearse({ ...ALONE, ...parts, isReady, onReady }, live())
   expect(steps).toEqual([
     'looked',
     'looked',
     'looked',
-    ...[1, 2, 3].flatMap(() => ['turn', '/sessions/s1']),
+    'ready',
+    'looked',
+    ...[1, 2, 3].flatMap(() => ['turn', '/sessions/s1?user=rehearsal']),
     CONVERSATION,
   ])
   expect(asked).toBe(3)
@@ -65,8 +71,10 @@ test.each([
   const { told, log } = logOf()
   const { tts } = fakeStages().stages
   const limits = { ...LIMITS, othersMs: othersStatus === 503 ? 20 : 60_000 }
-  await rehearse({ isReady: () => true, others: [other.url], tts, base: self.url, log, limits }, live())
+  const onReady = vi.fn<() => void>()
+  await rehearse({ ...ALONE, onReady, others: [other.url], tts, base: self.url, log, limits }, live())
   expect(told).toEqual(['ready without a rehearsal'])
+  expect(onReady).toHaveBeenCalled()
 })
 
 test('does not wake a service that loads its model with the first request, and waits for one that loads behind its back', async () => {
@@ -79,8 +87,38 @@ test('does not wake a service that loads its model with the first request, and w
   const { told, log } = logOf()
   const { stages, spoken } = fakeStages()
   const others = [coming.url, lazy.url]
-  await rehearse({ isReady: () => true, others, tts: stages.tts, base: lazy.url, log, limits: LIMITS }, live())
+  await rehearse({ ...ALONE, others, tts: stages.tts, base: lazy.url, log, limits: LIMITS }, live())
   expect([looks, spoken, told]).toEqual([3, [], ['ready without a rehearsal']])
+})
+
+test('is ready while the others are still warmed, and speaks with itself when they are warm and nobody else is answered', async () => {
+  const steps: string[] = []
+  const other = await stubWith((response) => {
+    const warming = !steps.includes('warmed')
+    if (steps.includes('ready')) steps.push('warmed')
+    sendJson(response, { models: [{ state: 'ready', warming }] })
+  })
+  const self = await stubWith((response, { path }) => {
+    steps.push(path)
+    sendJson(response, {}, 200, { 'x-session': 's1' })
+  })
+  const isInUse = () => {
+    const wasLookedAt = steps.includes('in use')
+    if (!wasLookedAt) steps.push('in use')
+    return !wasLookedAt
+  }
+  const onReady = () => void steps.push('ready')
+  const parts = { others: [other.url], tts: fakeStages().stages.tts, base: self.url, log: logOf().log }
+  await rehearse({ ...ALONE, ...parts, onReady, isInUse, limits: { ...LIMITS, turns: 1 } }, live())
+  expect(steps).toEqual([
+    'ready',
+    'warmed',
+    'warmed',
+    'in use',
+    '/generate',
+    '/sessions/s1?user=rehearsal',
+    CONVERSATION,
+  ])
 })
 
 test.each([
@@ -92,7 +130,13 @@ test.each([
     sendJson(response, {}, 503)
     stop.abort()
   })
-  const rehearsal = { isReady: () => isReady, others: [other.url], tts: fakeStages().stages.tts, base: other.url }
+  const rehearsal = {
+    ...ALONE,
+    isReady: () => isReady,
+    others: [other.url],
+    tts: fakeStages().stages.tts,
+    base: other.url,
+  }
   const waiting = rehearse({ ...rehearsal, log: logOf().log }, stop.signal)
   if (!isReady) stop.abort()
   await expect(waiting).rejects.toThrow('aborted')
