@@ -30,7 +30,7 @@ beforeEach(async () => {
   const own = { HEARTH_HOME: home, HF_ENDPOINT: hub.endpoint, EMBEDDINGS_MODEL: 'openai/tiny', NO_COLOR: '1' }
   env = { PATH: process.env['PATH'], ...own }
   return async () => {
-    await hub.close()
+    hub.close()
     await rm(home, { recursive: true, force: true })
   }
 })
@@ -87,7 +87,7 @@ describe('npm run models', () => {
   }, 30_000)
 
   test('pull fails when a model can’t be had, without a word of a stand-in', async () => {
-    await hub.close()
+    hub.close()
     const { code, output } = await run('pull', 'embeddings')
     expect(code).toBe(1)
     expect(output).toMatch(/openai\/tiny can't be had: 127\.0\.0\.1:\d+ can't be reached/)
@@ -119,7 +119,7 @@ test('a model without which all goes on is listed and fetched like the others, a
 
 test('one without which all goes on is no failure', async () => {
   const { spec, options, hub: away } = await storeFixture()
-  await away.close()
+  away.close()
   const lines: string[] = []
   const screen = { isTerminal: false, line: (told: string) => void lines.push(told), status: () => undefined }
   const { signal } = new AbortController()

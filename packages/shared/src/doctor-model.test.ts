@@ -95,7 +95,7 @@ describe('the files of a model', () => {
       detail: expect.stringMatching(/answers, but the hub answered 401/),
       remedy: 'correct the model, its revision, or HF_TOKEN',
     })
-    await fixture.hub.close()
+    fixture.hub.close()
     const found = await examine(fixture)
     expect(found['model hub']).toMatchObject({
       status: 'failed',
@@ -197,7 +197,7 @@ describe('the volume', () => {
     const fixture = await storeFixture()
     await mkdir(fixture.cacheDir)
     mount(context, fixture.cacheDir, 'size=2m')
-    await fixture.hub.close()
+    fixture.hub.close()
     const found = await examine(fixture)
     expect(found['disk space']).toMatchObject({
       status: 'warning',

@@ -435,7 +435,7 @@ describe('demo model', () => {
   test('stands in when the hub refuses connections and nothing is cached, loudly', async () => {
     const fixture = await storeFixture()
     await addDemo(fixture)
-    await fixture.hub.close()
+    fixture.hub.close()
     const files = await fetchFrom(fixture)
     expect(files).toMatchObject({
       dir: join(fixture.options.demoDir, 'tiny'),
@@ -463,7 +463,7 @@ describe('demo model', () => {
   test('stands in when no connection comes about in time', async () => {
     const fixture = await storeFixture()
     await addDemo(fixture)
-    await fixture.hub.close()
+    fixture.hub.close()
     const silent: typeof fetch = (_url, init) => {
       const { promise, reject } = Promise.withResolvers<Response>()
       init?.signal?.addEventListener('abort', () => reject(init.signal?.reason))

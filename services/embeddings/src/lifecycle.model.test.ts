@@ -22,7 +22,7 @@ async function setUp(broken: Record<string, string> = {}) {
   const hub = await startHubServer(Object.fromEntries(files))
   const home = await mkdtemp(join(tmpdir(), 'hearth-lifecycle-'))
   onTestFinished(async () => {
-    await hub.close()
+    hub.close()
     await rm(home, { recursive: true, force: true })
   })
   const start = (env: Record<string, string> = {}) =>
@@ -110,7 +110,7 @@ test('a model that the hub does not give is not replaced by the demo, which come
   const { hub, start } = await setUp()
   const { call, inState } = await start({ EMBEDDINGS_MODELS: 'org/second' })
   await inState('ready')
-  await hub.close()
+  hub.close()
   const refused = await call('/api/ps/org%2Fsecond', { method: 'POST' })
   expect(refused).toMatchObject({ status: 503, body: { error: { code: 'model_failed' } } })
   expect(refused.body.error.message).toContain("can't be reached")

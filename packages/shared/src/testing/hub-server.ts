@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 export type Fault =
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>> }
@@ -50,6 +51,7 @@ export class HubServer {
   readonly #hub: Server
   readonly #cdn: Server
   readonly #faults: ActiveFault[] = []
+  readonly #sockets: Socket[] = []
   #pieces = 0
   #onPiece: (() => void)[] = []
 
@@ -71,7 +73,10 @@ export class HubServer {
   }
 
   async listen(): Promise<this> {
-    for (const server of [this.#hub, this.#cdn]) await once(server.listen(0, '127.0.0.1'), 'listening')
+    for (const server of [this.#hub, this.#cdn]) {
+      server.on('connection', (socket) => this.#sockets.push(socket))
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+    }
     return this
   }
 
@@ -90,12 +95,10 @@ export class HubServer {
     for (const go of this.#onPiece.splice(0)) go()
   }
 
-  async close(): Promise<void> {
-    for (const server of [this.#hub, this.#cdn]) {
-      if (!server.listening) continue
-      server.closeAllConnections()
-      await once(server.close(), 'close')
-    }
+  /** From now on nobody is answered. Nobody waits for Node to say that it is closed, either: after a connection that was reset it once did not. */
+  close(): void {
+    for (const server of [this.#hub, this.#cdn]) server.close()
+    for (const socket of this.#sockets.splice(0)) socket.destroy()
   }
 
   async #answer(origin: 'hub' | 'cdn', request: IncomingMessage, response: ServerResponse): Promise<void> {

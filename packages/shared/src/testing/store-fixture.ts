@@ -38,7 +38,7 @@ export async function storeFixture(): Promise<StoreFixture> {
     'onnx/model.onnx': { content: WEIGHTS, isLarge: true },
   })
   onTestFinished(async () => {
-    await hub.close()
+    hub.close()
     await rm(dir, { recursive: true, force: true })
   })
   const lines: string[] = []
