@@ -70,7 +70,6 @@ test('the metrics tell of the model that sits here, whatever becomes of the one 
       ([, name]) => name,
     )
   }
-  // Until its rehearsals are over: one of them would bring back what is unloaded.
   while ((await call('/ready')).body.models[0].state !== 'ready') await settle()
   await call('/api/ps/org%2Fother', { method: 'POST' })
   await inState('stopped')
