@@ -102,4 +102,9 @@ describe('pages of other origins', () => {
       (await ask(['https://home.example'], 'https://home.example')).headers.get('access-control-allow-origin'),
     ).toBe('https://home.example')
   })
+
+  test('can, whichever they are, where every page may', async () => {
+    for (const method of ['OPTIONS', 'GET'])
+      expect((await ask(['*'], 'https://any.example', method)).headers.get('access-control-allow-origin')).toBe('*')
+  })
 })

@@ -73,7 +73,8 @@ function mayWrite(c: Context, { apiKey, allowedOrigins = [], allowedHosts }: Acc
 export function allowOrigins({ allowedOrigins = [] }: AccessOptions): MiddlewareHandler {
   if (allowedOrigins.length === 0) return (_c, next) => next()
   return cors({
-    origin: [...allowedOrigins],
+    // In a list hono takes it for an origin of that name.
+    origin: allowedOrigins.includes('*') ? '*' : [...allowedOrigins],
     allowHeaders: ['authorization', 'content-type', 'x-request-id', 'idempotency-key', 'prefer'],
     exposeHeaders: ['*'],
     maxAge: 600,

@@ -37,3 +37,9 @@ test.skipIf(process.platform === 'win32')(
     expect(await once(child, 'exit')).toEqual([4, null])
   },
 )
+
+test('where a process can not become another program, it leaves as always', async () => {
+  const child = await start()
+  child.send('at once, alone')
+  expect(await once(child, 'exit')).toEqual([4, null])
+}, 10_000)

@@ -22,8 +22,8 @@ export function leave(code: number, limitMs = LEAVE_MS): void {
  */
 export function leaveAtOnce(code: number): void {
   const { execPath } = process
-  if (process.platform === 'win32') leave(code)
-  else process.execve?.(execPath, [execPath, '-e', `process.exit(${code})`], {})
+  if (process.platform === 'win32' || !process.execve) leave(code)
+  else process.execve(execPath, [execPath, '-e', `process.exit(${code})`], {})
 }
 
 /** In a process of its own, because nothing in this one can be relied on any more. Where there is no shell, there is no watchdog. */

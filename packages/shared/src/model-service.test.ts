@@ -10,9 +10,9 @@ vi.setConfig({ testTimeout: 60_000 })
 
 const PROGRAM = join(import.meta.dirname, 'testing/fake-service.ts')
 /** The service as a process on a hub and a cache of its own. */
-async function start(engine: FakeSetup['engine'] = {}, env: Record<string, string> = {}) {
+async function start(engine: FakeSetup['engine'] = {}, env: Record<string, string> = {}, holdRehearsals = false) {
   const { hub, spec, dir } = await storeFixture()
-  const setup: FakeSetup = { spec, engine }
+  const setup: FakeSetup = { spec, engine, holdRehearsals }
   const own = {
     FAKE_SETUP: JSON.stringify(setup),
     FAKE_PORT: '0',
@@ -62,6 +62,18 @@ test('ready comes after one inference, and what else is cold is warmed behind it
   expect((await call('/ready?verbose')).body.boots).toMatchObject([{ warmMs: expect.any(Number) }])
 })
 
+test('a rehearsal that is under way does not bring back what is unloaded meanwhile', async () => {
+  const { base, call, times } = await start({}, {}, true)
+  const ask = (path: string, method = 'GET') => fetch(`${base}${path}`, { method })
+  await ask('/arrived')
+  const unloaded = ask('/api/ps/openai%2Ftiny', 'DELETE')
+  // As long as the other needs to arrive.
+  for (let count = 0; count < 5; count++) await ask('/health')
+  await ask('/release', 'POST')
+  expect((await unloaded).status).toBe(200)
+  expect([(await call('/ready')).body.models[0].state, times('loading')]).toEqual(['idle', 1])
+})
+
 test('the metrics tell of the model that sits here, whatever becomes of the one before', async () => {
   const { base, call, inState } = await start({}, { FAKE_MODELS: 'org/other' })
   const states = async () => {
@@ -70,7 +82,6 @@ test('the metrics tell of the model that sits here, whatever becomes of the one 
       ([, name]) => name,
     )
   }
-  // Until its rehearsals are over: one of them would bring back what is unloaded.
   while ((await call('/ready')).body.models[0].state !== 'ready') await settle()
   await call('/api/ps/org%2Fother', { method: 'POST' })
   await inState('stopped')

@@ -69,7 +69,7 @@ export async function startModelService<In, Out, Prepared>(service: ModelService
   const server = await serve({ app, port, hostname, log, onDrain, close, ...(upgrade && { upgrade }) })
   await firstWarm.promise
   await rehearse({
-    send: service.rehearse,
+    send: (base, signal) => slot.askItself(() => service.rehearse(base, signal)),
     base: `http://127.0.0.1:${server.port}`,
     // Nor is a model that was unloaded meanwhile to come back for it.
     isInUse: () => slot.status.state !== 'ready' || isInUse(slot),

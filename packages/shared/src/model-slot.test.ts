@@ -120,6 +120,40 @@ describe('unloading', () => {
     await unloaded
     expect(seen.closed).toEqual(['org/first'])
   })
+
+  test('waits for a request that the service sends to itself, which would bring back what has gone meanwhile', async () => {
+    const { slot, clock, seen, ask } = setUp()
+    const sent = gate()
+    const sending = () =>
+      slot.askItself(async () => {
+        await sent.promise
+        return ask(1)
+      })
+    await slot.ready(never)
+    const [asked, unloaded] = [sending(), slot.unload(FIRST)]
+    await settle()
+    sent.resolve()
+    expect(await asked).toBe(2.1)
+    await unloaded
+    expect([seen.created, seen.closed, slot.status.state]).toEqual([['org/first'], ['org/first'], 'idle'])
+    await ask(1)
+    slot.keepAlive(0)
+    const last = sending()
+    clock.advance(0)
+    expect(await last).toBe(2.1)
+    clock.advance(0)
+    await settle()
+    expect([seen.created.length, slot.status.state]).toEqual([2, 'idle'])
+  })
+
+  test('is not held up by a request of its own that fails', async () => {
+    const { slot } = setUp()
+    await slot.ready(never)
+    const asked = slot.askItself(() => Promise.reject(new Error('refused')))
+    const results = await Promise.allSettled([asked, slot.unload(FIRST)])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+    expect(slot.status.state).toBe('idle')
+  })
 })
 
 describe('keep alive', () => {

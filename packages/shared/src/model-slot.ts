@@ -45,6 +45,7 @@ export class ModelSlot<In, Out, Prepared> {
   readonly #seats: ModelSeats<In, Out, Prepared>
   readonly #turns: SlotTurns<In, Out, Prepared>
   readonly #expiry: IdleTimer
+  #ownRequest: Promise<unknown> | null = null
 
   constructor(options: SlotOptions<In, Out, Prepared>) {
     const { choices, keepAliveMs = Infinity, maxQueueSize = MAX_QUEUE_SIZE } = options
@@ -58,7 +59,7 @@ export class ModelSlot<In, Out, Prepared> {
     const configured = choices.configured
     this.#seats = new ModelSeats({ configured, preload, create, keepAliveMs, now, setTimer, closing, onChange })
     this.#turns = new SlotTurns(this.#seats, { closing, setTimer, maxQueueSize })
-    const leftMs = () => (closing.aborted ? null : this.#seats.current.expiresInMs)
+    const leftMs = () => (closing.aborted || this.#ownRequest ? null : this.#seats.current.expiresInMs)
     this.#expiry = new IdleTimer({ leftMs, onIdle: () => this.#seats.vacate(), setTimer })
   }
 
@@ -117,10 +118,24 @@ export class ModelSlot<In, Out, Prepared> {
 
   /** Ends `choice` where it is loaded or coming, after the requests that hold it; it comes again with the next request. Rejects with `draining`. */
   async unload(choice: ModelChoice): Promise<void> {
+    if (this.#ownRequest) await this.#ownRequest
     this.#closing.signal.throwIfAborted()
     if (this.#seats.isIncoming(choice)) this.#seats.sendAway()
     if (this.#seats.isCurrent(choice)) this.#seats.vacate()
     await this.#seats.gone(choice)
+  }
+
+  /** For a request that the service sends to itself, one at a time: until it is answered nothing is unloaded, or it would bring that back. */
+  async askItself<T>(send: () => Promise<T>): Promise<T> {
+    const answer = send()
+    this.#ownRequest = answer.then(
+      () => undefined,
+      () => undefined,
+    )
+    return answer.finally(() => {
+      this.#ownRequest = null
+      this.#expiry.restart()
+    })
   }
 
   /** Brings the files of `choice` into the cache, without loading it. Rejects as `fetchModel` does, or with `draining`. */

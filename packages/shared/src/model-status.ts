@@ -120,6 +120,6 @@ export function keepsFailing(status: ModelStatus): AppError {
 export const readyButWarming = (status: ModelStatus): ModelStatus =>
   status.state === 'ready' ? { ...status, warming: true } : status
 
-/** How a warm model is told while its service still rehearses, and is not to be asked. */
+/** How a model that is ready is told while the services around it are not, so that nobody asks yet. */
 export const stillWarming = (status: ModelStatus): ModelStatus =>
   status.state === 'ready' ? { ...status, state: 'warming' } : status

@@ -416,7 +416,9 @@ describe('the rest of the warm-up', () => {
     await made.model.ready(never)
     while (made.control.get('runs') < 3) await pass(made, 1)
     expect(doubled(await made.submit(fakeInput(4)))).toEqual([8])
-    await made.model.close()
+    const closed = made.model.close()
+    expect(made.model.status).toMatchObject({ state: 'draining', warming: false })
+    await closed
     expect(made.model.status.state).toBe('stopped')
   })
 

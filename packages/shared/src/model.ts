@@ -174,6 +174,7 @@ export class Model<In, Out, Piece = never> {
     this.#closing.abort(draining)
     this.#cancelRetry()
     this.#held.dismiss(draining)
+    if (this.#status.warming) this.#status = { ...this.#status, warming: false }
     this.#to('draining')
     const { drainMs = 10_000 } = this.#options
     if (this.#live) await within(drainMs, this.#live.batcher.close(draining), this.#setTimer)

@@ -40,6 +40,7 @@ test('what is no such file, or no whole form, is none', () => {
     file('other', 'x'),
     `--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nbroken off`,
     `--b\r\nContent-Disposition: form-data; name="file"; filename="a"`,
+    `${field('a', 'x')}--b--\r\n${file('file', 'behind the end')}--b--`,
   ])
     expect(found(text(body))).toBeNull()
 })

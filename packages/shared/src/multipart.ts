@@ -10,8 +10,10 @@ export type Span = { readonly from: number; readonly to: number }
 export function findUpload(body: Uint8Array<ArrayBuffer>, boundary: string, name: string): Span | null {
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const delimiter = `\r\n--${boundary}`
-  let part = bytes.indexOf(`--${boundary}\r\n`)
-  while (part !== -1) {
+  const opening = Buffer.from(`--${boundary}\r\n`)
+  let part = bytes.indexOf(opening)
+  // Behind the last delimiter, which ends with two hyphens, is nothing of the form.
+  while (part !== -1 && bytes.subarray(part, part + opening.length).equals(opening)) {
     const end = bytes.subarray(part, part + MOST_HEADER_BYTES).indexOf(HEADERS_END)
     if (end === -1) return null
     const from = part + end + HEADERS_END.length

@@ -44,6 +44,20 @@ test('what is still at work is told as far as it is', async () => {
   expect(stages.report()).toEqual({ timings: { sttMs: 20, llmMs: 70, totalMs: 90 }, waterfall: [stt, llm] })
 })
 
+test('of two pieces of a stage that overlap, the one that ends last counts from its own start', async () => {
+  const { now, advance } = clockOf()
+  const stages = new StageClock(['tts'], now)
+  const over = Promise.withResolvers<void>()
+  const long = stages.time('tts', () => over.promise)
+  advance(30)
+  await stages.time('tts', async () => advance(10))
+  advance(20)
+  expect(stages.waterfall()).toEqual([{ stage: 'tts', startMs: 0, durationMs: 60, unfinished: true }])
+  over.resolve()
+  await long
+  expect(stages.waterfall()).toEqual([{ stage: 'tts', startMs: 0, durationMs: 60 }])
+})
+
 test('a mark is the time since the start or since a moment, and only the first counts', () => {
   const { now, advance } = clockOf()
   const stages = new StageClock(['first_audio', 'tts.first_byte'], now)

@@ -109,7 +109,11 @@ function keep<Stage>(known: Map<Stage, Span[]>, stage: Stage, span: Span): void 
   known.set(stage, spans)
   const last = spans.at(-1)
   if (!last || (span.startMs - last.endMs >= SPAN_PAUSE_MS && spans.length < MOST_SPANS)) spans.push(span)
-  else Object.assign(last, span, { startMs: last.startMs, endMs: Math.max(last.endMs, span.endMs) })
+  else
+    Object.assign(last, span, {
+      startMs: Math.min(last.startMs, span.startMs),
+      endMs: Math.max(last.endMs, span.endMs),
+    })
 }
 
 /** `spans` by their starts, and the gaps between them, before the first and after the last; one too short to be told is left out. */

@@ -53,7 +53,7 @@ test('waits for the language model and the other services, then holds whole turn
     'looked',
     'ready',
     'looked',
-    ...[1, 2, 3].flatMap(() => ['turn', '/sessions/s1?user=rehearsal']),
+    ...[1, 2, 3].flatMap(() => ['looked', 'turn', '/sessions/s1?user=rehearsal']),
     CONVERSATION,
   ])
   expect(asked).toBe(3)
@@ -91,6 +91,19 @@ test('does not wake a service that loads its model with the first request, and w
   expect([looks, spoken, told]).toEqual([3, [], ['ready without a rehearsal']])
 })
 
+test('does not bring back what is unloaded meanwhile', async () => {
+  let turns = 0
+  const other = await stubWith((response) => sendJson(response, { models: [{ state: turns < 2 ? 'ready' : 'idle' }] }))
+  const self = await stubWith((response, { method }) => {
+    if (method === 'POST') turns++
+    sendJson(response, {}, 200, { 'x-session': 's1' })
+  })
+  const { told, log } = logOf()
+  const parts = { others: [other.url], tts: fakeStages().stages.tts, base: self.url, log, limits: LIMITS }
+  await rehearse({ ...ALONE, ...parts }, live())
+  expect([turns, told]).toEqual([2, ['ready without a rehearsal']])
+})
+
 test('is ready while the others are still warmed, and speaks with itself when they are warm and nobody else is answered', async () => {
   const steps: string[] = []
   const other = await stubWith((response) => {
@@ -115,6 +128,7 @@ test('is ready while the others are still warmed, and speaks with itself when th
     'warmed',
     'warmed',
     'in use',
+    'warmed',
     '/generate',
     '/sessions/s1?user=rehearsal',
     CONVERSATION,

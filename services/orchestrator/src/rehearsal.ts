@@ -57,7 +57,7 @@ export async function rehearse(rehearsal: Rehearsal, signal: AbortSignal): Promi
   try {
     await within(limits.othersMs, signal, (limit) => untilAll(others, ({ state }) => state === 'ready', limit))
     onReady()
-    await within(limits.warmMs, signal, (limit) => untilAll(others, ({ warming }) => !warming, limit))
+    await within(limits.warmMs, signal, (limit) => untilWarm(others, limit))
     const held = await speakWithItself(rehearsal, limits, signal)
     signal.throwIfAborted()
     log.info(held, 'rehearsed')
@@ -70,6 +70,9 @@ export async function rehearse(rehearsal: Rehearsal, signal: AbortSignal): Promi
 
 const ModelReport = z.object({ state: z.string(), warming: z.boolean().default(false) })
 const Report = z.object({ models: z.array(ModelReport).default([]) })
+
+const untilWarm = (others: readonly string[], signal: AbortSignal): Promise<void> =>
+  untilAll(others, ({ warming }) => !warming, signal)
 
 /** Waits until every model of every other service is so. Throws when one of them loads its model with its first request: that is not to be this one. */
 async function untilAll(
@@ -89,7 +92,7 @@ async function untilAll(
 
 /** Whole turns over HTTP, one after another, and one over the socket; gives how many, and what of the latter was wrong. */
 async function speakWithItself(
-  { tts, base, apiKey, isInUse }: Rehearsal,
+  { tts, others, base, apiKey, isInUse }: Rehearsal,
   limits: RehearsalLimits,
   signal: AbortSignal,
 ): Promise<{ turns: number; unanswered?: unknown }> {
@@ -99,7 +102,12 @@ async function speakWithItself(
   const wav = Buffer.concat([wavHeader({ sampleRateHz, sampleCount: pcm.length / 2 }), pcm])
   const door = { base, headers: apiKey ? { authorization: `Bearer ${apiKey.reveal()}` } : {} }
   const quiet = { isInUse, signal, now: () => performance.now() }
-  const { turns, hasTime } = await holdTurns(door, wav, limits, quiet)
+  const turnOnce = async (limit: AbortSignal): Promise<void> => {
+    // Again: what was unloaded since the turn before is not to come back for this one.
+    await untilWarm(others, limit)
+    await holdTurn(door, wav, limit)
+  }
+  const { turns, hasTime } = await holdTurns(turnOnce, limits, quiet)
   if (!hasTime) return { turns }
   const conversation = (): Promise<false> =>
     within(limits.totalMs, signal, (limit) => holdConversation(door, fromPcm16(pcm, sampleRateHz), limit)).then(
@@ -113,15 +121,14 @@ async function speakWithItself(
 }
 
 async function holdTurns(
-  door: Door,
-  wav: Buffer<ArrayBuffer>,
+  turnOnce: (signal: AbortSignal) => Promise<void>,
   limits: RehearsalLimits,
   quiet: QuietMoments,
 ): Promise<{ turns: number; hasTime: boolean }> {
   let [turns, leftMs] = [0, limits.totalMs]
   const turn = async (): Promise<boolean> => {
     const startMs = quiet.now()
-    await within(limits.totalMs * 2, quiet.signal, (limit) => holdTurn(door, wav, limit))
+    await within(limits.totalMs * 2, quiet.signal, turnOnce)
     leftMs -= quiet.now() - startMs
     return ++turns < limits.turns && leftMs > 0
   }
