@@ -114,9 +114,12 @@ export async function freePorts(): Promise<StackPorts> {
   }
 }
 
+/** How the table begins, which comes when nothing is cold any more. */
+const TABLE = '\nservice  '
+
 function isListening(child: ChildProcess, output: string): boolean {
   if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`)
-  return output.includes('Hearth listens at')
+  return output.includes('Hearth listens at') && output.includes(TABLE)
 }
 
 function pidsIn(output: string, part: string): number[] {

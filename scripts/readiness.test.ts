@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ModelStatus, ReadyReport } from '@hearth/shared/api'
 import { idleStatus, progressOf } from '@hearth/shared/model-status'
-import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
+import { describeProgress, drawProgress, readReport, untilSettled, untilWarm } from './readiness.ts'
 import type { ServiceView } from './readiness.ts'
 import { readyTable } from './table.ts'
 
@@ -65,6 +65,17 @@ test('waiting ends when it is aborted', async () => {
     return [view({})]
   }
   await expect(untilSettled(look, () => undefined, stop.signal)).rejects.toThrow('Ctrl-C')
+})
+
+test('the wait for what is warmed behind ready ends when nothing is, or at its limit', async () => {
+  const rounds = [
+    [view({ report: report({ warming: true }) }), view({ isDown: true })],
+    [view({ report: report({ warming: false }) }), view({ report: report({ state: 'failed' }) })],
+  ]
+  let round = 0
+  const wait = async () => void round++
+  expect(await untilWarm(async () => rounds[round] ?? [], neverAborted, { wait })).toBe(rounds[1])
+  expect(await untilWarm(async () => rounds[0] ?? [], neverAborted, { wait, limitMs: 0 })).toBe(rounds[0])
 })
 
 test('a service that does not answer has no report', async () => {

@@ -8,6 +8,8 @@ import { progressBar } from './progress-bar.ts'
 
 const POLL_MS = 150
 const ANSWER_LIMIT_MS = 2000
+/** A service gives up to be warmer after a minute, the orchestrator after another one. */
+const WARM_LIMIT_MS = 120_000
 /** Where a status can't be drawn anew, each change is a line of its own. */
 const STEP_PERCENT = 25
 
@@ -37,6 +39,22 @@ export async function untilSettled(
     signal.throwIfAborted()
     onRound(views)
     if (views.every(isSettled)) return views
+    await wait()
+  }
+}
+
+/** Asks until nothing is left to be warmed, which begins when all are ready; what is used all the time is told as it is after `limitMs`. */
+export async function untilWarm(
+  look: () => Promise<ServiceView[]>,
+  signal: AbortSignal,
+  { limitMs = WARM_LIMIT_MS, wait = () => pause(POLL_MS, undefined, { signal }) } = {},
+): Promise<ServiceView[]> {
+  const untilMs = performance.now() + limitMs
+  for (;;) {
+    const views = await look()
+    signal.throwIfAborted()
+    const isWarming = views.some(({ report }) => report?.models.some(({ warming }) => warming))
+    if (!isWarming || performance.now() >= untilMs) return views
     await wait()
   }
 }

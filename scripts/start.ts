@@ -1,13 +1,14 @@
 /**
  * `npm start`: one command to a running stack, natively. The four services and Redis start side by side under supervision;
- * when the models are warm one table says what runs. Ctrl-C drains and stops everything, a second one kills it.
+ * when the models are ready it says how to speak to them, and when they are warm one table says what runs. Ctrl-C drains and stops everything, a second one kills it.
  */
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { readable, readableRedis } from './log-line.ts'
 import { portProblems, stackPorts } from './ports.ts'
-import { describeProgress, drawProgress, readReport, untilSettled } from './readiness.ts'
+import { describeProgress, drawProgress, readReport, untilSettled, untilWarm } from './readiness.ts'
+import type { ServiceView } from './readiness.ts'
 import { thisMachine } from './machine.ts'
 import { answersPing, HOW_TO_GET_REDIS, redisCommand, WITHOUT_REDIS } from './redis.ts'
 import { createScreen } from './screen.ts'
@@ -76,20 +77,26 @@ async function startRedis(): Promise<void> {
   tell(`ready at 127.0.0.1:${ports.redis}`)
 }
 
-/** Shows how the models come up, then the table and how to speak to the stack. */
+/** Shows how the models come up, then how to speak to the stack, and once nothing is cold any more a table of what runs. */
 async function showReadiness(): Promise<void> {
   const look = () => Promise.all(SERVICES.map(viewOf))
   const tellOf = screen.isTerminal ? drawProgress : describeProgress
   const views = await untilSettled(look, (now) => screen.status(tellOf(now)), stopping)
   screen.status('')
-  const address = urlOf(plan.ports, 'orchestrator')
-  screen.line(`\n${[readyTable(views), ...notes(views)].join('\n')}\n`)
-  if (views.some(({ name, report }) => name === 'orchestrator' && report === null))
+  if (views.some(({ name, report }) => name === 'orchestrator' && report === null)) {
+    showTable(views)
     return screen.line(
       'Hearth does not answer: the orchestrator keeps dying, see above. It is tried again. Ctrl-C stops.',
     )
-  screen.line(`Hearth listens at ${address}. Ctrl-C stops it. Try:`)
+  }
+  const address = urlOf(plan.ports, 'orchestrator')
+  screen.line(`\nHearth listens at ${address}. Ctrl-C stops it. Try:`)
   screen.line(`  curl -F file=@models/speech/001.wav ${address}/generate\n`)
+  showTable(await untilWarm(look, stopping))
+}
+
+function showTable(views: readonly ServiceView[]): void {
+  screen.line(`${[readyTable(views), ...notes(views)].join('\n')}\n`)
 }
 
 async function viewOf(name: ServiceName) {

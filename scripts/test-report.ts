@@ -61,6 +61,7 @@ const suiteErrors = ({ children }: TestModule) => [...children.allSuites()].flat
 const errorsOf = (test: TestCase) => test.result().errors ?? []
 
 function shown(place: string, errors: readonly SerializedError[]): string[] {
-  const firstLines = (text: string) => text.split('\n').slice(0, LINES_SHOWN).join('\n')
+  const isOurs = (line: string) => !line.includes('/node_modules/')
+  const firstLines = (text: string) => text.split('\n').filter(isOurs).slice(0, LINES_SHOWN).join('\n')
   return errors.map(({ message, stack }) => `FAIL  ${place}\n${firstLines(stack ?? message)}`)
 }
