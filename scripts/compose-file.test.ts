@@ -1,10 +1,13 @@
 /** What the compose file and the Dockerfile promise, read from the files alone. What they do is tested in e2e/containers. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { readConfig } from '@hearth/shared/config'
+import { isKnownName } from '@hearth/shared/local-names'
 import { parse } from 'yaml'
 import { describe, expect, test } from 'vitest'
 import { read, readComposeFile, ROOT } from './compose-file.ts'
 import type { ComposeService } from './compose-file.ts'
+import { SECTIONS } from '../services/orchestrator/src/config.ts'
 
 const { services, networks, volumes } = readComposeFile()
 const named: [string, ComposeService][] = Object.entries(services)
@@ -101,6 +104,19 @@ describe('the stack', () => {
   test('keeps keys and secrets that are none of their business out of the model services', () => {
     const empty = { HEARTH_API_KEY: '', LLM_API_KEY: '', SPOOL_S3_SECRET: '', WEBHOOK_SECRET: '' }
     for (const name of ['stt', 'tts', 'embeddings']) expect(services[name]?.environment).toMatchObject(empty)
+  })
+
+  test('is found under the name in its certificate, and under those of .env', () => {
+    const given: Record<string, string> = { HEARTH_ALLOWED_HOSTS: '.home.example', HTTPS_HOST: 'voice.example.com' }
+    const written = String(services['orchestrator']?.environment['HEARTH_ALLOWED_HOSTS'])
+    const allowedUnder = (settings: Record<string, string>) => {
+      const fill = (_: string, name: string, otherwise: string) => settings[name] ?? otherwise
+      const value = written.replaceAll(/\$\{([A-Z_]+):-([^}]*)\}/g, fill)
+      return readConfig(SECTIONS, { HEARTH_ALLOWED_HOSTS: value }).hearth.allowedHosts
+    }
+    const isFound = (name: string) => isKnownName(name, allowedUnder(given))
+    expect(['voice.example.com', 'a.home.example', 'evil.example'].map(isFound)).toEqual([true, true, false])
+    expect(isKnownName('evil.example', allowedUnder({}))).toBe(false)
   })
 
   test('starts everything at once: only the one-shot waits for somebody’s health', () => {

@@ -214,6 +214,16 @@ describe('semantic_vad', () => {
   })
 })
 
+test('a turn that pauses when a model is to tell of its end is asked about then', () => {
+  const turns = new SpeechTurns(VAD)
+  const hear = (frames: string) => Array.from(frames, (frame) => turns.hear(frame === '#' ? 0.9 : 0.1)?.type)
+  expect(hear(`####${silence(7)}`).filter(Boolean)).toEqual(['started', 'paused'])
+  turns.configure(SEMANTIC)
+  expect(hear('.')).toEqual(['paused'])
+  turns.decide(1)
+  expect(hear('.')).toEqual(['stopped'])
+})
+
 test('what is forgotten begins no turn, and what comes after does', () => {
   const turns = new SpeechTurns({ ...VAD, prefixPaddingMs: 500 })
   const feed = (frames: string) => Array.from(frames, (frame) => turns.hear(frame === '#' ? 1 : 0)).filter(Boolean)

@@ -86,6 +86,8 @@ export class SpeechTurns {
 
   /** Other settings from the next frame on; a turn that is under way goes on. */
   configure(detection: TurnDetection): void {
+    // A pause that no model was asked about is told again, for the question: without an answer it would last until somebody speaks.
+    if (detection.type !== this.#detection.type && !this.#answer) this.#isPaused = false
     this.#detection = detection
   }
 

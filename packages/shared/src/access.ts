@@ -9,7 +9,7 @@ import { cors } from 'hono/cors'
 import type { HttpBindings } from '@hono/node-server'
 import type { Secret } from './config.ts'
 import { AppError } from './errors.ts'
-import { hostnameOf, isKnownName } from './local-names.ts'
+import { hostnameOf, isKnownName, isLocalPage, isOwnPage } from './local-names.ts'
 
 export type AccessOptions = {
   /** Sent by clients as `Authorization: Bearer <key>`. */
@@ -66,7 +66,7 @@ function mayWrite(c: Context, { apiKey, allowedOrigins = [], allowedHosts }: Acc
   const isPage = origin === 'null' || origin?.startsWith('http')
   if (apiKey || origin === undefined || !isPage) return true
   if (allowedOrigins.includes('*') || allowedOrigins.includes(origin)) return true
-  return isKnownName(hostnameOf(origin), allowedHosts)
+  return isOwnPage(origin, hostnameOf(c.req.url)) || isLocalPage(origin, allowedHosts)
 }
 
 /** Answers preflights of the named origins; for all others there are no headers, and the browser refuses. */

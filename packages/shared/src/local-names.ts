@@ -14,8 +14,24 @@ const LOCAL_ENDS = ['localhost', 'local', 'lan', 'internal', 'home.arpa', 'svc']
 export function isKnownName(hostname: string, allowed: readonly string[] = []): boolean {
   const name = hostname.toLowerCase().replace(/\.$/, '')
   if (name === '') return false
-  if (isIP(name.replaceAll(/^\[|\]$/g, '')) !== 0 || !name.includes('.')) return true
+  if (isAddress(name) || !name.includes('.')) return true
   return LOCAL_ENDS.some((end) => name.endsWith(`.${end}`)) || allowed.some((one) => isNamedBy(one.toLowerCase(), name))
+}
+
+const isAddress = (hostname: string): boolean => isIP(hostname.replaceAll(/^\[|\]$/g, '')) !== 0
+
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
+
+/** Whether a page with that origin came from this machine, or under the name at which it asks now (`hostname`). */
+export function isOwnPage(origin: string, hostname: string): boolean {
+  const from = hostnameOf(origin)
+  return LOOPBACK.has(from) || (from !== '' && from === hostname)
+}
+
+/** Whether a page with that origin can only be of this network, or of `allowed`. An address tells nothing: anybody has one. */
+export function isLocalPage(origin: string, allowed: readonly string[] = []): boolean {
+  const from = hostnameOf(origin)
+  return !isAddress(from) && isKnownName(from, allowed)
 }
 
 const isNamedBy = (allowed: string, name: string): boolean =>

@@ -165,6 +165,11 @@ describe('a service without a key', () => {
     ['POST', 'localhost', 'http://evil.example', 'origin_not_allowed'],
     ['POST', 'localhost', 'http://localhost.evil.example', 'origin_not_allowed'],
     ['POST', 'localhost', 'null', 'origin_not_allowed'],
+    // Nobody can lead an address here, but anybody can have one.
+    ['POST', 'localhost', 'http://203.0.113.5', 'origin_not_allowed'],
+    ['POST', 'localhost', 'http://[2001:db8::5]:8080', 'origin_not_allowed'],
+    ['POST', '192.168.1.20:8080', 'https://192.168.1.20:8443', 200],
+    ['POST', '192.168.1.20:8080', 'http://127.0.0.1:3000', 200],
   ] as const)('%s to %s from %s: %s (C10, C11)', async (method, host, origin, expected) => {
     expect(await statusFor(method, host, origin)).toBe(expected)
   })

@@ -7,7 +7,7 @@ import type { Duplex } from 'node:stream'
 import { type AccessOptions, bearerKey, keyCheck, unknownHost } from './access.ts'
 import { refuseByHand } from './broken-http.ts'
 import { AppError } from './errors.ts'
-import { hostnameOf } from './local-names.ts'
+import { hostnameOf, isOwnPage } from './local-names.ts'
 
 export type UpgradeOptions = AccessOptions & {
   /** The one path that takes WebSockets. */
@@ -19,7 +19,6 @@ export type UpgradeOptions = AccessOptions & {
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 const KEY_PROTOCOL = 'openai-insecure-api-key.'
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** Hands on what may change to a WebSocket; everything else is refused on the spot, with the one error body. */
 export function guardUpgrade(options: UpgradeOptions, accept: UpgradeHandler): UpgradeHandler {
@@ -63,6 +62,5 @@ function isKnownOrigin(
 ): boolean {
   if (origin === undefined || allowedOrigins.includes('*') || allowedOrigins.includes(origin)) return true
   if (extensions && /^(?:chrome|moz|safari-web)-extension:/.test(origin)) return true
-  const from = hostnameOf(origin)
-  return LOOPBACK.has(from) || (from !== '' && from === hostnameOf(`http://${host}`))
+  return isOwnPage(origin, hostnameOf(`http://${host}`))
 }

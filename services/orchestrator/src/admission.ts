@@ -2,7 +2,7 @@
 import { AppError } from '@hearth/shared/errors'
 
 export class Admission {
-  readonly #limit: number
+  #limit: number
   #running = 0
 
   constructor(limit: number) {
@@ -20,11 +20,20 @@ export class Admission {
         retryAfterMs: 1000,
       })
     this.#running++
-    let hasLeft = false
-    return () => {
-      if (hasLeft) return
-      hasLeft = true
-      this.#running--
-    }
+    return once(() => this.#running--)
+  }
+
+  /** One place more until the returned function is called: for a turn that is to take none from people. */
+  lend(): () => void {
+    this.#limit++
+    return once(() => this.#limit--)
+  }
+}
+
+function once(end: () => void): () => void {
+  let isOver = false
+  return () => {
+    if (!isOver) end()
+    isOver = true
   }
 }

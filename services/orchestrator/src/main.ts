@@ -141,6 +141,7 @@ async function main(): Promise<void> {
     isReady: () => current().state === 'ready',
     onReady: () => void (told = readyButWarming),
     isInUse: () => admission.running > 0,
+    makeRoom: () => admission.lend(),
     others: [config.stt.url, config.tts.url, config.embeddings.url],
     base: `http://127.0.0.1:${server.port}`,
   }

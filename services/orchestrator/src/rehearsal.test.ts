@@ -15,7 +15,7 @@ const stubWith = async (answer: Answer): Promise<HttpStub> => {
 }
 const LIMITS = { othersMs: 60_000, warmMs: 60_000, totalMs: 60_000, turns: 3 }
 /** Nobody else is there, and nobody asks when it is ready. */
-const ALONE = { isReady: () => true, onReady: () => {}, isInUse: () => false }
+const ALONE = { isReady: () => true, onReady: () => {}, isInUse: () => false, makeRoom: () => () => {} }
 const CONVERSATION = '/v1/realtime?session=rehearsal&user=rehearsal'
 const live = (): AbortSignal => new AbortController().signal
 
@@ -133,6 +133,23 @@ test('is ready while the others are still warmed, and speaks with itself when th
     '/sessions/s1?user=rehearsal',
     CONVERSATION,
   ])
+})
+
+test('takes no place from people while it speaks with itself', async () => {
+  let [places, least] = [0, Infinity]
+  const other = await stubWith((response) => sendJson(response, { models: [{ state: 'ready' }] }))
+  const self = await stubWith((response, { path }) => {
+    if (path !== '/sessions/s1?user=rehearsal') least = Math.min(least, places)
+    sendJson(response, {}, 200, { 'x-session': 's1' })
+  })
+  const makeRoom = () => {
+    places++
+    return () => void places--
+  }
+  const parts = { others: [other.url], tts: fakeStages().stages.tts, base: self.url, log: logOf().log, limits: LIMITS }
+  await rehearse({ ...ALONE, ...parts, makeRoom }, live())
+  expect(self.asked.map(({ path }) => path)).toContain(CONVERSATION)
+  expect([places, least]).toEqual([0, 1])
 })
 
 test.each([

@@ -23,6 +23,8 @@ export type Rehearsal = {
   readonly onReady: () => void
   /** Whether somebody is being answered: turns of its own come only when nobody is. */
   readonly isInUse: () => boolean
+  /** Called before each of them; what it gives is called behind it. */
+  readonly makeRoom: () => () => void
   /** Base addresses of the other services. */
   readonly others: readonly string[]
   readonly tts: TextToSpeech
@@ -92,7 +94,7 @@ async function untilAll(
 
 /** Whole turns over HTTP, one after another, and one over the socket; gives how many, and what of the latter was wrong. */
 async function speakWithItself(
-  { tts, others, base, apiKey, isInUse }: Rehearsal,
+  { tts, others, base, apiKey, isInUse, makeRoom }: Rehearsal,
   limits: RehearsalLimits,
   signal: AbortSignal,
 ): Promise<{ turns: number; unanswered?: unknown }> {
@@ -101,7 +103,7 @@ async function speakWithItself(
   const { pcm, sampleRateHz } = speech
   const wav = Buffer.concat([wavHeader({ sampleRateHz, sampleCount: pcm.length / 2 }), pcm])
   const door = { base, headers: apiKey ? { authorization: `Bearer ${apiKey.reveal()}` } : {} }
-  const quiet = { isInUse, signal, now: () => performance.now() }
+  const quiet = { isInUse, makeRoom, signal, now: () => performance.now() }
   const turnOnce = async (limit: AbortSignal): Promise<void> => {
     // Again: what was unloaded since the turn before is not to come back for this one.
     await untilWarm(others, limit)
@@ -114,16 +116,27 @@ async function speakWithItself(
       () => false,
     )
   // The turn's own path is warm by now: what a conversation adds to it is no reason to say that there was no rehearsal.
-  return inQuietMoments(conversation, quiet).then(
+  return besideNobody(conversation, quiet).then(
     () => ({ turns }),
     (unanswered: unknown) => ({ turns, unanswered }),
   )
 }
 
+type Moments = QuietMoments & Pick<Rehearsal, 'makeRoom'>
+
+/** Who comes while a part is under way finds a place all the same. */
+function besideNobody(part: () => Promise<boolean>, { makeRoom, ...quiet }: Moments): Promise<void> {
+  const inRoom = (): Promise<boolean> => {
+    const giveBack = makeRoom()
+    return part().finally(giveBack)
+  }
+  return inQuietMoments(inRoom, quiet)
+}
+
 async function holdTurns(
   turnOnce: (signal: AbortSignal) => Promise<void>,
   limits: RehearsalLimits,
-  quiet: QuietMoments,
+  quiet: Moments,
 ): Promise<{ turns: number; hasTime: boolean }> {
   let [turns, leftMs] = [0, limits.totalMs]
   const turn = async (): Promise<boolean> => {
@@ -132,7 +145,7 @@ async function holdTurns(
     leftMs -= quiet.now() - startMs
     return ++turns < limits.turns && leftMs > 0
   }
-  await inQuietMoments(turn, quiet)
+  await besideNobody(turn, quiet)
   return { turns, hasTime: leftMs > 0 }
 }
 

@@ -1,9 +1,13 @@
 /** Clients that are slow, gone, or many. */
 import { eventually } from '@hearth/shared/testing/eventually'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { fakeStages } from '../testing/fake-stages.ts'
 import { loudPcm, silentPcm, startRealtime } from '../testing/realtime-stack.ts'
 import { endlessMind } from '../testing/turn-app.ts'
 import type { Stages } from '../turn-events.ts'
+import { Listener } from './listener.ts'
+import { defaultConfig } from './session-config.ts'
+import { SoundIn } from './sound-in.ts'
 
 let stack: Awaited<ReturnType<typeof startRealtime>>
 afterEach(async () => stack.stop())
@@ -72,6 +76,23 @@ describe('a client that sends faster than it is heard', () => {
     await pong
     await eventually(() => expect(heard).toHaveLength(40))
   })
+})
+
+test('a client that commits may change its format as often as it likes: nothing is converted for it', () => {
+  const looks = vi.spyOn(SoundIn.prototype, 'between')
+  const formats = [{ type: 'audio/pcmu' }, { type: 'audio/pcm', rate: 24_000 }] as const
+  let config = { ...defaultConfig('realtime', 'm', '', ''), turnDetection: null }
+  const { stt } = fakeStages().stages
+  const parts = { stt, createWatch: () => null, captions: undefined, tell: () => {}, onTrouble: () => {} }
+  const listener = new Listener({ ...parts, config: () => config, signal: new AbortController().signal })
+  looks.mockClear()
+  for (let at = 0; at < 10; at++) {
+    listener.append(silentPcm(100))
+    config = { ...config, inputFormat: formats[at % 2] ?? config.inputFormat }
+    listener.listenOn(0)
+  }
+  expect(looks).not.toHaveBeenCalled()
+  looks.mockRestore()
 })
 
 describe('a client that brings more sounds than are heard', () => {

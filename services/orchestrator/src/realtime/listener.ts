@@ -90,10 +90,12 @@ export class Listener {
   }
 
   #lookFrom(fromMs: number): void {
+    this.#watch = null
     const watch = this.#options.createWatch(this.#options.config())
+    if (!watch) return
     const { totalMs, rateHz } = this.#sound
     const again = this.#sound.between(fromMs, totalMs)
-    this.#watch = watch && { watch, fromMs: totalMs - msOf(again, rateHz) }
+    this.#watch = { watch, fromMs: totalMs - msOf(again, rateHz) }
     if (again.length > 0) this.#look(again)
   }
 

@@ -65,9 +65,11 @@ export function takeSpeech(
   nowMs: number,
 ): Step {
   if (!state.config.turnDetection) return step(state)
-  // Who listens with other settings may find the beginning of an utterance again.
-  if (what === 'started') return state.utterance ? step(state) : started(state, atMs, nowMs)
-  if (!state.utterance) return step(state)
+  const { utterance } = state
+  // Who listens with other settings may find an utterance again, or only its end.
+  if (what === 'started')
+    return utterance ? step({ ...state, utterance: { ...utterance, foundMs: atMs } }) : started(state, atMs, nowMs)
+  if (!utterance) return step(state)
   if (what === 'paused') return paused(state, atMs)
   if (what === 'resumed') return step(state, { type: 'forget-guess' })
   return stopped(state, atMs, speechMs)
@@ -76,7 +78,7 @@ export function takeSpeech(
 function started(state: SessionState, atMs: number, nowMs: number): Step {
   const [itemId, counted] = newId(state, 'item')
   const startMs = Math.max(atMs, state.sound.fromMs)
-  const speaking = { ...counted, utterance: { itemId, startMs, guesses: 0 } }
+  const speaking = { ...counted, utterance: { itemId, startMs, foundMs: startMs, guesses: 0 } }
   const told = send({
     type: 'input_audio_buffer.speech_started',
     audio_start_ms: Math.round(startMs),
@@ -118,7 +120,7 @@ function paused(state: SessionState, toMs: number): Step {
 function stopped(state: SessionState, atMs: number, speechMs: number): Step {
   const { utterance, config } = state
   if (!utterance) return step(state)
-  const { itemId, startMs } = utterance
+  const { itemId, startMs, foundMs } = utterance
   const toMs = Math.min(Math.max(atMs, startMs), state.sound.receivedMs)
   const told = send({ type: 'input_audio_buffer.speech_stopped', audio_end_ms: Math.round(toMs), item_id: itemId })
   const answers = config.type === 'realtime' && config.turnDetection?.create_response !== false
@@ -131,7 +133,7 @@ function stopped(state: SessionState, atMs: number, speechMs: number): Step {
       resume,
     )
   // The silence that ended it has no words.
-  const hear = { type: 'hear', itemId, fromMs: startMs, toMs: Math.min(toMs, startMs + speechMs + TAIL_MS) } as const
+  const hear = { type: 'hear', itemId, fromMs: startMs, toMs: Math.min(toMs, foundMs + speechMs + TAIL_MS) } as const
   return steps(
     state,
     (last) => step(last, told),
@@ -190,7 +192,10 @@ export function takeCaption(state: SessionState, delta: string): Step {
 /** Nobody has said anything for so long that the model is to speak again. */
 export function fallSilent(state: SessionState): Step {
   const { receivedMs, fromMs } = state.sound
-  if (state.utterance || state.response) return step(state)
+  const { turnDetection } = state.config
+  const isAwaited = turnDetection?.type === 'server_vad' && turnDetection.idle_timeout_ms !== null
+  // Its settings may have changed since.
+  if (!isAwaited || state.utterance || state.response) return step(state)
   const [id, counted] = newId(state, 'item')
   const item: Item = { id, type: 'message', role: 'user', status: 'completed', text: '', isSound: true }
   const told = send({

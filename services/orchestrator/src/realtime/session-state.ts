@@ -7,7 +7,13 @@ import type { Fault, ServerEvent, TurnTold } from './server-events.ts'
 import type { ReplyConfig, SessionConfig } from './session-config.ts'
 
 /** Somebody speaks: the item that it will be, and where it begins in the sound that came so far. */
-export type Utterance = { readonly itemId: string; readonly startMs: number; readonly guesses: number }
+export type Utterance = {
+  readonly itemId: string
+  readonly startMs: number
+  /** Where who listens now has found it: what is told of its length counts from there. */
+  readonly foundMs: number
+  readonly guesses: number
+}
 
 /** A reply on its way to the client. */
 export type Message = {

@@ -22,12 +22,11 @@ const PATIENT = {
   create_response: true,
   interrupt_response: true,
 } as const
-const hearing = (turn_detection: typeof PATIENT | null) =>
+type Hearing = Omit<typeof PATIENT, 'idle_timeout_ms'> & { readonly idle_timeout_ms: number | null }
+const hearing = (turn_detection: Hearing | null) =>
   client({ type: 'session.update', session: { audio: { input: { turn_detection } } } })
 
 const TELEPHONE = client({ type: 'session.update', session: { audio: { input: { format: { type: 'audio/pcmu' } } } } })
-/** The beginning, as a detector that begins there finds it. */
-const FOUND = speech('started', 520)
 
 describe('the phases of a session', () => {
   test.each<[string, Parameters<typeof run>]>([
@@ -86,7 +85,6 @@ describe('what a session wants done', () => {
   test.each<[string, Parameters<typeof run>, number]>([
     ['another patience', [hearing(PATIENT), speech('stopped', 2500)], 2500],
     ['none, and a commit', [hearing(null), client({ type: 'input_audio_buffer.commit' })], 3000],
-    ['none, then some: it is found again', [hearing(null), hearing(PATIENT), FOUND, speech('stopped', 2500)], 2500],
     ['a telephone', [TELEPHONE, speech('stopped', 2500)], 2500],
   ])('an utterance keeps its item and its sound: %s', (_what, events, toMs) => {
     const { effects } = run({ type: 'received', totalMs: 3000 }, speech('started', 500), ...events)
@@ -99,6 +97,37 @@ describe('what a session wants done', () => {
     expect(sentBy(effects).filter(({ type }) => type === 'input_audio_buffer.committed')).toMatchObject([
       { item_id: begun },
     ])
+  })
+
+  test.each([
+    ['soon', 520, 1820],
+    // Its speech is counted from there.
+    ['late', 1400, 2700],
+  ])('an utterance that is found again, %s, is heard to the end of its speech', (_when, foundMs, toMs) => {
+    const { effects, told } = run(
+      { type: 'received', totalMs: 3000 },
+      speech('started', 500),
+      hearing(null),
+      hearing(PATIENT),
+      speech('started', foundMs),
+      speech('stopped', 2900),
+    )
+    expect(told.filter((type) => type === 'input_audio_buffer.speech_started')).toHaveLength(1)
+    expect(effects.find(({ type }) => type === 'hear')).toMatchObject({ fromMs: 500, toMs })
+  })
+
+  test('silence means nothing any more when the client commits from then on', () => {
+    const alarm = (state: SessionState): SessionEvent => ({
+      type: 'alarm',
+      kind: 'idle',
+      responseId: state.lastResponse ?? '',
+    })
+    const answered = [client({ type: 'response.create' }), turn(done)]
+    const waiting = hearing({ ...PATIENT, idle_timeout_ms: 5000 })
+    expect(run(waiting, ...answered, alarm).told).toContain('input_audio_buffer.timeout_triggered')
+    const { told, state } = run(waiting, ...answered, hearing(null), { type: 'received', totalMs: 4000 }, alarm)
+    expect(told).not.toContain('input_audio_buffer.timeout_triggered')
+    expect(state.sound.fromMs).toBe(0)
   })
 
   test('a response that waits for its words can be cancelled, and is told to be', () => {
@@ -181,6 +210,10 @@ const happening = fc.oneof(
     client({ type: 'input_audio_buffer.clear' }),
     client({ type: 'session.update', session: { audio: { input: { turn_detection: null } } } }),
     client({ type: 'session.update', session: { audio: { input: { turn_detection: PATIENT } } } }),
+    client({
+      type: 'session.update',
+      session: { audio: { input: { turn_detection: { ...PATIENT, idle_timeout_ms: 5000 } } } },
+    }),
     client({ type: 'session.update', session: { audio: { input: { turn_detection: SEMANTIC } } } }),
     client({ type: 'session.update', session: { audio: { input: { format: { type: 'audio/pcmu' } } } } }),
     client({ type: 'session.update', session: { output_modalities: ['text'] } }),
