@@ -294,6 +294,22 @@ describe('a streamed reply', () => {
     await close()
   })
 
+  test('ends its source when the client left before it asked for anything', async () => {
+    const ended = vi.fn<() => void>()
+    async function* pieces() {
+      try {
+        yield encode('first')
+        yield encode('last')
+      } finally {
+        ended()
+      }
+    }
+    const app = setUp()
+    app.get('/stream', (c) => c.body(replyStream(c, pieces(), createLogger({ service: 'x', level: 'silent' }))))
+    await (await app.request('/stream')).body?.cancel()
+    expect(ended).toHaveBeenCalledTimes(1)
+  })
+
   test('fails its reader where there is no connection to cut', async () => {
     async function* pieces() {
       yield encode('first')

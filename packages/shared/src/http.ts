@@ -134,10 +134,11 @@ export function replyStream(
     // After what was written in this turn has reached the socket.
     setImmediate(() => outgoing.socket?.destroySoon())
   }
-  let hasLeft = false
+  let [hasBegun, hasLeft] = [false, false]
   return new ReadableStream(
     {
       async pull(controller) {
+        hasBegun = true
         try {
           const { done, value } = await pieces.next()
           if (hasLeft) return
@@ -149,6 +150,8 @@ export function replyStream(
       },
       async cancel() {
         hasLeft = true
+        // A generator that was never asked does not come to its `finally`, and what was begun for it would never end.
+        if (!hasBegun) pieces.next().catch(() => undefined)
         await pieces.return?.()
       },
     },

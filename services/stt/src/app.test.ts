@@ -321,6 +321,27 @@ describe('a stream', () => {
     await reader?.cancel()
     await eventually(() => expect(signals.slice(1).every(({ aborted }) => aborted)).toBe(true))
   })
+
+  test('that nobody begins to read gives up what is under way, and where its sound comes from', async () => {
+    const signals: AbortSignal[] = []
+    const slow: Submit = async (_, signal) => {
+      signals.push(signal)
+      return signals.length === 1 ? heard() : new Promise(() => undefined)
+    }
+    let isLetGo = false
+    async function* pieces() {
+      try {
+        for (;;) yield new Int16Array(160_000).fill(9000)
+      } finally {
+        isLetGo = true
+      }
+    }
+    const decode = async () => ({ pieces: pieces(), seconds: 3600, warnings: [] })
+    const response = await post(setUp(slow, { decode }).app, form(wav(), { stream: 'true' }))
+    await response.body?.cancel()
+    expect(isLetGo).toBe(true)
+    expect(signals.every(({ aborted }) => aborted)).toBe(true)
+  })
 })
 
 describe('the progress of a request that has a name for it', () => {

@@ -5,7 +5,8 @@ import { engineSuite } from '@hearth/shared/testing/engine-suite'
 import { never } from '@hearth/shared/testing/signals'
 import { sameWords, wordErrorRate } from '@hearth/shared/word-error-rate'
 import { decodeWav } from '@hearth/shared/wav'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { InferenceSession } from 'onnxruntime-node'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { createEngine } from './engine.ts'
 import type { EngineOptions } from './engine.ts'
 import { seededRandom } from './logits.ts'
@@ -221,6 +222,18 @@ describe('Whisper on held-out recordings', () => {
   test('stops between two steps when nobody waits any more', async () => {
     const gone = AbortSignal.abort(new Error('gone'))
     await expect(run(engine, told.slice(0, 1), gone)).rejects.toThrow('gone')
+  })
+
+  test('stops between two rows of a batch, before the second goes through the encoder', async () => {
+    using create = vi.spyOn(InferenceSession, 'create')
+    await withEngine({}, async (other) => {
+      const sessions = await Promise.all(create.mock.results.map(({ value }) => value as Promise<InferenceSession>))
+      const encoders = sessions.filter(({ inputNames }) => inputNames.includes('input_features'))
+      const runs = encoders.map((encoder) => vi.spyOn(encoder, 'run'))
+      const gone = AbortSignal.abort(new Error('gone'))
+      await expect(run(other, [...told.slice(0, 1), ...told.slice(0, 1)], gone)).rejects.toThrow('gone')
+      expect(runs.flatMap(({ mock }) => mock.calls)).toHaveLength(1)
+    })
   })
 
   test('hears as well in full windows of 30 s, and in eight bits', async () => {

@@ -113,15 +113,26 @@ const sessionOptions = (
 
 type Opening = { readonly threads: number; readonly change: EncoderChange | undefined }
 
+/** As the runtime takes it: a changed file whose weights lie behind links out of the folder, as in the hub's cache, it refuses. */
 async function openEncoder(folder: string, name: string, { threads, change }: Opening): Promise<InferenceSession> {
   const path = join(folder, name)
-  const file = change && (await readFile(path))
-  const changed = file && change(file)
-  if (!changed) return InferenceSession.create(path, sessionOptions(threads))
+  const changed = change && (await changedFile(path, change))
+  const session = changed && (await openChanged(changed, folder, threads).catch(() => null))
+  return session ?? InferenceSession.create(path, sessionOptions(threads))
+}
+
+async function changedFile(path: string, change: EncoderChange): Promise<Uint8Array | null> {
+  const file = await readFile(path)
+  const changed = change(file)
+  free([file])
+  return changed
+}
+
+async function openChanged(file: Uint8Array, folder: string, threads: number): Promise<InferenceSession> {
   // Weights may lie in files beside it.
   const options = sessionOptions(threads, { model_external_initializers_file_folder_path: folder })
-  const session = await InferenceSession.create(changed, options)
-  free([file, changed]) // the session has its own copy
+  const session = await InferenceSession.create(file, options)
+  free([file]) // the session has its own copy
   return session
 }
 

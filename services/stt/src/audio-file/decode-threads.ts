@@ -2,8 +2,8 @@
  * The decoding threads, from the side that serves: a file goes to a free one, and a thread that takes too long or too much memory is ended
  * with its file. The next file gets a new one.
  */
-import { AppError } from '@hearth/shared/errors'
-import { orAborted } from '@hearth/shared/waits'
+import { DecodePlaces } from './decode-places.ts'
+import type { PlaceOptions } from './decode-places.ts'
 import type { DecodeTask } from './decode-thread.ts'
 import { DecodeWorker } from './decode-worker.ts'
 import type { Piece } from './read-audio.ts'
@@ -18,11 +18,7 @@ export type ReadAudio = {
   readonly pieces: Pieces
 }
 
-export type DecodeOptions = {
-  /** Files that are decoded at the same time. */
-  readonly threads: number
-  /** Files that may wait; more are refused. */
-  readonly maxWaiting?: number
+export type DecodeOptions = PlaceOptions & {
   /** Longest time for the first seconds of sound; after that a second of sound may take a twentieth of a second. */
   readonly limitMs?: number
 }
@@ -34,11 +30,11 @@ type FileTask = Exclude<DecodeTask, { type: 'next' }>
 export class DecodeThreads {
   readonly #options: DecodeOptions
   readonly #idle: DecodeWorker[] = []
-  readonly #waiting: (() => void)[] = []
-  #busy = 0
+  readonly #places: DecodePlaces
 
   constructor(options: DecodeOptions) {
     this.#options = options
+    this.#places = new DecodePlaces(options)
   }
 
   /** Starts a thread before the first file needs it. */
@@ -51,7 +47,7 @@ export class DecodeThreads {
    * `decodeFile` throws, `undecodable_audio` when a limit of time or memory is reached, `overloaded` when too many wait, and the signal's reason.
    */
   async decode(file: Uint8Array<ArrayBuffer>, limits: AudioLimits, signal: AbortSignal): Promise<ReadAudio> {
-    await this.#enter(signal)
+    const leave = await this.#places.enter(file.length, signal)
     const worker = this.#take()
     try {
       const { audio, bytes } = await worker.ask({ type: 'read', bytes: file, limits }, 'read', signal)
@@ -60,7 +56,7 @@ export class DecodeThreads {
       return { seconds, warnings, pieces }
     } finally {
       this.#giveBack(worker)
-      this.#leave()
+      leave()
     }
   }
 
@@ -92,31 +88,6 @@ export class DecodeThreads {
   #giveBack(worker: DecodeWorker): void {
     if (worker.isIdle && this.#idle.length < this.#options.threads) this.#idle.push(worker)
     else void worker.end()
-  }
-
-  async #enter(signal: AbortSignal): Promise<void> {
-    const { threads, maxWaiting = 64 } = this.#options
-    if (this.#busy < threads) {
-      this.#busy++
-      return
-    }
-    if (this.#waiting.length >= maxWaiting)
-      throw new AppError('overloaded', `${maxWaiting} files wait to be decoded`, { retryAfterMs: 1000 })
-    const turn = Promise.withResolvers<void>()
-    this.#waiting.push(turn.resolve)
-    await orAborted(turn.promise, signal).catch((error: unknown) => {
-      const at = this.#waiting.indexOf(turn.resolve)
-      if (at === -1) this.#leave()
-      else this.#waiting.splice(at, 1)
-      throw error
-    })
-  }
-
-  /** Hands the place to the next in line. */
-  #leave(): void {
-    const next = this.#waiting.shift()
-    if (next) next()
-    else this.#busy--
   }
 }
 
