@@ -164,6 +164,9 @@ function growth(memory: readonly Memory[]) {
   const [early, late] = [memory.slice(minute, 2 * minute), memory.slice(-minute)]
   const rss = (part: readonly Memory[]) => part.reduce((sum, { rssMb }) => sum + rssMb, 0) / part.length
   const heap = (part: readonly Memory[]) => Math.min(...part.map(({ heapMb }) => heapMb))
+  const minutes = Array.from({ length: Math.ceil(memory.length / minute) }, (_, at) =>
+    round(heap(memory.slice(at * minute, (at + 1) * minute)), 0),
+  )
   const percent = (of: typeof rss) => round((of(late) / of(early) - 1) * 100, 1)
   return {
     'RSS after the first minute MB': round(rss(early), 1),
@@ -172,6 +175,7 @@ function growth(memory: readonly Memory[]) {
     'heap after the first minute MB': round(heap(early), 1),
     'heap in the last MB': round(heap(late), 1),
     'heap growth %': percent(heap),
+    'heap by minutes MB': minutes.join(' '),
   }
 }
 

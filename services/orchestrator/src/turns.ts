@@ -97,6 +97,8 @@ export class Turns {
 }
 
 function record(session: string, createdAt: string, clock: TurnClock) {
+  /** Not kept longer than the turn runs: a thousand records are. */
+  let running: TurnClock | null = clock
   let told: TurnRecord = {
     id: newTurnId(),
     session,
@@ -112,7 +114,8 @@ function record(session: string, createdAt: string, clock: TurnClock) {
     error: null,
   }
   const end = (last: Partial<TurnRecord>): void => {
-    if (told.status === 'running') told = { ...told, ...clock.report(), ...last }
+    if (running) told = { ...told, ...running.report(), ...last }
+    running = null
   }
   const recorder: TurnRecorder = {
     id: told.id,
@@ -138,7 +141,7 @@ function record(session: string, createdAt: string, clock: TurnClock) {
       end({ status: code === 'cancelled' ? 'cancelled' : 'failed', error: code })
     },
   }
-  return { recorder, read: () => (told.status === 'running' ? { ...told, ...clock.report() } : told) }
+  return { recorder, read: () => ({ ...told, ...running?.report() }) }
 }
 
 /** 144 random bits, so that only who was told of a turn can read it. */
