@@ -1,6 +1,6 @@
 /** What clients, speakers and turns do at the same moment, or in an order that nobody planned. */
 import { expect, test } from 'vitest'
-import { client, done, run, speech, turn } from '../testing/play-session.ts'
+import { client, done, run, SERVER_VAD, speech, turn } from '../testing/play-session.ts'
 import type { Effect, SessionEvent, SessionState } from './session-state.ts'
 
 type Given = Parameters<typeof run>[number]
@@ -41,17 +41,6 @@ const ordersOf = (effects: readonly Effect[]) =>
 const keptOf = (effects: readonly Effect[]) =>
   effects.flatMap((effect) => (effect.type === 'settle' ? [effect.exchange] : []))
 const replyOf = ({ items }: SessionState) => items.find((item) => item.type === 'message' && item.role === 'assistant')
-
-/** As it is unless a client asks for another. */
-const SERVER_VAD = {
-  type: 'server_vad',
-  threshold: 0.5,
-  prefix_padding_ms: 300,
-  silence_duration_ms: 500,
-  idle_timeout_ms: null,
-  create_response: true,
-  interrupt_response: true,
-} as const
 
 test('the oldest of very long items go', () => {
   const long = 'x'.repeat(1_000_000)

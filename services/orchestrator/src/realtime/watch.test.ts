@@ -1,5 +1,6 @@
 import type { Ears } from '@hearth/hearing/speech-watch'
 import { describe, expect, test } from 'vitest'
+import { SERVER_VAD } from '../testing/play-session.ts'
 import type { Speech } from './listener.ts'
 import { defaultConfig } from './session-config.ts'
 import type { AudioFormat, SessionConfig } from './session-config.ts'
@@ -45,15 +46,6 @@ async function hear(format: AudioFormat, loaded: Promise<void> = Promise.resolve
   return (await Promise.all(found)).flatMap((events) => [...events])
 }
 
-const VAD = {
-  type: 'server_vad',
-  threshold: 0.5,
-  prefix_padding_ms: 300,
-  silence_duration_ms: 500,
-  idle_timeout_ms: null,
-  create_response: true,
-  interrupt_response: true,
-} as const
 const TELEPHONE: AudioFormat = { type: 'audio/pcmu' }
 const STUDIO: AudioFormat = { type: 'audio/pcm', rate: 24_000 }
 
@@ -80,7 +72,7 @@ describe('speech in the sound of a client', () => {
     if (!watch) throw new Error('expected a watch')
     const { signal } = new AbortController()
     const before = await watch.push(sound(24_000, [1000, false], [400, true]), 24_000, signal)
-    watch.configure({ ...VAD, silence_duration_ms: 900 })
+    watch.configure({ ...SERVER_VAD, silence_duration_ms: 900 })
     const after = await watch.push(sound(8000, [400, true], [1200, false]), 8000, signal)
     expect([before, after].map((events) => events.map(({ what }) => what))).toEqual([
       ['started'],

@@ -5,6 +5,17 @@ import { next } from '../realtime/session.ts'
 import { beginSession } from '../realtime/session-state.ts'
 import type { Effect, SessionEvent, SessionState, TurnNews } from '../realtime/session-state.ts'
 
+/** How turns are detected unless a client asks for another way. */
+export const SERVER_VAD = {
+  type: 'server_vad',
+  threshold: 0.5,
+  prefix_padding_ms: 300,
+  silence_duration_ms: 500,
+  idle_timeout_ms: null,
+  create_response: true,
+  interrupt_response: true,
+} as const
+
 export const begin = () =>
   beginSession('sess_of_a_test', 'connection1', defaultConfig('realtime', 'm', 'Be kind.', 'whisper-1'))
 
