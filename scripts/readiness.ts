@@ -28,33 +28,40 @@ export async function readReport(url: string, signal: AbortSignal): Promise<Read
 }
 
 /** Asks until every service is ready, failed or down; each round of answers goes to `onRound`. Throws when aborted. */
-export async function untilSettled(
+export function untilSettled(
   look: () => Promise<ServiceView[]>,
   onRound: (views: readonly ServiceView[]) => void,
+  signal: AbortSignal,
+  wait?: () => Promise<unknown>,
+): Promise<ServiceView[]> {
+  const isEnough = (views: readonly ServiceView[]): boolean => {
+    onRound(views)
+    return views.every(isSettled)
+  }
+  return lookUntil(isEnough, look, signal, wait)
+}
+
+/** Asks until nothing is left to be warmed, which begins when all are ready; what is used all the time is told as it is after `limitMs`. Throws when aborted. */
+export function untilWarm(
+  look: () => Promise<ServiceView[]>,
+  signal: AbortSignal,
+  { limitMs = WARM_LIMIT_MS, wait }: { limitMs?: number; wait?: () => Promise<unknown> } = {},
+): Promise<ServiceView[]> {
+  const untilMs = performance.now() + limitMs
+  const isWarming = ({ report }: ServiceView) => report?.models.some(({ warming }) => warming)
+  return lookUntil((views) => !views.some(isWarming) || performance.now() >= untilMs, look, signal, wait)
+}
+
+async function lookUntil(
+  isEnough: (views: readonly ServiceView[]) => boolean,
+  look: () => Promise<ServiceView[]>,
   signal: AbortSignal,
   wait: () => Promise<unknown> = () => pause(POLL_MS, undefined, { signal }),
 ): Promise<ServiceView[]> {
   for (;;) {
     const views = await look()
     signal.throwIfAborted()
-    onRound(views)
-    if (views.every(isSettled)) return views
-    await wait()
-  }
-}
-
-/** Asks until nothing is left to be warmed, which begins when all are ready; what is used all the time is told as it is after `limitMs`. */
-export async function untilWarm(
-  look: () => Promise<ServiceView[]>,
-  signal: AbortSignal,
-  { limitMs = WARM_LIMIT_MS, wait = () => pause(POLL_MS, undefined, { signal }) } = {},
-): Promise<ServiceView[]> {
-  const untilMs = performance.now() + limitMs
-  for (;;) {
-    const views = await look()
-    signal.throwIfAborted()
-    const isWarming = views.some(({ report }) => report?.models.some(({ warming }) => warming))
-    if (!isWarming || performance.now() >= untilMs) return views
+    if (isEnough(views)) return views
     await wait()
   }
 }
